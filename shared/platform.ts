@@ -127,7 +127,7 @@ function unknownPlatform(text: string): ArchfarmError {
     known === undefined
       ? all
           .map((name) => ({ name, distance: leven(name, wanted.includes('/') ? wanted : `linux/${wanted}`) }))
-          .sort((a, b) => a.distance - b.distance)[0]
+          .toSorted((a, b) => a.distance - b.distance)[0]
       : { name: `linux/${known}`, distance: 0 };
   const hint =
     nearest !== undefined && nearest.distance <= 3

@@ -1,0 +1,151 @@
+/**
+ * What the farm's state machine takes and gives. Durable events are on disk before their effects happen;
+ * volatile ones only move deadlines and come back by themselves after a restart.
+ */
+import type { Digest } from '../../shared/context/tree.ts';
+import type { ErrorInfo } from '../../shared/errors.ts';
+import type { Descriptor, Timings, StateEvent, PlatformResult } from '../../shared/progress.ts';
+import type { PushedImage } from '../../shared/task.ts';
+import type { BuildSpec } from '../project/spec.ts';
+
+/** One try of a task. `number` counts from 1 within the task. */
+export interface AttemptId {
+  readonly build: string;
+  readonly platform: string;
+  readonly number: number;
+}
+
+export interface NewBuild {
+  readonly id: string;
+  /** Order of submission at this coordinator; decides who may write a tag. */
+  readonly sequence: number;
+  /** With its platforms resolved: never empty. */
+  readonly spec: BuildSpec;
+  /** Who asked, for display. */
+  readonly client: string;
+  /** Two submissions with the same key are one build. */
+  readonly idempotencyKey?: string | undefined;
+}
+
+/** A platform image that the coordinator has read back from the registry and found right. */
+export interface VerifiedImage {
+  /** The repository it lies in, with registry: `host/onap/py-app-arm64v8`. */
+  readonly repository: string;
+  readonly descriptor: Descriptor;
+  readonly config: Digest;
+  readonly platform: {
+    readonly os: string;
+    readonly architecture: string;
+    readonly variant?: string | undefined;
+    readonly osVersion?: string | undefined;
+    readonly osFeatures?: readonly string[] | undefined;
+  };
+  /** Contents that must be in every final repository: config and layers, without foreign ones. */
+  readonly blobs: readonly Descriptor[];
+}
+
+interface At {
+  /** Milliseconds since 1970, by the coordinator's clock. */
+  readonly at: number;
+}
+
+export type DurableEvent = At &
+  (
+    | { readonly type: 'submitted'; readonly build: NewBuild }
+    | {
+        readonly type: 'offered';
+        readonly attempt: AttemptId;
+        readonly agent: string;
+        readonly session: string;
+        readonly native: boolean;
+      }
+    | { readonly type: 'accepted'; readonly attempt: AttemptId }
+    /** The agent pushed; nothing is believed yet. */
+    | { readonly type: 'reported'; readonly attempt: AttemptId; readonly image: PushedImage }
+    | { readonly type: 'verified'; readonly attempt: AttemptId; readonly image: VerifiedImage }
+    /** An attempt ended without an image. `build` errors end the task; others may be tried again. */
+    | {
+        readonly type: 'failed';
+        readonly attempt: AttemptId;
+        readonly outcome: 'failed' | 'lost' | 'cancelled' | 'declined';
+        readonly kind: 'build' | 'infrastructure';
+        readonly error: ErrorInfo;
+        readonly timings?: Timings | undefined;
+        readonly sentBytes?: number | undefined;
+      }
+    /** A task ended without an attempt that could: no agent in time, say. */
+    | {
+        readonly type: 'abandoned';
+        readonly build: string;
+        readonly platform: string;
+        readonly error: ErrorInfo;
+      }
+    | { readonly type: 'cancelled'; readonly build: string; readonly error: ErrorInfo }
+    | {
+        readonly type: 'published';
+        readonly build: string;
+        readonly descriptor: Descriptor;
+        readonly tags: readonly string[];
+        /** Milliseconds from the last verified child to the tag read back. */
+        readonly duration: number;
+        readonly superseded: boolean;
+      }
+    | { readonly type: 'publish-failed'; readonly build: string; readonly error: ErrorInfo }
+  );
+
+export interface AgentFacts {
+  readonly name: string;
+  /** New for each process of the agent: a known name with a new session has lost what it does not list. */
+  readonly session: string;
+  readonly version: string;
+  readonly platforms: readonly { readonly platform: string; readonly native: boolean }[];
+  readonly slots: number;
+  readonly weight: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export type VolatileEvent = At &
+  /** A connection was made. `attempts`: those this process still runs or has a report of. */
+  (
+    | { readonly type: 'agent-up'; readonly agent: AgentFacts; readonly attempts: readonly AttemptId[] }
+    | { readonly type: 'agent-down'; readonly agent: string; readonly session: string }
+    /** Any byte came from it. */
+    | { readonly type: 'heard'; readonly agent: string; readonly session: string }
+    | {
+        readonly type: 'beat';
+        readonly agent: string;
+        readonly session: string;
+        readonly state: 'ready' | 'draining' | 'cordoned';
+        readonly reason?: string | undefined;
+      }
+    /** Output of an attempt arrived. */
+    | { readonly type: 'alive'; readonly attempt: AttemptId; readonly contextBytes?: number | undefined }
+    /** The client's contents for this build: bytes that came from it so far. */
+    | { readonly type: 'context-sent'; readonly build: string; readonly bytes: number }
+    | { readonly type: 'tick' }
+  );
+
+export type FarmEvent = DurableEvent | VolatileEvent;
+
+/** What the driver does once the event that caused it is durable. */
+export type Effect =
+  | { readonly type: 'offer'; readonly attempt: AttemptId; readonly agent: string; readonly session: string }
+  | { readonly type: 'cancel'; readonly attempt: AttemptId; readonly agent: string; readonly reason: string }
+  /** Read the reported image back and answer with `verified` or `failed`. */
+  | { readonly type: 'verify'; readonly attempt: AttemptId; readonly image: PushedImage }
+  /** Publish the list of these children and answer with `published` or `publish-failed`. */
+  | { readonly type: 'publish'; readonly build: string; readonly children: readonly VerifiedImage[] }
+  /** Append to the build's log. */
+  | {
+      readonly type: 'notify';
+      readonly build: string;
+      readonly platform?: string | undefined;
+      readonly agent?: string | undefined;
+      readonly event: StateEvent;
+    }
+  /** The agent may forget this attempt: its report is settled. */
+  | { readonly type: 'settle'; readonly attempt: AttemptId; readonly agent: string }
+  /** The build has ended: archive it, drop its secrets, end its log. */
+  | { readonly type: 'finished'; readonly build: string };
+
+export type { PlatformResult };

@@ -1,0 +1,73 @@
+/** A build as a client asks for it: what `project/` makes of files and flags, and what `POST /v1/builds` takes. */
+import type { Digest } from '../../shared/context/tree.ts';
+
+/** Everything of a build that is known before its context is scanned. */
+export interface BuildPlan {
+  /** What the user called it: a service, a target or a directory's name. */
+  readonly name: string;
+  /** Formatted references; the first names the platform images. */
+  readonly tags: readonly string[];
+  /** Formatted platforms; empty means every platform that a connected agent has natively. */
+  readonly platforms: readonly string[];
+  readonly args: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly target?: string | undefined;
+  readonly noCache: boolean;
+  readonly pull: boolean;
+  readonly network?: string | undefined;
+  readonly extraHosts: readonly string[];
+  readonly secrets: readonly SecretSource[];
+  readonly ssh: readonly SshSource[];
+  readonly suffix: 'repo' | 'tag';
+  readonly allowEmulation: boolean;
+  /** Milliseconds. */
+  readonly waitAgent: number;
+  readonly timeout?: number | undefined;
+  /** Absolute path of the context directory. */
+  readonly contextDirectory: string;
+  readonly dockerfile: DockerfileSource;
+}
+
+export type DockerfileSource =
+  | { readonly type: 'file'; /** Absolute. */ readonly path: string }
+  | { readonly type: 'inline'; readonly text: string };
+
+/** Where the client takes a secret's value from. */
+export type SecretSource =
+  | { readonly id: string; readonly type: 'file'; readonly path: string }
+  | { readonly id: string; readonly type: 'env'; readonly variable: string };
+
+export interface SshSource {
+  readonly id: string;
+  /** Path of an agent socket. */
+  readonly socket: string;
+}
+
+/** What travels and is stored: no paths of the client, no secret values. */
+export interface BuildSpec {
+  readonly name: string;
+  readonly tags: readonly string[];
+  readonly platforms: readonly string[];
+  readonly args: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly target?: string | undefined;
+  readonly noCache: boolean;
+  readonly pull: boolean;
+  readonly network?: string | undefined;
+  readonly extraHosts: readonly string[];
+  /** Ids only. */
+  readonly secrets: readonly string[];
+  readonly ssh: readonly string[];
+  readonly suffix: 'repo' | 'tag';
+  readonly allowEmulation: boolean;
+  readonly waitAgent: number;
+  readonly timeout?: number | undefined;
+  readonly context: {
+    readonly root: Digest;
+    /** The directory's base name: shown, and part of what engines key their copy by. */
+    readonly name: string;
+    readonly files: number;
+    readonly bytes: number;
+  };
+  readonly dockerfile: { readonly root: Digest; readonly name: string };
+}

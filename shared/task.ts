@@ -1,0 +1,60 @@
+/** What the coordinator asks of an agent, and what the agent answers: the contents of `offer` and `report`. */
+import type { Digest } from './context/tree.ts';
+import type { ErrorInfo } from './errors.ts';
+import type { Timings } from './progress.ts';
+
+/** One platform of a build, with everything an agent must know to build and push it. */
+export interface Task {
+  readonly build: string;
+  /** Formatted platform, `linux/arm64/v8`. */
+  readonly platform: string;
+  /** Where the platform image is pushed: `host/onap/py-app-arm64v8:latest`. */
+  readonly image: string;
+  readonly context: { readonly root: Digest; readonly name: string };
+  /** A tree of its own that holds the Dockerfile (`name`) and its ignore file, whatever the context holds. */
+  readonly dockerfile: { readonly root: Digest; readonly name: string };
+  readonly args: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly target?: string | undefined;
+  readonly noCache: boolean;
+  readonly pull: boolean;
+  readonly network?: string | undefined;
+  /** `name:address`, as the Engine API takes them. */
+  readonly extraHosts: readonly string[];
+  /** Ids that BuildKit may ask for; values are asked of the coordinator when it does. */
+  readonly secrets: readonly string[];
+  readonly ssh: readonly string[];
+  /** A registry, repository and context name: what one engine's synced context is kept under (see agent/engine). */
+  readonly contextKey: string;
+}
+
+/** An image that was built, and pushed under `Task.image`. */
+export interface PushedImage {
+  /** The engine's id of the image: the config's digest, or the manifest's with the containerd image store. */
+  readonly imageId: Digest;
+  /** What the registry took: a manifest, or an index that holds it. */
+  readonly digest: Digest;
+  /** Bytes of that manifest or index. */
+  readonly size: number;
+  readonly timings: Timings;
+  /** Bytes of contents fetched from the coordinator for this attempt. */
+  readonly sentBytes: number;
+}
+
+export type Outcome =
+  | { readonly status: 'pushed'; readonly image: PushedImage }
+  /** `kind` decides whether another attempt makes sense: build errors are never retried. */
+  | {
+      readonly status: 'failed';
+      readonly kind: 'build' | 'infrastructure';
+      readonly error: ErrorInfo;
+      readonly timings: Timings;
+      readonly sentBytes: number;
+    }
+  | { readonly status: 'cancelled'; readonly reason: string };
+
+/** How to sign in to one registry; `anonymous` when the coordinator has nothing for it. */
+export type RegistryAuth =
+  | { readonly type: 'anonymous' }
+  | { readonly type: 'bearer'; readonly token: string; readonly expiresAt?: number | undefined }
+  | { readonly type: 'basic'; readonly username: string; readonly password: string };
