@@ -3,7 +3,7 @@
  * thing; the hint says what to do next. Every code has a row in the README.
  */
 
-/** Error codes and the exit status (DESIGN: 1 build, 2 usage, 3 infrastructure, 4 time, 130 cancelled). */
+/** Error codes and the exit status: 1 build, 2 usage, 3 infrastructure, 4 time, 130 cancelled. */
 export const exitStatusOf = {
   'build-failed': 1,
   'test-failed': 1,

@@ -97,7 +97,7 @@ export type Frame = BuildEvent & {
   readonly agent?: string | undefined;
 };
 
-/** DESIGN section 5, Result: a superset of buildx's metadata file. Milliseconds and bytes. */
+/** What `--metadata-file` and `show --json` hold: a superset of buildx's metadata file. Milliseconds and bytes. */
 export interface BuildResult {
   readonly build: string;
   readonly name: string;

@@ -1,0 +1,127 @@
+/** What an agent is told by flags and environment; flags win. */
+import { readFileSync } from 'node:fs';
+import { homedir, hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parseCoordinatorUrl } from '../shared/address.ts';
+import { ArchfarmError, messageOf } from '../shared/errors.ts';
+import { formatPlatform, parsePlatform } from '../shared/platform.ts';
+
+export interface AgentConfig {
+  /** The http(s) form. */
+  readonly coordinator: URL;
+  readonly token: string | undefined;
+  readonly name: string;
+  /** Formatted; undefined offers everything that the engine can. */
+  readonly platforms: readonly string[] | undefined;
+  readonly slots: number;
+  readonly weight: number;
+  readonly labels: Readonly<Record<string, string>>;
+  /** The journal and the status socket: one agent's own. */
+  readonly data: string;
+  /** Contents, and records of what engines were served: agents on one host may share it. */
+  readonly cache: string;
+  /** `unix://…`, `tcp://…`; undefined means what the Docker variables say. */
+  readonly docker: string | undefined;
+}
+
+/** Flags of `archfarm-agent run` as commander gives them. */
+export interface AgentFlags {
+  readonly coordinator?: string;
+  readonly tokenFile?: string;
+  readonly name?: string;
+  readonly platform?: readonly string[];
+  readonly slots?: string;
+  readonly weight?: string;
+  readonly label?: readonly string[];
+  readonly data?: string;
+  readonly cache?: string;
+  readonly docker?: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Builds at once where nothing else is said: BuildKit itself runs the steps of one build in parallel. */
+const defaultSlots = 2;
+
+/** Throws `usage` naming the flag or variable that is wrong. */
+export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
+  const address = flags.coordinator ?? env['ARCHFARM_COORDINATOR'];
+  if (!address) {
+    throw new ArchfarmError('usage', 'no coordinator to dial', {
+      hint: 'give --coordinator URL or set ARCHFARM_COORDINATOR',
+    });
+  }
+  const data = dataDirectory(flags.data, env);
+  const platforms = flags.platform ?? split(env['ARCHFARM_PLATFORM']);
+  return {
+    coordinator: parseCoordinatorUrl(address),
+    token: readToken(flags.tokenFile, env),
+    name: agentName(flags.name ?? (env['ARCHFARM_NAME'] || hostname())),
+    platforms:
+      platforms === undefined
+        ? undefined
+        : [...new Set(platforms.flatMap((list) => split(list) ?? []).map(normalized))],
+    slots: positive(
+      flags.slots ?? (env['ARCHFARM_SLOTS'] || String(defaultSlots)),
+      '--slots',
+      Number.isInteger,
+    ),
+    weight: positive(flags.weight ?? '1', '--weight', Number.isFinite),
+    labels: parseLabels(flags.label ?? split(env['ARCHFARM_LABELS']) ?? []),
+    data,
+    cache: flags.cache === undefined ? data : resolve(flags.cache),
+    docker: flags.docker,
+  };
+}
+
+/** `/var/lib/archfarm-agent` for root, else below `$XDG_STATE_HOME`. */
+export function dataDirectory(flag: string | undefined, env: Environment): string {
+  const given = flag ?? env['ARCHFARM_DATA'];
+  if (given) return resolve(given);
+  if (process.getuid?.() === 0) return '/var/lib/archfarm-agent';
+  return join(env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'archfarm-agent');
+}
+
+function readToken(file: string | undefined, env: Environment): string | undefined {
+  if (file === undefined) return env['ARCHFARM_TOKEN']?.trim() || undefined;
+  try {
+    return readFileSync(file, 'utf8').trim() || undefined;
+  } catch (cause) {
+    throw new ArchfarmError('usage', `cannot read the token file ${file}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+function normalized(text: string): string {
+  return formatPlatform(parsePlatform(text));
+}
+
+function agentName(text: string): string {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/.test(text)) return text;
+  throw new ArchfarmError('usage', `invalid agent name ${JSON.stringify(text)}`, {
+    hint: 'letters, digits, dots, dashes and underscores, at most 128; set it with --name',
+  });
+}
+
+function positive(text: string, flag: string, isRight: (value: number) => boolean): number {
+  const value = Number(text);
+  if (text.trim() !== '' && isRight(value) && value > 0 && value <= 1000) return value;
+  throw new ArchfarmError('usage', `${flag} ${JSON.stringify(text)} is not a number between 1 and 1000`);
+}
+
+function parseLabels(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf('=');
+      if (at > 0) return [pair.slice(0, at), pair.slice(at + 1)];
+      throw new ArchfarmError('usage', `label ${JSON.stringify(pair)} is not KEY=VALUE`);
+    }),
+  );
+}
+
+function split(list: string | undefined): string[] | undefined {
+  const parts = list
+    ?.split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+  return parts === undefined || parts.length === 0 ? undefined : parts;
+}

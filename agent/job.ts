@@ -1,0 +1,127 @@
+/** One attempt, from its context to the pushed digest. */
+import { ArchfarmError, messageOf, toErrorInfo, type ErrorCode } from '../shared/errors.ts';
+import type { Answer, Question } from '../shared/messages.ts';
+import type { TaskEvent, Timings } from '../shared/progress.ts';
+import type { Outcome, RegistryAuth, Task } from '../shared/task.ts';
+import type { Engine } from './engine/engine.ts';
+import type { BuildServices } from './engine/services.ts';
+import type { JobContext } from './context-link.ts';
+import type { Duplex } from 'node:stream';
+
+export interface JobServices {
+  readonly engine: Engine;
+  readonly context: JobContext;
+  ask(question: Question, signal: AbortSignal): Promise<Answer>;
+  /** A connection to the agent socket of the client that asked for the build. */
+  ssh(id: string, signal: AbortSignal): Promise<Duplex>;
+}
+
+export interface JobOptions {
+  readonly signal: AbortSignal;
+  onEvent(event: TaskEvent): void;
+}
+
+/** Errors that another host would meet as well: no further attempt is made. */
+const buildErrors: ReadonlySet<ErrorCode> = new Set([
+  'build-failed',
+  'test-failed',
+  'wrong-architecture',
+  'context-changed',
+  'context-invalid',
+  'context-limit',
+  'secret-missing',
+  'client-gone',
+  'registry-denied',
+  'policy-refused',
+  'config',
+  'usage',
+]);
+
+/** Never rejects: whatever happens is the attempt's outcome. */
+export async function runJob(task: Task, services: JobServices, options: JobOptions): Promise<Outcome> {
+  const timings: Mutable<Timings> = {};
+  const { engine, context } = services;
+  try {
+    await timed(timings, 'context', () =>
+      context.prepare([task.context.root, task.dockerfile.root], options.signal),
+    );
+    const image = await timed(timings, 'build', () =>
+      engine.build(task, buildServices(task, services), options),
+    );
+    const pushed = await timed(timings, 'push', async () => {
+      const auth = await askAuth(services, { kind: 'push-auth' }, options.signal);
+      return engine.push({ imageId: image.imageId, reference: task.image, auth }, options);
+    });
+    return {
+      status: 'pushed',
+      image: {
+        imageId: image.imageId,
+        digest: pushed.digest,
+        size: pushed.size,
+        timings,
+        sentBytes: context.sentBytes,
+      },
+    };
+  } catch (error) {
+    if (options.signal.aborted) return { status: 'cancelled', reason: messageOf(options.signal.reason) };
+    const info = toErrorInfo(error, 'engine-error');
+    const kind = buildErrors.has(info.code) ? 'build' : 'infrastructure';
+    return { status: 'failed', kind, error: info, timings, sentBytes: context.sentBytes };
+  }
+}
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+async function timed<T>(timings: Mutable<Timings>, phase: keyof Timings, work: () => Promise<T>): Promise<T> {
+  const start = performance.now();
+  try {
+    return await work();
+  } finally {
+    timings[phase] = Math.round(performance.now() - start);
+  }
+}
+
+function buildServices(task: Task, services: JobServices): BuildServices {
+  return {
+    context: services.context,
+    async credentials(host, signal) {
+      const auth = await askAuth(services, { kind: 'pull-auth', host }, signal);
+      return auth.type === 'basic' ? auth : undefined;
+    },
+    async secret(id, signal) {
+      if (!task.secrets.includes(id)) throw noSecret(id);
+      const answer = await services.ask({ kind: 'secret', id }, signal);
+      if (answer.kind === 'error')
+        throw new ArchfarmError(answer.error.code, answer.error.message, answer.error);
+      if (answer.kind !== 'secret') throw wrongAnswer('secret', answer);
+      return Buffer.from(answer.value, 'base64');
+    },
+    async ssh(id, signal) {
+      if (task.ssh.includes(id)) return services.ssh(id, signal);
+      throw new ArchfarmError('config', `the build has no ssh agent ${JSON.stringify(id)}`, {
+        hint: `give --ssh ${id}`,
+      });
+    },
+  };
+}
+
+async function askAuth(
+  services: JobServices,
+  question: Question,
+  signal: AbortSignal,
+): Promise<RegistryAuth> {
+  const answer = await services.ask(question, signal);
+  if (answer.kind === 'auth') return answer.auth;
+  if (answer.kind === 'error') throw new ArchfarmError(answer.error.code, answer.error.message, answer.error);
+  throw wrongAnswer(question.kind, answer);
+}
+
+function noSecret(id: string): ArchfarmError {
+  return new ArchfarmError('secret-missing', `the build has no secret ${JSON.stringify(id)}`, {
+    hint: `give --secret id=${id}`,
+  });
+}
+
+function wrongAnswer(asked: string, answer: Answer): ArchfarmError {
+  return new ArchfarmError('protocol', `asked for ${asked}, the coordinator answered ${answer.kind}`);
+}

@@ -1,0 +1,156 @@
+/** The control connection: dials the coordinator, keeps dialing, says hello and beats. */
+import { WebSocket } from 'ws';
+import { delay } from '../shared/abort.ts';
+import { webSocketUrl } from '../shared/address.ts';
+import { Backoff } from '../shared/backoff.ts';
+import { Channel } from '../shared/channel.ts';
+import { decodeToAgent } from '../shared/codec.ts';
+import { messageOf } from '../shared/errors.ts';
+import type { Logger } from '../shared/log.ts';
+import { limits, type AgentState, type Hello, type ToAgent, type ToCoordinator } from '../shared/messages.ts';
+import type { Timers } from '../shared/timers.ts';
+
+export interface LinkOptions {
+  readonly coordinator: URL;
+  readonly token: string | undefined;
+  readonly timers: Timers;
+  readonly log: Logger;
+  hello(): Hello;
+  state(): { state: AgentState; reason?: string | undefined };
+  /** The coordinator said welcome. */
+  up(): void;
+  message(message: ToAgent): void;
+}
+
+export class Link {
+  readonly #options: LinkOptions;
+  readonly #backoff: Backoff;
+  #channel: Channel<ToAgent, ToCoordinator> | undefined;
+  #welcomed = false;
+  #downSince = Date.now();
+  /** What the dial itself met; the close that follows it has no reason. */
+  #dialError = '';
+  #lastError = '';
+
+  constructor(options: LinkOptions) {
+    this.#options = options;
+    this.#backoff = new Backoff({ first: options.timers.reconnect, max: options.timers.reconnectMax });
+  }
+
+  get up(): boolean {
+    return this.#welcomed && this.#channel?.open === true;
+  }
+
+  /** Milliseconds since the coordinator was last reachable; 0 while it is. */
+  downFor(now = Date.now()): number {
+    return this.up ? 0 : now - this.#downSince;
+  }
+
+  /** Why the coordinator is not reachable; empty while it is. */
+  get lastError(): string {
+    return this.up ? '' : this.#lastError;
+  }
+
+  send(message: ToCoordinator): void {
+    if (this.up) this.#channel?.send(message);
+  }
+
+  /** Says hello again, with what has changed. */
+  redial(reason: string): void {
+    this.#channel?.close(1000, reason);
+  }
+
+  /** Until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const upFor = await this.#connect(signal);
+      if (upFor >= this.#options.timers.reconnectReset) this.#backoff.reset();
+      await delay(this.#backoff.next(), signal).catch(() => {});
+    }
+  }
+
+  /** One connection, from dial to close. Resolves with how long it was up. Never rejects. */
+  #connect(signal: AbortSignal): Promise<number> {
+    const { coordinator, token, timers, log } = this.#options;
+    const url = webSocketUrl(coordinator, '/v1/agent');
+    const socket = new WebSocket(url, {
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      maxPayload: limits.message,
+      perMessageDeflate: false,
+      handshakeTimeout: timers.hello * 2,
+    });
+    let heardAt = Date.now();
+    let upAt: number | undefined;
+    let lost = timers.lost;
+    let beats: NodeJS.Timeout | undefined;
+
+    return new Promise((resolve) => {
+      const stop = (): void => channel.close(1000, 'the agent stops');
+      signal.addEventListener('abort', stop, { once: true });
+      const channel = new Channel<ToAgent, ToCoordinator>(socket, {
+        decode: decodeToAgent,
+        heard: () => (heardAt = Date.now()),
+        message: (message) => {
+          if (message.type === 'beat') return;
+          if (message.type !== 'welcome') return this.#options.message(message);
+          upAt = Date.now();
+          lost = message.lost;
+          this.#welcomed = true;
+          log.info({ coordinator: coordinator.href, version: message.version }, 'connected');
+          beats = this.#startBeats(message.heartbeat, () => {
+            if (Date.now() - heardAt > lost) channel.terminate();
+            else channel.send({ type: 'beat', ...this.#options.state() });
+          });
+          this.#options.up();
+        },
+        closed: (code, reason) => {
+          clearTimeout(beats);
+          signal.removeEventListener('abort', stop);
+          this.#welcomed = false;
+          this.#channel = undefined;
+          if (upAt !== undefined) this.#downSince = Date.now();
+          this.#closed(code, reason, upAt !== undefined);
+          resolve(upAt === undefined ? 0 : Date.now() - upAt);
+        },
+      });
+      this.#channel = channel;
+      socket.on('open', () => channel.send(this.#options.hello()));
+      socket.on('unexpected-response', (_request, response) => {
+        this.#dialError = refusal(response.statusCode ?? 0, coordinator);
+        response.resume();
+        socket.terminate();
+      });
+      socket.on('error', (error) => {
+        if (upAt === undefined && this.#dialError === '') this.#dialError = messageOf(error);
+      });
+    });
+  }
+
+  #startBeats(interval: number, beat: () => void): NodeJS.Timeout {
+    const jittered = (): number => interval * (0.9 + Math.random() * 0.2);
+    const timer = setTimeout(() => {
+      beat();
+      timer.refresh();
+    }, jittered());
+    return timer;
+  }
+
+  /** One log line for each change, not one for each try. */
+  #closed(code: number, reason: string, wasUp: boolean): void {
+    const why =
+      reason === '' ? this.#dialError || `connection closed (code ${code})` : `${reason} (code ${code})`;
+    const { log, coordinator } = this.#options;
+    if (wasUp || why !== this.#lastError) {
+      log.warn({ coordinator: coordinator.href, reason: why }, 'not connected; dialing again');
+    }
+    this.#lastError = why;
+    this.#dialError = '';
+  }
+}
+
+function refusal(status: number, coordinator: URL): string {
+  if (status === 401 || status === 403) {
+    return `${coordinator.href} refuses this agent's token (HTTP ${status})`;
+  }
+  return `${coordinator.href} answered HTTP ${status}: is it an archfarm coordinator?`;
+}

@@ -1,0 +1,99 @@
+/** `archfarm-agent`: the only place of the agent that parses commands, prints errors and sets the exit status. */
+import { Command, CommanderError } from 'commander';
+import { ArchfarmError, messageOf } from '../shared/errors.ts';
+import { version } from '../shared/version.ts';
+import { dataDirectory, readConfig, type AgentFlags } from './config.ts';
+import { awaitParent, tellParent } from './parent.ts';
+
+function collect(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value];
+}
+
+function createProgram(): Command {
+  const program = new Command('archfarm-agent')
+    .description(
+      'Builds, on this host and with its own Docker Engine, what an archfarm coordinator asks for.',
+    )
+    .version(version)
+    .showHelpAfterError('(archfarm-agent --help shows the commands)')
+    .exitOverride();
+
+  program
+    .command('run')
+    .description('connect to a coordinator and build for it until told to stop')
+    .option('--coordinator <url>', 'ws://, wss://, http://, https:// or HOST:PORT (ARCHFARM_COORDINATOR)')
+    .option('--token-file <file>', 'file that holds the shared token (else ARCHFARM_TOKEN)')
+    .option('--name <name>', 'name of this agent (ARCHFARM_NAME; default: the host name)')
+    .option('--platform <list>', 'offer only these platforms (ARCHFARM_PLATFORM)', collect)
+    .option('--slots <n>', 'builds at once (ARCHFARM_SLOTS; default: 2)')
+    .option('--weight <n>', 'share of the work against other agents (default: 1)')
+    .option('--label <key=value>', 'label for selecting agents, repeatable (ARCHFARM_LABELS)', collect)
+    .option('--data <dir>', 'state of this agent (ARCHFARM_DATA; default: /var/lib/archfarm-agent for root)')
+    .option('--cache <dir>', 'contents and records that agents may share (default: the data directory)')
+    .option('--docker <host>', 'Docker Engine (default: DOCKER_HOST, else unix:///var/run/docker.sock)')
+    .addHelpText(
+      'after',
+      '\nExample:\n  archfarm-agent run --coordinator wss://farm.example:7480 --name pi-01 --slots 2',
+    )
+    .action(async (flags: AgentFlags) => {
+      const { runAgent } = await import('./run.ts');
+      const parent = await awaitParent();
+      await runAgent(readConfig(flags, { ...process.env, ...parent?.environment }), parent);
+    });
+
+  program
+    .command('status')
+    .description('show whether the agent on this host is connected, and what it builds')
+    .option('--data <dir>', 'state of the agent (ARCHFARM_DATA)')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample:\n  archfarm-agent status --json')
+    .action(async (flags: { data?: string; json?: boolean }) => {
+      const { readStatus } = await import('./status-socket.ts');
+      const { formatStatus } = await import('./status-text.ts');
+      const status = await readStatus(dataDirectory(flags.data, process.env));
+      process.stdout.write(
+        flags.json === true ? `${JSON.stringify(status, undefined, 2)}\n` : formatStatus(status),
+      );
+      if (!status.connected) process.exitCode = 3;
+    });
+
+  program
+    .command('install')
+    .description('install the systemd service of the agent, with its environment file')
+    .option('--coordinator <url>', 'written to /etc/archfarm/agent.env')
+    .option('--token-file <file>', 'file whose token is written to /etc/archfarm/agent.env')
+    .option('--root <dir>', 'install below this directory instead of /', '/')
+    .option('--dry-run', 'print the files instead of writing them')
+    .addHelpText(
+      'after',
+      '\nExample:\n  sudo archfarm-agent install --coordinator wss://farm.example:7480 --token-file token',
+    )
+    .action(async (flags: { coordinator?: string; tokenFile?: string; root: string; dryRun?: boolean }) => {
+      const { install } = await import('./install.ts');
+      process.stdout.write(await install(flags));
+    });
+
+  return program;
+}
+
+async function main(): Promise<void> {
+  try {
+    await createProgram().parseAsync();
+  } catch (error) {
+    process.exitCode = report(error);
+  }
+}
+
+/** Prints what went wrong and gives the exit status. */
+function report(error: unknown): number {
+  // commander has printed its own errors, help and version already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  tellParent(error);
+  process.stderr.write(`archfarm-agent: ${messageOf(error)}\n`);
+  if (error instanceof ArchfarmError && error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`);
+  if (process.env['ARCHFARM_DEBUG'] === '1' && error instanceof Error)
+    process.stderr.write(`${error.stack}\n`);
+  return error instanceof ArchfarmError ? error.exitStatus : 3;
+}
+
+await main();

@@ -1,0 +1,71 @@
+/** `archfarm-agent run`: puts the parts together and owns the process's end. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createLogger, type Logger } from '../shared/log.ts';
+import { timersFrom } from '../shared/timers.ts';
+import { version } from '../shared/version.ts';
+import type { AgentConfig } from './config.ts';
+import { ContextLink } from './context-link.ts';
+import { EngineWatch } from './engine-watch.ts';
+import { Engine } from './engine/engine.ts';
+import { Journal } from './journal.ts';
+import type { Parent } from './parent.ts';
+import { serveStatus } from './status-socket.ts';
+import { Worker } from './worker.ts';
+
+/** Returns when the agent has drained or was told to end at once. */
+export async function runAgent(config: AgentConfig, parent?: Parent): Promise<void> {
+  const log = createLogger('archfarm-agent');
+  const timers = timersFrom(process.env);
+  const stop = new AbortController();
+
+  await mkdir(config.data, { recursive: true, mode: 0o700 });
+  const docker = new Engine({ host: config.docker, environment: process.env, dataDirectory: config.cache });
+  const engine = new EngineWatch({ engine: docker, restrictTo: config.platforms, log });
+  await engine.start(stop.signal);
+  const journal = await Journal.open(join(config.data, 'journal.ndjson'));
+  const contexts = await ContextLink.open({ config, log });
+  const worker = new Worker({ config, timers, engine, journal, contexts, log });
+  const facts = { pid: process.pid, version, name: config.name, coordinator: config.coordinator.href };
+  await using _status = await serveStatus(config.data, () => ({
+    ...facts,
+    ...worker.status(),
+    platforms: [...engine.platforms],
+    jobs: [...worker.status().jobs],
+  }));
+  log.info({ ...facts, platforms: engine.platforms, slots: config.slots }, 'agent started');
+
+  const signals = stopOnSignals(worker, log);
+  parent?.onGone(() => void worker.abort('the process that started this agent is gone'));
+  const watching = engine.run(stop.signal);
+  try {
+    await worker.run();
+  } finally {
+    if (process.connected) process.disconnect();
+    signals[Symbol.dispose]();
+    stop.abort();
+    await watching;
+    await contexts.close();
+    await journal.close();
+  }
+  log.info('agent stopped');
+}
+
+/** The first SIGTERM or SIGINT drains, the second cancels what runs. */
+function stopOnSignals(worker: Worker, log: Logger): Disposable {
+  let count = 0;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    count += 1;
+    log.info({ signal, count }, count === 1 ? 'draining; again to cancel what runs' : 'cancelling');
+    const stopping = count === 1 ? worker.drain() : worker.abort(`the agent got ${signal} twice`);
+    stopping.catch((error: unknown) => log.error({ err: error }, 'could not stop'));
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  return {
+    [Symbol.dispose]() {
+      process.off('SIGTERM', onSignal);
+      process.off('SIGINT', onSignal);
+    },
+  };
+}

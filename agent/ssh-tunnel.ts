@@ -1,0 +1,61 @@
+/** A connection through the coordinator to the ssh agent of the client that asked for the build. */
+import type { Duplex } from 'node:stream';
+import { createWebSocketStream, WebSocket } from 'ws';
+import { reasonOf } from '../shared/abort.ts';
+import { webSocketUrl } from '../shared/address.ts';
+import { ArchfarmError, messageOf } from '../shared/errors.ts';
+import { limits } from '../shared/messages.ts';
+import type { AgentConfig } from './config.ts';
+
+export interface SshTunnel {
+  readonly config: Pick<AgentConfig, 'coordinator' | 'token'>;
+  readonly attempt: string;
+  /** The id that `--ssh` and `RUN --mount=type=ssh,id=` share. */
+  readonly id: string;
+}
+
+/** Milliseconds: the client must answer within this time. */
+const openWithin = 15_000;
+
+/** Throws `client-gone` naming the id when no client with that agent follows the build. */
+export async function openSshTunnel(tunnel: SshTunnel, signal: AbortSignal): Promise<Duplex> {
+  const { config, attempt, id } = tunnel;
+  const url = webSocketUrl(config.coordinator, '/v1/agent/ssh');
+  url.search = new URLSearchParams({ attempt, id }).toString();
+  const socket = new WebSocket(url, {
+    headers: config.token === undefined ? {} : { authorization: `Bearer ${config.token}` },
+    maxPayload: limits.message,
+    perMessageDeflate: false,
+    handshakeTimeout: openWithin,
+  });
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => {
+      socket.terminate();
+      reject(reasonOf(signal));
+    };
+    const failed = (why: string): void => {
+      signal.removeEventListener('abort', aborted);
+      reject(
+        new ArchfarmError('client-gone', `ssh agent ${JSON.stringify(id)} is not reachable: ${why}`, {
+          hint: 'the client that started the build must stay connected while a step uses its ssh agent',
+        }),
+      );
+    };
+    signal.addEventListener('abort', aborted, { once: true });
+    socket.on('error', (error) => failed(messageOf(error)));
+    socket.on('unexpected-response', (_request, response) => {
+      response.resume();
+      socket.terminate();
+      failed(
+        response.statusCode === 404 ? 'no client with it follows the build' : `HTTP ${response.statusCode}`,
+      );
+    });
+    socket.on('open', () => {
+      signal.removeEventListener('abort', aborted);
+      const stream = createWebSocketStream(socket);
+      stream.on('error', () => socket.terminate());
+      signal.addEventListener('abort', () => stream.destroy(), { once: true });
+      resolve(stream);
+    });
+  });
+}

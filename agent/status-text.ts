@@ -1,0 +1,19 @@
+/** `archfarm-agent status` for people. */
+import type { AgentStatus } from './status-socket.ts';
+
+export function formatStatus(status: AgentStatus): string {
+  const platforms = status.platforms.map(({ platform, native }) =>
+    native ? platform : `${platform} (emulated)`,
+  );
+  const connection = status.connected ? 'connected' : `not connected: ${status.error || 'dialing'}`;
+  const lines = [
+    `agent        ${status.name} (archfarm-agent ${status.version}, pid ${status.pid})`,
+    `coordinator  ${status.coordinator} ${connection}`,
+    `state        ${status.state}${status.reason === undefined ? '' : `: ${status.reason}`}`,
+    `platforms    ${platforms.join(', ') || 'none'}`,
+    `slots        ${status.jobs.length} of ${status.slots} busy`,
+    ...status.jobs.map((job) => `             ${job.attempt}  ${job.image}  ${job.seconds} s`),
+    ...(status.unsettled === 0 ? [] : [`unsettled    ${status.unsettled} reports wait for the coordinator`]),
+  ];
+  return `${lines.join('\n')}\n`;
+}

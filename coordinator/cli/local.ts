@@ -1,0 +1,67 @@
+/** A coordinator inside this process, and one agent for this machine's engine: the farm of a server-less build. */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { untilAborted } from '../../shared/abort.ts';
+import { Cleanup } from '../../shared/cleanup.ts';
+import { ArchfarmError } from '../../shared/errors.ts';
+import { silentLogger } from '../../shared/log.ts';
+import { timersFrom } from '../../shared/timers.ts';
+import type { Registries } from '../registry/registries.ts';
+import { startCoordinator } from '../server/coordinator.ts';
+import { LocalAgent } from './local-agent.ts';
+
+export interface LocalFarm extends AsyncDisposable {
+  readonly url: URL;
+  readonly token: string;
+  /** Rejects when the agent is gone, with the reason. */
+  readonly failed: Promise<never>;
+}
+
+/** Resolves once the agent is ready. Throws what keeps this machine's engine from building. */
+export async function startLocalFarm(registries: Registries, signal: AbortSignal): Promise<LocalFarm> {
+  const cleanup = new Cleanup();
+  try {
+    const scratch = await mkdtemp(join(tmpdir(), 'archfarm-'));
+    cleanup.defer(() => rm(scratch, { recursive: true, force: true }));
+    const token = randomBytes(24).toString('base64url');
+    const cache = cacheDirectory();
+    const coordinator = await startCoordinator({
+      listen: { host: '127.0.0.1', port: 0 },
+      token,
+      data: scratch,
+      cache,
+      durable: false,
+      registries,
+      timers: timersFrom(process.env),
+      log: silentLogger,
+    });
+    cleanup.defer(() => coordinator.close());
+    const agent = new LocalAgent({
+      coordinator: coordinator.url,
+      token,
+      data: join(scratch, 'agent'),
+      cache,
+    });
+    cleanup.defer(() => agent.stop());
+    const view = await untilAborted(Promise.race([coordinator.agentJoined(), agent.failed]), signal);
+    if (view.state === 'cordoned') throw engineDown(view.reason);
+    const { url } = coordinator;
+    return { url, token, failed: agent.failed, [Symbol.asyncDispose]: () => cleanup[Symbol.asyncDispose]() };
+  } catch (error) {
+    await cleanup[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function engineDown(reason = 'it gives no reason'): ArchfarmError {
+  return new ArchfarmError('engine-down', `this machine's Docker Engine cannot build: ${reason}`, {
+    hint: 'is it running, and may you use it? DOCKER_HOST says which one is meant',
+  });
+}
+
+/** `$XDG_CACHE_HOME/archfarm`: shared by all server-less runs of a user. */
+function cacheDirectory(): string {
+  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'archfarm');
+}

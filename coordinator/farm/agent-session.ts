@@ -1,0 +1,202 @@
+/** One agent's connection: its messages become events of the farm and frames of build logs, in their order. */
+import { formatAttempt, parseAttempt, type AttemptId } from '../../shared/attempt.ts';
+import type { Channel } from '../../shared/channel.ts';
+import { ArchfarmError, messageOf, toErrorInfo } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
+import {
+  closeCodes,
+  type Answer,
+  type Hello,
+  type Question,
+  type ToAgent,
+  type ToCoordinator,
+} from '../../shared/messages.ts';
+import type { TaskEvent } from '../../shared/progress.ts';
+import type { Outcome } from '../../shared/task.ts';
+import type { DurableEvent, VolatileEvent } from './events.ts';
+
+/** What a session needs of the rest of the coordinator. */
+export interface SessionServices {
+  record(event: DurableEvent): Promise<void>;
+  note(event: VolatileEvent): void;
+  /** Whether a result of this attempt could still count, and this agent has it. */
+  isOpen(attempt: AttemptId, agent: string): boolean;
+  /** Writes a frame's events to the build's log, unless it has that frame. Resolves once they are written. */
+  append(attempt: AttemptId, frame: AgentFrame): Promise<void>;
+  /** The last frame of the attempt that is written; undefined when this process has seen none. */
+  lastFrame(attempt: AttemptId): number | undefined;
+  answer(attempt: AttemptId, question: Question, signal: AbortSignal): Promise<Answer>;
+}
+
+export interface AgentFrame {
+  readonly agent: string;
+  readonly frame: number;
+  readonly events: readonly TaskEvent[];
+}
+
+export interface SessionOptions {
+  readonly hello: Hello;
+  readonly channel: Channel<ToCoordinator, ToAgent>;
+  readonly services: SessionServices;
+  readonly log: Logger;
+}
+
+/** Messages of one connection that wait for the disk. Beyond it the connection is cut, and the agent sends again. */
+const maxWaiting = 10_000;
+
+export class AgentSession {
+  readonly #options: SessionOptions;
+  readonly #closed = new AbortController();
+  #work: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  heardAt = Date.now();
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  /** The agent has joined: tells the farm, and the agent which of its attempts nobody waits for. */
+  start(): void {
+    const { hello, services, channel } = this.#options;
+    const { name, session, version, platforms, slots, weight, labels } = hello;
+    const attempts = hello.attempts.map(parseAttempt).filter((attempt) => attempt !== undefined);
+    const open = attempts.filter((attempt) => services.isOpen(attempt, name));
+    services.note({
+      type: 'agent-up',
+      at: Date.now(),
+      agent: { name, session, version, platforms, slots, weight, labels },
+      attempts: open,
+    });
+    this.#noteState(hello);
+    for (const attempt of attempts) {
+      if (!open.includes(attempt)) channel.send({ type: 'settle', attempt: formatAttempt(attempt) });
+    }
+  }
+
+  heard(): void {
+    this.heardAt = Date.now();
+    const { hello, services } = this.#options;
+    services.note({ type: 'heard', at: this.heardAt, agent: hello.name, session: hello.session });
+  }
+
+  closed(): void {
+    const { hello, services } = this.#options;
+    this.#closed.abort(new ArchfarmError('agent-lost', `agent ${hello.name} disconnected`));
+    services.note({ type: 'agent-down', at: Date.now(), agent: hello.name, session: hello.session });
+  }
+
+  handle(message: ToCoordinator): void {
+    if (message.type === 'hello') return this.#refuse('a second hello');
+    if (message.type === 'beat') {
+      this.#noteState(message);
+      return this.#options.channel.send({ type: 'beat' });
+    }
+    const attempt = parseAttempt(message.attempt);
+    if (attempt === undefined) return this.#refuse('a message without a valid attempt');
+    if (!this.#options.services.isOpen(attempt, this.#options.hello.name)) {
+      // Over, or never this agent's: what it says of it is of no use, and it may forget it.
+      if (message.type !== 'decline')
+        this.#options.channel.send({ type: 'settle', attempt: message.attempt });
+      return undefined;
+    }
+    // Answers may take as long as a registry does; nothing else of this agent waits for them.
+    if (message.type === 'ask') return void this.#answer(attempt, message.ask, message.question);
+    return this.#inOrder(() => this.#take(attempt, message));
+  }
+
+  #inOrder(work: () => Promise<void>): void {
+    const { channel, log } = this.#options;
+    if (++this.#waiting > maxWaiting)
+      return channel.close(closeCodes.restart, 'too much at once; dial again');
+    this.#work = this.#work
+      .then(work)
+      .catch((error: unknown) => {
+        // What could not be stored is not acknowledged: the agent sends it again on its next connection.
+        log.error({ err: error }, 'a message could not be stored');
+        channel.close(closeCodes.restart, `could not store it: ${messageOf(error)}`);
+      })
+      .finally(() => {
+        this.#waiting -= 1;
+      });
+    return undefined;
+  }
+
+  async #take(
+    attempt: AttemptId,
+    message: Exclude<ToCoordinator, { type: 'hello' | 'beat' | 'ask' }>,
+  ): Promise<void> {
+    const { services } = this.#options;
+    const at = Date.now();
+    switch (message.type) {
+      case 'accept':
+        return services.record({ type: 'accepted', at, attempt });
+      case 'decline': {
+        const error = { code: 'agent-lost', message: `declined: ${message.reason}` } as const;
+        return services.record({
+          type: 'failed',
+          at,
+          attempt,
+          outcome: 'declined',
+          kind: 'infrastructure',
+          error,
+        });
+      }
+      case 'progress':
+        return this.#progress(attempt, message.frame, message.events);
+      case 'report': {
+        const stored = services.lastFrame(attempt);
+        if (stored !== undefined && stored < message.lastFrame) {
+          throw new ArchfarmError(
+            'protocol',
+            `report of ${message.attempt} before its frame ${message.lastFrame}`,
+          );
+        }
+        return services.record(eventOf(attempt, message.outcome, at));
+      }
+      default:
+        return message satisfies never;
+    }
+  }
+
+  async #progress(attempt: AttemptId, frame: number, events: readonly TaskEvent[]): Promise<void> {
+    const { services, channel, hello } = this.#options;
+    await services.append(attempt, { agent: hello.name, frame, events });
+    services.note({ type: 'alive', at: Date.now(), attempt });
+    channel.send({ type: 'acknowledge', attempt: formatAttempt(attempt), frame });
+  }
+
+  async #answer(attempt: AttemptId, ask: number, question: Question): Promise<void> {
+    const { services, channel } = this.#options;
+    const answer = await services
+      .answer(attempt, question, this.#closed.signal)
+      .catch((error: unknown): Answer => ({ kind: 'error', error: toErrorInfo(error) }));
+    channel.send({ type: 'answer', attempt: formatAttempt(attempt), ask, answer });
+  }
+
+  #noteState(from: Pick<Hello, 'state' | 'reason'>): void {
+    const { hello, services } = this.#options;
+    const { state, reason } = from;
+    services.note({ type: 'beat', at: Date.now(), agent: hello.name, session: hello.session, state, reason });
+  }
+
+  #refuse(why: string): void {
+    this.#options.channel.close(closeCodes.malformed, why);
+  }
+}
+
+function eventOf(attempt: AttemptId, outcome: Outcome, at: number): DurableEvent {
+  switch (outcome.status) {
+    case 'pushed':
+      return { type: 'reported', at, attempt, image: outcome.image };
+    case 'failed': {
+      const { kind, error, timings, sentBytes } = outcome;
+      return { type: 'failed', at, attempt, outcome: 'failed', kind, error, timings, sentBytes };
+    }
+    case 'cancelled': {
+      const error = { code: 'cancelled', message: outcome.reason } as const;
+      return { type: 'failed', at, attempt, outcome: 'cancelled', kind: 'infrastructure', error };
+    }
+    default:
+      return outcome satisfies never;
+  }
+}

@@ -1,0 +1,133 @@
+/** The agents that are connected: who may join, and which connection an offer or a cancel goes to. */
+import type { WebSocket } from 'ws';
+import { formatAttempt, type AttemptId } from '../../shared/attempt.ts';
+import { Channel } from '../../shared/channel.ts';
+import { decodeToCoordinator } from '../../shared/codec.ts';
+import type { Logger } from '../../shared/log.ts';
+import {
+  closeCodes,
+  PROTOCOL_VERSION,
+  type Hello,
+  type ToAgent,
+  type ToCoordinator,
+} from '../../shared/messages.ts';
+import type { Task } from '../../shared/task.ts';
+import type { Timers } from '../../shared/timers.ts';
+import { version } from '../../shared/version.ts';
+import { AgentSession, type SessionServices } from './agent-session.ts';
+
+export interface PoolOptions {
+  readonly timers: Timers;
+  readonly log: Logger;
+  readonly services: SessionServices;
+}
+
+interface Member {
+  readonly hello: Hello;
+  readonly channel: Channel<ToCoordinator, ToAgent>;
+  readonly session: AgentSession;
+}
+
+export class AgentPool {
+  readonly #options: PoolOptions;
+  readonly #members = new Map<string, Member>();
+  readonly #connections = new Set<Channel<ToCoordinator, ToAgent>>();
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /** Takes over a socket that passed authentication; it must say hello first, and soon. */
+  join(socket: WebSocket, from: string): void {
+    const { timers, log } = this.#options;
+    let member: Member | undefined;
+    const channel = new Channel<ToCoordinator, ToAgent>(socket, {
+      decode: decodeToCoordinator,
+      heard: () => member?.session.heard(),
+      message: (message) => {
+        if (member !== undefined) return member.session.handle(message);
+        if (message.type !== 'hello')
+          return channel.close(closeCodes.malformed, `${message.type} before hello`);
+        clearTimeout(late);
+        member = this.#admit(message, channel);
+        return undefined;
+      },
+      closed: (code, reason) => {
+        clearTimeout(late);
+        this.#connections.delete(channel);
+        if (member === undefined) {
+          log.warn({ from, code, reason }, 'connection closed before an agent joined');
+          return;
+        }
+        if (this.#members.get(member.hello.name) === member) this.#members.delete(member.hello.name);
+        log.info({ agent: member.hello.name, code, reason }, 'agent disconnected');
+        member.session.closed();
+      },
+    });
+    const late = setTimeout(() => channel.close(closeCodes.malformed, 'no hello'), timers.hello);
+    this.#connections.add(channel);
+  }
+
+  offer(attempt: AttemptId, to: { agent: string; session: string }, task: Task): void {
+    this.#send(to, { type: 'offer', attempt: formatAttempt(attempt), task });
+  }
+
+  cancel(attempt: AttemptId, agent: string, reason: string): void {
+    this.#members.get(agent)?.channel.send({ type: 'cancel', attempt: formatAttempt(attempt), reason });
+  }
+
+  settle(attempt: AttemptId, agent: string): void {
+    this.#members.get(agent)?.channel.send({ type: 'settle', attempt: formatAttempt(attempt) });
+  }
+
+  /** Agents dial again by themselves. */
+  close(): void {
+    for (const channel of this.#connections) channel.close(closeCodes.restart, 'the coordinator stops');
+  }
+
+  #send(to: { agent: string; session: string }, message: ToAgent): void {
+    const member = this.#members.get(to.agent);
+    if (member?.hello.session === to.session) member.channel.send(message);
+  }
+
+  #admit(hello: Hello, channel: Channel<ToCoordinator, ToAgent>): Member | undefined {
+    const { timers, log, services } = this.#options;
+    if (hello.protocol !== PROTOCOL_VERSION) {
+      const reason = `agent speaks protocol ${hello.protocol}, coordinator ${version} speaks ${PROTOCOL_VERSION}`;
+      log.warn({ agent: hello.name, version: hello.version }, reason);
+      channel.close(closeCodes.version, reason);
+      return undefined;
+    }
+    const earlier = this.#members.get(hello.name);
+    if (earlier !== undefined) {
+      const silent = Date.now() - earlier.session.heardAt;
+      if (earlier.hello.session !== hello.session && silent < timers.suspect) {
+        log.warn({ agent: hello.name }, 'a second agent with this name was refused');
+        channel.close(
+          closeCodes.duplicate,
+          `an agent named ${hello.name} is connected; give this one another --name`,
+        );
+        return undefined;
+      }
+      // The same process over a new connection, or one whose host is gone: the old socket just does not know yet.
+      this.#members.delete(hello.name);
+      earlier.channel.terminate();
+    }
+    channel.send({
+      type: 'welcome',
+      protocol: PROTOCOL_VERSION,
+      version,
+      heartbeat: timers.heartbeat,
+      lost: timers.lost,
+    });
+    const session = new AgentSession({ hello, channel, services, log: log.child({ agent: hello.name }) });
+    const member = { hello, channel, session };
+    this.#members.set(hello.name, member);
+    log.info(
+      { agent: hello.name, version: hello.version, platforms: hello.platforms, slots: hello.slots },
+      'agent connected',
+    );
+    session.start();
+    return member;
+  }
+}

@@ -1,0 +1,196 @@
+/** The HTTP API: JSON in, JSON out, and event streams as lines of JSON. */
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import * as v from 'valibot';
+import { ArchfarmError, exitStatusOf, toErrorInfo, type ErrorCode } from '../../shared/errors.ts';
+import type { BuildResult, BuildStatus, Frame } from '../../shared/progress.ts';
+import type { AgentView } from '../farm/agent-state.ts';
+import type { BuildSpec } from '../project/spec.ts';
+import type { TokenAuth } from './auth.ts';
+import { submitSchema } from './spec-schema.ts';
+
+export interface Submission {
+  readonly spec: BuildSpec;
+  readonly secrets: ReadonlyMap<string, Buffer>;
+  readonly link: string | undefined;
+  readonly idempotencyKey: string | undefined;
+  /** The address it came from. */
+  readonly client: string;
+}
+
+export interface Plan {
+  readonly platforms: readonly {
+    readonly platform: string;
+    readonly candidates: readonly { readonly name: string; readonly native: boolean }[];
+  }[];
+}
+
+/** What the API lets a client do. */
+export interface ApiActions {
+  submit(submission: Submission, signal: AbortSignal): Promise<string>;
+  builds(query: { limit: number; before?: string; status?: BuildStatus }): Promise<readonly BuildResult[]>;
+  /** `id` may be abbreviated as long as it is unique; throws `not-found`. */
+  build(id: string): Promise<BuildResult>;
+  frames(
+    build: string,
+    options: { after: number; follow: boolean; signal: AbortSignal },
+  ): AsyncIterable<Frame>;
+  cancel(build: string, reason: string): Promise<void>;
+  supplySecrets(build: string, secrets: ReadonlyMap<string, Buffer>): Promise<void>;
+  /** Resolves once the coordinator holds everything that the build could ask for. */
+  complete(build: string, signal: AbortSignal): Promise<void>;
+  agents(): readonly AgentView[];
+  plan(request: { platforms: readonly string[]; allowEmulation: boolean }): Plan;
+}
+
+const builds = '/v1/builds';
+const statuses = [
+  'queued',
+  'running',
+  'publishing',
+  'succeeded',
+  'failed',
+  'cancelled',
+  'superseded',
+] as const;
+const listQuery = v.object({
+  limit: v.optional(v.pipe(v.string(), v.toNumber(), v.integer(), v.minValue(1), v.maxValue(1000)), '50'),
+  before: v.optional(v.string()),
+  status: v.optional(v.picklist(statuses)),
+});
+const eventsQuery = v.object({
+  after: v.optional(v.pipe(v.string(), v.toNumber(), v.integer(), v.minValue(0)), '0'),
+  follow: v.optional(v.picklist(['0', '1']), '0'),
+});
+const idParams = v.object({ id: v.pipe(v.string(), v.regex(/^[a-z0-9]{1,32}$/, 'not a build id')) });
+const secretsBody = v.record(v.string(), v.pipe(v.string(), v.base64()));
+const planBody = v.object({
+  platforms: v.pipe(v.array(v.string()), v.maxLength(64)),
+  allowEmulation: v.boolean(),
+});
+
+export function addRoutes(app: FastifyInstance, auth: TokenAuth, actions: ApiActions): void {
+  app.setErrorHandler((error, _request, reply) => sendError(reply, error));
+  app.setNotFoundHandler((request, reply) =>
+    sendError(
+      reply,
+      new ArchfarmError('not-found', `nothing at ${request.method} ${request.url.slice(0, 200)}`),
+    ),
+  );
+  app.get('/healthz', () => ({ status: 'ok' }));
+
+  app.register((api, _options, done) => {
+    api.addHook('onRequest', async (request) => {
+      if (auth.admits(request.headers)) return;
+      throw new ArchfarmError('unauthorized', 'the coordinator refuses this token', {
+        hint: 'give its token with --token-file or ARCHFARM_TOKEN',
+      });
+    });
+
+    api.post(builds, async (request, reply) => {
+      const { secrets, spec, link, idempotencyKey } = read(submitSchema, request.body);
+      const submission = { spec, link, idempotencyKey, secrets: decode(secrets), client: request.ip };
+      const id = await actions.submit(submission, gone(reply));
+      return reply.code(201).send({ build: id });
+    });
+    api.get(builds, async (request) => {
+      const { limit, before, status } = read(listQuery, request.query);
+      const query = {
+        limit,
+        ...(before === undefined ? {} : { before }),
+        ...(status === undefined ? {} : { status }),
+      };
+      return { builds: await actions.builds(query) };
+    });
+    api.get(`${builds}/:id`, async (request) => actions.build(read(idParams, request.params).id));
+    api.get(`${builds}/:id/events`, async (request, reply) => {
+      const { id } = read(idParams, request.params);
+      const { after, follow } = read(eventsQuery, request.query);
+      const { build } = await actions.build(id);
+      const signal = gone(reply);
+      return sendFrames(reply, actions.frames(build, { after, follow: follow === '1', signal }), signal);
+    });
+    api.post(`${builds}/:id/cancel`, async (request, reply) => {
+      const { build } = await actions.build(read(idParams, request.params).id);
+      await actions.cancel(build, `cancelled by a client at ${request.ip}`);
+      return reply.code(202).send({ build });
+    });
+    api.put(`${builds}/:id/secrets`, async (request, reply) => {
+      const { build } = await actions.build(read(idParams, request.params).id);
+      await actions.supplySecrets(build, decode(read(secretsBody, request.body)));
+      return reply.code(204).send();
+    });
+    api.post(`${builds}/:id/complete`, async (request, reply) => {
+      await actions.complete(read(idParams, request.params).id, gone(reply));
+      return reply.code(204).send();
+    });
+    api.get('/v1/agents', () => ({ agents: actions.agents() }));
+    api.post('/v1/plan', (request) => actions.plan(read(planBody, request.body)));
+    done();
+  });
+}
+
+function read<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  throw new ArchfarmError('usage', `bad request: ${v.getDotPath(issue) ?? 'body'}: ${issue.message}`);
+}
+
+function decode(secrets: Readonly<Record<string, string>>): Map<string, Buffer> {
+  return new Map(Object.entries(secrets).map(([id, value]) => [id, Buffer.from(value, 'base64')]));
+}
+
+/** Aborts when the answer is sent, or the client hung up before that. */
+function gone(reply: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  reply.raw.once('close', () => controller.abort(new ArchfarmError('client-gone', 'the client closed its connection')));
+  return controller.signal;
+}
+
+/** Milliseconds between empty lines on a stream where nothing happens, so that no proxy takes it for dead. */
+const keepAlive = 15_000;
+
+/** Lines, as fast as the client takes them: a slow one costs a file position and one frame. */
+async function sendFrames(
+  reply: FastifyReply,
+  frames: AsyncIterable<Frame>,
+  signal: AbortSignal,
+): Promise<void> {
+  reply.hijack();
+  const { raw } = reply;
+  raw.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
+  raw.flushHeaders();
+  const timer = setInterval(() => raw.write('\n'), keepAlive);
+  try {
+    for await (const frame of frames) {
+      if (raw.write(`${JSON.stringify(frame)}\n`)) continue;
+      await new Promise<void>((resolve) => {
+        raw.once('drain', resolve);
+        raw.once('close', resolve);
+      });
+    }
+    raw.end();
+  } catch (error) {
+    // The status line is gone already; a cut stream tells the client to ask again.
+    raw.destroy(signal.aborted ? undefined : error instanceof Error ? error : new Error(String(error)));
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function sendError(reply: FastifyReply, error: unknown): FastifyReply {
+  // Fastify's own errors (a body that is no JSON, or too large) carry the status they stand for.
+  const own = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : undefined;
+  const info = toErrorInfo(error, own !== undefined && own < 500 ? 'usage' : 'internal');
+  return reply.code(own ?? statusOf(info.code)).send({ error: info });
+}
+
+function statusOf(code: ErrorCode): number {
+  if (code === 'unauthorized') return 401;
+  if (code === 'not-found') return 404;
+  if (code === 'queue-full') return 429;
+  if (code === 'disk-full') return 507;
+  const exit = exitStatusOf[code];
+  if (exit === 2) return 400;
+  return exit === 4 ? 409 : 500;
+}

@@ -1,0 +1,41 @@
+/**
+ * Build secrets: in memory only, for the life of their build. After a restart they are gone until the client
+ * that follows the build supplies them again; whoever asks in between waits a while for that.
+ */
+import { EventEmitter, once } from 'node:events';
+import { ArchfarmError } from '../../shared/errors.ts';
+
+/** Milliseconds that a question waits for a client to supply the secrets of a build. */
+const supplyWithin = 15_000;
+
+export class Secrets {
+  readonly #values = new Map<string, ReadonlyMap<string, Buffer>>();
+  /** Emits the id of a build whose secrets have come. */
+  readonly #supplies = new EventEmitter().setMaxListeners(0);
+
+  supply(build: string, values: ReadonlyMap<string, Buffer>): void {
+    this.#values.set(build, values);
+    this.#supplies.emit(build);
+  }
+
+  forget(build: string): void {
+    this.#values.delete(build);
+  }
+
+  /** Throws `secret-missing` naming the id when no client supplies it in time. */
+  async get(build: string, id: string, signal: AbortSignal): Promise<Buffer> {
+    if (!this.#values.has(build)) {
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(supplyWithin)]);
+      await once(this.#supplies, build, { signal: limit }).catch(() => signal.throwIfAborted());
+    }
+    const value = this.#values.get(build)?.get(id);
+    if (value !== undefined) return value;
+    throw new ArchfarmError(
+      'secret-missing',
+      `secret ${JSON.stringify(id)} of build ${build} is not known here`,
+      {
+        hint: `secrets are kept in memory only: follow the build with the client that has it, or build again with --secret id=${id},src=FILE`,
+      },
+    );
+  }
+}

@@ -1,0 +1,68 @@
+/** What a submitted build must look like. Kept equal to BuildSpec by the compiler. */
+import * as v from 'valibot';
+import { ArchfarmError } from '../../shared/errors.ts';
+import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
+import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
+import { platformImage } from '../farm/task.ts';
+import type { BuildSpec } from '../project/spec.ts';
+
+const name = v.pipe(v.string(), v.minLength(1), v.maxLength(255));
+const text = v.pipe(v.string(), v.maxLength(64 * 1024));
+const digest = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/, 'not a sha256 digest'));
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const textRecord = v.pipe(
+  v.record(v.pipe(v.string(), v.minLength(1), v.maxLength(4096)), text),
+  v.check(
+    (record) => Object.keys(record).length <= 10_000 && !Object.hasOwn(record, '__proto__'),
+    'too many keys, or a reserved one',
+  ),
+);
+const names = v.pipe(v.array(name), v.maxLength(1000));
+
+export const buildSpecSchema = v.strictObject({
+  name,
+  tags: v.pipe(v.array(name), v.minLength(1), v.maxLength(100)),
+  platforms: v.pipe(v.array(name), v.maxLength(64)),
+  args: textRecord,
+  labels: textRecord,
+  target: v.optional(name),
+  noCache: v.boolean(),
+  pull: v.boolean(),
+  network: v.optional(name),
+  extraHosts: names,
+  secrets: names,
+  ssh: names,
+  suffix: v.picklist(['repo', 'tag']),
+  allowEmulation: v.boolean(),
+  waitAgent: count,
+  timeout: v.optional(v.pipe(count, v.minValue(1))),
+  context: v.strictObject({
+    root: digest,
+    name: v.pipe(v.string(), v.maxLength(255)),
+    files: count,
+    bytes: count,
+  }),
+  dockerfile: v.strictObject({ root: digest, name }),
+}) satisfies v.GenericSchema<unknown, BuildSpec>;
+
+export const submitSchema = v.strictObject({
+  spec: buildSpecSchema,
+  /** Base64. */
+  secrets: v.optional(v.record(name, v.pipe(v.string(), v.maxLength(700_000), v.base64())), {}),
+  /** The client's connection that contents can be had from. */
+  link: v.optional(v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_-]{8,64}$/))),
+  idempotencyKey: v.optional(v.pipe(v.string(), v.minLength(8), v.maxLength(128))),
+});
+
+/** Names in their one spelling, without repeats; throws `usage` for what a name cannot be. */
+export function normalizeSpec(spec: BuildSpec): BuildSpec {
+  const tags = [...new Set(spec.tags.map((tag) => formatReference(withDefaultTag(parseReference(tag)))))];
+  const digested = tags.find((tag) => tag.includes('@'));
+  if (digested !== undefined) {
+    throw new ArchfarmError('usage', `${digested} names a digest: a build can only be published under a tag`);
+  }
+  const platforms = [...new Set(spec.platforms.map((platform) => formatPlatform(parsePlatform(platform))))];
+  // A name that is too long once it is suffixed is better refused now than after an hour of building.
+  for (const platform of platforms) platformImage({ tags, suffix: spec.suffix }, platform);
+  return { ...spec, tags, platforms };
+}

@@ -1,0 +1,98 @@
+/** Which WebSocket goes where: authentication first, then by path. */
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { createWebSocketStream, WebSocketServer, type WebSocket } from 'ws';
+import { toErrorInfo } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
+import { limits } from '../../shared/messages.ts';
+import type { TokenAuth } from './auth.ts';
+
+export interface UpgradeRoutes {
+  /** Control connection of an agent. */
+  agent(socket: WebSocket, from: string): void;
+  /** The contents that an agent asks for. */
+  agentContext(socket: WebSocket, query: URLSearchParams): void;
+  /** The client's end of a new tunnel to its ssh agent; throws `client-gone`. */
+  agentSsh(query: URLSearchParams): Promise<WebSocket>;
+  /** The contents that a client offers. */
+  clientContext(socket: WebSocket, query: URLSearchParams): void;
+  /** A client that serves its ssh agent to a build. */
+  clientSsh(socket: WebSocket, query: URLSearchParams): void;
+  /** A tunnel that a client was asked to open. False when nobody waits for it. */
+  clientTunnel(socket: WebSocket, query: URLSearchParams): boolean;
+}
+
+export interface UpgradeOptions {
+  readonly auth: TokenAuth;
+  readonly routes: UpgradeRoutes;
+  readonly log: Logger;
+}
+
+export function acceptUpgrades(server: Server, { auth, routes, log }: UpgradeOptions): WebSocketServer {
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: limits.message,
+    perMessageDeflate: false,
+  });
+
+  server.on('upgrade', (request: IncomingMessage, raw: Duplex, head: Buffer) => {
+    raw.on('error', () => raw.destroy());
+    if (!auth.admits(request.headers)) return refuse(raw, request.headers.origin === undefined ? 401 : 403);
+    const url = new URL(request.url ?? '/', 'http://localhost');
+    const query = url.searchParams;
+    const accept = (take: (socket: WebSocket) => void): void =>
+      sockets.handleUpgrade(request, raw, head, take);
+    const from = request.socket.remoteAddress ?? '';
+    switch (url.pathname) {
+      case '/v1/agent':
+        return accept((socket) => routes.agent(socket, from));
+      case '/v1/agent/context':
+        return accept((socket) => routes.agentContext(socket, query));
+      case '/v1/agent/ssh':
+        return void tunnel(query, raw, accept);
+      case '/v1/client/context':
+        return accept((socket) => routes.clientContext(socket, query));
+      case '/v1/client/ssh':
+        return accept((socket) => routes.clientSsh(socket, query));
+      case '/v1/client/tunnel':
+        return accept((socket) => {
+          if (!routes.clientTunnel(socket, query)) socket.close(1000, 'nobody waits for this tunnel');
+        });
+      default:
+        return refuse(raw, 404);
+    }
+  });
+
+  /** The agent's request is answered only once the client has opened its end, so that a refusal is an answer. */
+  async function tunnel(
+    query: URLSearchParams,
+    raw: Duplex,
+    accept: (take: (socket: WebSocket) => void) => void,
+  ): Promise<void> {
+    try {
+      const client = await routes.agentSsh(query);
+      accept((agent) => join(agent, client));
+    } catch (error) {
+      log.warn({ attempt: query.get('attempt'), error: toErrorInfo(error) }, 'no ssh tunnel');
+      refuse(raw, 404);
+    }
+  }
+
+  return sockets;
+}
+
+/** Bytes go both ways until either end closes. */
+function join(left: WebSocket, right: WebSocket): void {
+  const [a, b] = [createWebSocketStream(left), createWebSocketStream(right)];
+  a.pipe(b);
+  b.pipe(a);
+  for (const [from, to] of [[a, right] as const, [b, left] as const]) {
+    from.on('error', () => to.terminate());
+    from.on('close', () => to.terminate());
+  }
+}
+
+function refuse(raw: Duplex, status: 401 | 403 | 404): void {
+  const text = { 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found' }[status];
+  raw.end(`HTTP/1.1 ${status} ${text}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}

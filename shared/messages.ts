@@ -1,0 +1,119 @@
+/**
+ * The control protocol between agent and coordinator: two closed unions of JSON messages, one per direction,
+ * one message a WebSocket text frame. README.md beside this file tells their order.
+ */
+import type { ErrorInfo } from './errors.ts';
+import type { TaskEvent } from './progress.ts';
+import type { Outcome, RegistryAuth, Task } from './task.ts';
+
+/** Raised with every change that the other side must know of. A coordinator serves this version and the one before. */
+export const PROTOCOL_VERSION = 1;
+
+/** Bounds that both sides keep, and hold the other to. Bytes, unless they say otherwise. */
+export const limits = {
+  /** Of one WebSocket message. */
+  message: 1024 * 1024,
+  /** Nesting of a JSON message, in levels: deeper ones overflow the stack of whoever walks them. */
+  depth: 32,
+  /** Of a control connection's unsent messages; a peer that reads slower is cut. */
+  outgoing: 16 * 1024 * 1024,
+  /** Of one progress message's events. */
+  progress: 64 * 1024,
+  /** Of an attempt's progress that the coordinator has not acknowledged. */
+  unacknowledged: 4 * 1024 * 1024,
+} as const;
+
+/** WebSocket close codes with a meaning of their own; the reason says more. */
+export const closeCodes = {
+  /** The coordinator stops or restarts; dial again. */
+  restart: 1012,
+  /** Not JSON, not a message, or one out of order. */
+  malformed: 4400,
+  /** This agent is refused: what it offers is not true or not wanted. */
+  refused: 4403,
+  /** Its protocol version is not served. */
+  version: 4405,
+  /** Another live connection has this name. */
+  duplicate: 4409,
+  /** It reads too slowly. */
+  slow: 4413,
+} as const;
+
+export interface OfferedPlatform {
+  /** Formatted. */
+  readonly platform: string;
+  readonly native: boolean;
+}
+
+/** Whether an agent takes work, and why not. */
+export type AgentState = 'ready' | 'draining' | 'cordoned';
+
+/** The first message on a connection. */
+export interface Hello {
+  readonly type: 'hello';
+  readonly protocol: number;
+  readonly version: string;
+  readonly name: string;
+  /** New for each process of the agent. */
+  readonly session: string;
+  readonly platforms: readonly OfferedPlatform[];
+  readonly slots: number;
+  readonly weight: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly engine: { readonly version: string; readonly apiVersion: string };
+  readonly state: AgentState;
+  readonly reason?: string | undefined;
+  /** Attempts that this process runs, or holds an unsettled report of. */
+  readonly attempts: readonly string[];
+}
+
+/** What an attempt may ask while it runs. */
+export type Question =
+  | { readonly kind: 'push-auth' }
+  | { readonly kind: 'pull-auth'; readonly host: string; readonly repository?: string | undefined }
+  | { readonly kind: 'secret'; readonly id: string };
+
+export type Answer =
+  | { readonly kind: 'auth'; readonly auth: RegistryAuth }
+  /** Base64. */
+  | { readonly kind: 'secret'; readonly value: string }
+  | { readonly kind: 'error'; readonly error: ErrorInfo };
+
+export type ToCoordinator =
+  | Hello
+  | { readonly type: 'beat'; readonly state: AgentState; readonly reason?: string | undefined }
+  | { readonly type: 'accept'; readonly attempt: string }
+  | { readonly type: 'decline'; readonly attempt: string; readonly reason: string }
+  /** `frame` counts an attempt's messages from 1; one that is not acknowledged is sent again after a reconnect. */
+  | {
+      readonly type: 'progress';
+      readonly attempt: string;
+      readonly frame: number;
+      readonly events: readonly TaskEvent[];
+    }
+  /** The end of an attempt, sent until it is settled. It counts once frame `lastFrame` has arrived. */
+  | {
+      readonly type: 'report';
+      readonly attempt: string;
+      readonly lastFrame: number;
+      readonly outcome: Outcome;
+    }
+  | { readonly type: 'ask'; readonly attempt: string; readonly ask: number; readonly question: Question };
+
+export type ToAgent =
+  /** The answer to `hello`. `heartbeat` and `lost` are milliseconds. */
+  | {
+      readonly type: 'welcome';
+      readonly protocol: number;
+      readonly version: string;
+      readonly heartbeat: number;
+      readonly lost: number;
+    }
+  | { readonly type: 'beat' }
+  | { readonly type: 'offer'; readonly attempt: string; readonly task: Task }
+  | { readonly type: 'cancel'; readonly attempt: string; readonly reason: string }
+  /** All frames of the attempt up to this one are stored. */
+  | { readonly type: 'acknowledge'; readonly attempt: string; readonly frame: number }
+  /** The attempt's report is stored, or of no use: forget it. */
+  | { readonly type: 'settle'; readonly attempt: string }
+  | { readonly type: 'answer'; readonly attempt: string; readonly ask: number; readonly answer: Answer };

@@ -1,0 +1,170 @@
+/** What a message must look like to be believed. Kept equal to the types of messages.ts by the compiler. */
+import * as v from 'valibot';
+import { isErrorCode, type ErrorCode } from './errors.ts';
+import type { ToAgent, ToCoordinator } from './messages.ts';
+
+/** A bound for every text that has none of its own: log lines are the longest. */
+const maxText = 128 * 1024;
+
+const text = v.pipe(v.string(), v.maxLength(maxText));
+const name = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const milliseconds = v.pipe(v.number(), v.finite(), v.minValue(0));
+const digest = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/, 'not a sha256 digest'));
+const attempt = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9]{1,32}\/[a-z0-9_./-]{3,100}\/[1-9][0-9]{0,5}$/, 'not an attempt'),
+);
+const platform = v.pipe(v.string(), v.regex(/^[a-z0-9_.-]+(\/[a-z0-9_.-]+){1,2}$/, 'not a platform'));
+const errorCode = v.custom<ErrorCode>(
+  (code) => typeof code === 'string' && isErrorCode(code),
+  'unknown error code',
+);
+const state = v.picklist(['ready', 'draining', 'cordoned']);
+
+/** Plain records only: `__proto__` and its like are refused. */
+const textRecord = v.pipe(
+  v.record(v.pipe(v.string(), v.maxLength(4096)), text),
+  v.check(
+    (record) => !['__proto__', 'constructor', 'prototype'].some((key) => Object.hasOwn(record, key)),
+    'reserved key',
+  ),
+);
+
+export const errorInfoSchema = v.strictObject({ code: errorCode, message: text, hint: v.optional(text) });
+
+const timings = v.strictObject({
+  queued: v.optional(milliseconds),
+  context: v.optional(milliseconds),
+  build: v.optional(milliseconds),
+  test: v.optional(milliseconds),
+  push: v.optional(milliseconds),
+});
+
+export const taskEventSchema = v.variant('type', [
+  v.strictObject({
+    type: v.literal('step'),
+    time: milliseconds,
+    step: name,
+    name: text,
+    status: v.picklist(['started', 'done', 'cached', 'failed', 'cancelled']),
+    duration: v.optional(milliseconds),
+    error: v.optional(text),
+  }),
+  v.strictObject({
+    type: v.literal('log'),
+    time: milliseconds,
+    step: name,
+    stream: v.picklist(['stdout', 'stderr']),
+    text,
+  }),
+  v.strictObject({ type: v.literal('context'), time: milliseconds, engineBytes: count, sentBytes: count }),
+  v.strictObject({
+    type: v.literal('push'),
+    time: milliseconds,
+    layer: v.pipe(v.string(), v.maxLength(256)),
+    status: text,
+    current: v.optional(count),
+    total: v.optional(count),
+  }),
+  v.strictObject({ type: v.literal('warning'), time: milliseconds, message: text }),
+]);
+
+const outcome = v.variant('status', [
+  v.strictObject({
+    status: v.literal('pushed'),
+    image: v.strictObject({ imageId: digest, digest, size: count, timings, sentBytes: count }),
+  }),
+  v.strictObject({
+    status: v.literal('failed'),
+    kind: v.picklist(['build', 'infrastructure']),
+    error: errorInfoSchema,
+    timings,
+    sentBytes: count,
+  }),
+  v.strictObject({ status: v.literal('cancelled'), reason: text }),
+]);
+
+const question = v.variant('kind', [
+  v.strictObject({ kind: v.literal('push-auth') }),
+  v.strictObject({ kind: v.literal('pull-auth'), host: name, repository: v.optional(name) }),
+  v.strictObject({ kind: v.literal('secret'), id: name }),
+]);
+
+const auth = v.variant('type', [
+  v.strictObject({ type: v.literal('anonymous') }),
+  v.strictObject({ type: v.literal('bearer'), token: text, expiresAt: v.optional(milliseconds) }),
+  v.strictObject({ type: v.literal('basic'), username: text, password: text }),
+]);
+
+const answer = v.variant('kind', [
+  v.strictObject({ kind: v.literal('auth'), auth }),
+  // A secret of 500 KiB, BuildKit's own limit, in base64.
+  v.strictObject({ kind: v.literal('secret'), value: v.pipe(v.string(), v.maxLength(700_000), v.base64()) }),
+  v.strictObject({ kind: v.literal('error'), error: errorInfoSchema }),
+]);
+
+const tree = v.strictObject({ root: digest, name: v.pipe(v.string(), v.maxLength(255)) });
+
+const task = v.strictObject({
+  build: name,
+  platform,
+  image: name,
+  context: tree,
+  dockerfile: tree,
+  args: textRecord,
+  labels: textRecord,
+  target: v.optional(name),
+  noCache: v.boolean(),
+  pull: v.boolean(),
+  network: v.optional(name),
+  extraHosts: v.pipe(v.array(name), v.maxLength(1000)),
+  secrets: v.pipe(v.array(name), v.maxLength(1000)),
+  ssh: v.pipe(v.array(name), v.maxLength(1000)),
+  contextKey: text,
+});
+
+export const toCoordinatorSchema = v.variant('type', [
+  v.strictObject({
+    type: v.literal('hello'),
+    protocol: count,
+    version: name,
+    name: v.pipe(v.string(), v.regex(/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/, 'not a name of an agent')),
+    session: v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_-]{8,64}$/, 'not a session')),
+    platforms: v.pipe(v.array(v.strictObject({ platform, native: v.boolean() })), v.maxLength(64)),
+    slots: v.pipe(count, v.maxValue(1024)),
+    weight: v.pipe(v.number(), v.minValue(0.01), v.maxValue(1000)),
+    labels: textRecord,
+    engine: v.strictObject({ version: text, apiVersion: text }),
+    state,
+    reason: v.optional(text),
+    attempts: v.pipe(v.array(attempt), v.maxLength(10_000)),
+  }),
+  v.strictObject({ type: v.literal('beat'), state, reason: v.optional(text) }),
+  v.strictObject({ type: v.literal('accept'), attempt }),
+  v.strictObject({ type: v.literal('decline'), attempt, reason: text }),
+  v.strictObject({
+    type: v.literal('progress'),
+    attempt,
+    frame: v.pipe(count, v.minValue(1)),
+    events: v.pipe(v.array(taskEventSchema), v.maxLength(20_000)),
+  }),
+  v.strictObject({ type: v.literal('report'), attempt, lastFrame: count, outcome }),
+  v.strictObject({ type: v.literal('ask'), attempt, ask: count, question }),
+]) satisfies v.GenericSchema<unknown, ToCoordinator>;
+
+export const toAgentSchema = v.variant('type', [
+  v.strictObject({
+    type: v.literal('welcome'),
+    protocol: count,
+    version: name,
+    heartbeat: milliseconds,
+    lost: milliseconds,
+  }),
+  v.strictObject({ type: v.literal('beat') }),
+  v.strictObject({ type: v.literal('offer'), attempt, task }),
+  v.strictObject({ type: v.literal('cancel'), attempt, reason: text }),
+  v.strictObject({ type: v.literal('acknowledge'), attempt, frame: count }),
+  v.strictObject({ type: v.literal('settle'), attempt }),
+  v.strictObject({ type: v.literal('answer'), attempt, ask: count, answer }),
+]) satisfies v.GenericSchema<unknown, ToAgent>;
