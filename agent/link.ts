@@ -1,13 +1,12 @@
 /** The control connection: dials the coordinator, keeps dialing, says hello and beats. */
-import { WebSocket } from 'ws';
 import { delay } from '../shared/abort.ts';
-import { webSocketUrl } from '../shared/address.ts';
 import { Backoff } from '../shared/backoff.ts';
 import { Channel } from '../shared/channel.ts';
 import { decodeToAgent } from '../shared/codec.ts';
+import { dial } from '../shared/dial.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import { limits, type AgentState, type Hello, type ToAgent, type ToCoordinator } from '../shared/messages.ts';
+import { type AgentState, type Hello, type ToAgent, type ToCoordinator } from '../shared/messages.ts';
 import type { Timers } from '../shared/timers.ts';
 
 export interface LinkOptions {
@@ -72,13 +71,7 @@ export class Link {
   /** One connection, from dial to close. Resolves with how long it was up. Never rejects. */
   #connect(signal: AbortSignal): Promise<number> {
     const { coordinator, token, timers, log } = this.#options;
-    const url = webSocketUrl(coordinator, '/v1/agent');
-    const socket = new WebSocket(url, {
-      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-      maxPayload: limits.message,
-      perMessageDeflate: false,
-      handshakeTimeout: timers.hello * 2,
-    });
+    const socket = dial('/v1/agent', { coordinator, token });
     let heardAt = Date.now();
     let upAt: number | undefined;
     let lost = timers.lost;

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import { version } from '../shared/version.ts';
 import { dataDirectory, readConfig, type AgentFlags } from './config.ts';
+import type { InstallOptions } from './install.ts';
 import { awaitParent, tellParent } from './parent.ts';
 
 function collect(value: string, earlier: readonly string[] = []): readonly string[] {
@@ -62,13 +63,14 @@ function createProgram(): Command {
     .description('install the systemd service of the agent, with its environment file')
     .option('--coordinator <url>', 'written to /etc/archfarm/agent.env')
     .option('--token-file <file>', 'file whose token is written to /etc/archfarm/agent.env')
+    .option('--also-coordinator', 'install the service of a coordinator as well')
     .option('--root <dir>', 'install below this directory instead of /', '/')
     .option('--dry-run', 'print the files instead of writing them')
     .addHelpText(
       'after',
       '\nExample:\n  sudo archfarm-agent install --coordinator wss://farm.example:7480 --token-file token',
     )
-    .action(async (flags: { coordinator?: string; tokenFile?: string; root: string; dryRun?: boolean }) => {
+    .action(async (flags: InstallOptions) => {
       const { install } = await import('./install.ts');
       process.stdout.write(await install(flags));
     });

@@ -24,7 +24,7 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
   const engine = new EngineWatch({ engine: docker, restrictTo: config.platforms, log });
   await engine.start(stop.signal);
   const journal = await Journal.open(join(config.data, 'journal.ndjson'));
-  const contexts = await ContextLink.open({ config, log });
+  const contexts = await ContextLink.open({ config, timers, log });
   const worker = new Worker({ config, timers, engine, journal, contexts, log });
   const facts = { pid: process.pid, version, name: config.name, coordinator: config.coordinator.href };
   await using _status = await serveStatus(config.data, () => ({

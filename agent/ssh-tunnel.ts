@@ -1,10 +1,9 @@
 /** A connection through the coordinator to the ssh agent of the client that asked for the build. */
 import type { Duplex } from 'node:stream';
-import { createWebSocketStream, WebSocket } from 'ws';
+import { createWebSocketStream } from 'ws';
 import { reasonOf } from '../shared/abort.ts';
-import { webSocketUrl } from '../shared/address.ts';
+import { dial } from '../shared/dial.ts';
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
-import { limits } from '../shared/messages.ts';
 import type { AgentConfig } from './config.ts';
 
 export interface SshTunnel {
@@ -14,20 +13,10 @@ export interface SshTunnel {
   readonly id: string;
 }
 
-/** Milliseconds: the client must answer within this time. */
-const openWithin = 15_000;
-
 /** Throws `client-gone` naming the id when no client with that agent follows the build. */
 export async function openSshTunnel(tunnel: SshTunnel, signal: AbortSignal): Promise<Duplex> {
   const { config, attempt, id } = tunnel;
-  const url = webSocketUrl(config.coordinator, '/v1/agent/ssh');
-  url.search = new URLSearchParams({ attempt, id }).toString();
-  const socket = new WebSocket(url, {
-    headers: config.token === undefined ? {} : { authorization: `Bearer ${config.token}` },
-    maxPayload: limits.message,
-    perMessageDeflate: false,
-    handshakeTimeout: openWithin,
-  });
+  const socket = dial('/v1/agent/ssh', { ...config, query: { attempt, id } });
   return new Promise((resolve, reject) => {
     const aborted = (): void => {
       socket.terminate();

@@ -2,11 +2,10 @@
 import { connect } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import * as v from 'valibot';
-import { createWebSocketStream, WebSocket, type RawData } from 'ws';
-import { webSocketUrl } from '../../shared/address.ts';
+import { createWebSocketStream, type RawData, type WebSocket } from 'ws';
 import { toBuffer } from '../../shared/channel.ts';
 import { check } from '../../shared/codec.ts';
-import { limits } from '../../shared/messages.ts';
+import { dial } from '../../shared/dial.ts';
 import type { SshSource } from '../project/spec.ts';
 
 const openSchema = v.strictObject({ type: v.literal('open'), tunnel: v.string(), id: v.string() });
@@ -43,7 +42,7 @@ export class SshForward {
   #listen(): void {
     const { build, sources } = this.#options;
     const ids = sources.map((source) => source.id).join(',');
-    const socket = this.#dial('/v1/client/ssh', { build, ids });
+    const socket = dial('/v1/client/ssh', { ...this.#options, query: { build, ids } });
     this.#listener = socket;
     socket.on('message', (data: RawData) => {
       const { tunnel, id } = check(openSchema, toBuffer(data));
@@ -59,7 +58,7 @@ export class SshForward {
   async #open(tunnel: string, id: string): Promise<void> {
     const source = this.#options.sources.find((candidate) => candidate.id === id);
     if (source === undefined) return;
-    const socket = this.#dial('/v1/client/tunnel', { tunnel });
+    const socket = dial('/v1/client/tunnel', { ...this.#options, query: { tunnel } });
     this.#tunnels.add(socket);
     const remote = createWebSocketStream(socket);
     const local = connect(source.socket);
@@ -72,16 +71,5 @@ export class SshForward {
       socket.terminate();
       this.#tunnels.delete(socket);
     }
-  }
-
-  #dial(path: string, query: Record<string, string>): WebSocket {
-    const { coordinator, token } = this.#options;
-    const url = webSocketUrl(coordinator, path);
-    url.search = new URLSearchParams(query).toString();
-    return new WebSocket(url, {
-      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-      maxPayload: limits.message,
-      perMessageDeflate: false,
-    });
   }
 }

@@ -17,12 +17,14 @@ import type { DurableEvent, VolatileEvent } from './events.ts';
 
 /** What a session needs of the rest of the coordinator. */
 export interface SessionServices {
+  /** Time as the farm counts it. */
+  now(): number;
   record(event: DurableEvent): Promise<void>;
   note(event: VolatileEvent): void;
   /** Whether a result of this attempt could still count, and this agent has it. */
   isOpen(attempt: AttemptId, agent: string): boolean;
-  /** Writes a frame's events to the build's log, unless it has that frame. Resolves once they are written. */
-  append(attempt: AttemptId, frame: AgentFrame): Promise<void>;
+  /** Writes a frame's events to the build's log, unless it has that frame. */
+  append(attempt: AttemptId, frame: AgentFrame): void;
   /** The last frame of the attempt that is written; undefined when this process has seen none. */
   lastFrame(attempt: AttemptId): number | undefined;
   answer(attempt: AttemptId, question: Question, signal: AbortSignal): Promise<Answer>;
@@ -49,10 +51,12 @@ export class AgentSession {
   readonly #closed = new AbortController();
   #work: Promise<void> = Promise.resolve();
   #waiting = 0;
-  heardAt = Date.now();
+  /** When the last byte came, by the farm's clock. */
+  heardAt: number;
 
   constructor(options: SessionOptions) {
     this.#options = options;
+    this.heardAt = options.services.now();
   }
 
   /** The agent has joined: tells the farm, and the agent which of its attempts nobody waits for. */
@@ -63,7 +67,7 @@ export class AgentSession {
     const open = attempts.filter((attempt) => services.isOpen(attempt, name));
     services.note({
       type: 'agent-up',
-      at: Date.now(),
+      at: services.now(),
       agent: { name, session, version, platforms, slots, weight, labels },
       attempts: open,
     });
@@ -74,15 +78,15 @@ export class AgentSession {
   }
 
   heard(): void {
-    this.heardAt = Date.now();
     const { hello, services } = this.#options;
+    this.heardAt = services.now();
     services.note({ type: 'heard', at: this.heardAt, agent: hello.name, session: hello.session });
   }
 
   closed(): void {
     const { hello, services } = this.#options;
     this.#closed.abort(new ArchfarmError('agent-lost', `agent ${hello.name} disconnected`));
-    services.note({ type: 'agent-down', at: Date.now(), agent: hello.name, session: hello.session });
+    services.note({ type: 'agent-down', at: services.now(), agent: hello.name, session: hello.session });
   }
 
   handle(message: ToCoordinator): void {
@@ -126,7 +130,7 @@ export class AgentSession {
     message: Exclude<ToCoordinator, { type: 'hello' | 'beat' | 'ask' }>,
   ): Promise<void> {
     const { services } = this.#options;
-    const at = Date.now();
+    const at = services.now();
     switch (message.type) {
       case 'accept':
         return services.record({ type: 'accepted', at, attempt });
@@ -158,10 +162,10 @@ export class AgentSession {
     }
   }
 
-  async #progress(attempt: AttemptId, frame: number, events: readonly TaskEvent[]): Promise<void> {
+  #progress(attempt: AttemptId, frame: number, events: readonly TaskEvent[]): void {
     const { services, channel, hello } = this.#options;
-    await services.append(attempt, { agent: hello.name, frame, events });
-    services.note({ type: 'alive', at: Date.now(), attempt });
+    services.append(attempt, { agent: hello.name, frame, events });
+    services.note({ type: 'alive', at: services.now(), attempt });
     channel.send({ type: 'acknowledge', attempt: formatAttempt(attempt), frame });
   }
 
@@ -176,7 +180,14 @@ export class AgentSession {
   #noteState(from: Pick<Hello, 'state' | 'reason'>): void {
     const { hello, services } = this.#options;
     const { state, reason } = from;
-    services.note({ type: 'beat', at: Date.now(), agent: hello.name, session: hello.session, state, reason });
+    services.note({
+      type: 'beat',
+      at: services.now(),
+      agent: hello.name,
+      session: hello.session,
+      state,
+      reason,
+    });
   }
 
   #refuse(why: string): void {

@@ -2,18 +2,12 @@
  * What the farm's state machine takes and gives. Durable events are on disk before their effects happen;
  * volatile ones only move deadlines and come back by themselves after a restart.
  */
+import type { AttemptId } from '../../shared/attempt.ts';
 import type { Digest } from '../../shared/context/tree.ts';
 import type { ErrorInfo } from '../../shared/errors.ts';
-import type { Descriptor, Timings, StateEvent, PlatformResult } from '../../shared/progress.ts';
+import type { BuildResult, Descriptor, StateEvent, Timings } from '../../shared/progress.ts';
 import type { PushedImage } from '../../shared/task.ts';
 import type { BuildSpec } from '../project/spec.ts';
-
-/** One try of a task. `number` counts from 1 within the task. */
-export interface AttemptId {
-  readonly build: string;
-  readonly platform: string;
-  readonly number: number;
-}
 
 export interface NewBuild {
   readonly id: string;
@@ -60,6 +54,8 @@ export type DurableEvent = At &
         readonly native: boolean;
       }
     | { readonly type: 'accepted'; readonly attempt: AttemptId }
+    /** An attempt that had been given up counts again: its agent is back, and still has it. */
+    | { readonly type: 'resumed'; readonly attempt: AttemptId }
     /** The agent pushed; nothing is believed yet. */
     | { readonly type: 'reported'; readonly attempt: AttemptId; readonly image: PushedImage }
     | { readonly type: 'verified'; readonly attempt: AttemptId; readonly image: VerifiedImage }
@@ -80,7 +76,12 @@ export type DurableEvent = At &
         readonly platform: string;
         readonly error: ErrorInfo;
       }
+    /** A user asked, or time is up; the error's code says which. Too late once the build is publishing. */
     | { readonly type: 'cancelled'; readonly build: string; readonly error: ErrorInfo }
+    /** The intent to move these tags, those of the build that no newer build has published. */
+    | { readonly type: 'publishing'; readonly build: string; readonly tags: readonly string[] }
+    /** Newer builds have published every tag of this one: nothing is left to publish. */
+    | { readonly type: 'superseded'; readonly build: string }
     | {
         readonly type: 'published';
         readonly build: string;
@@ -88,7 +89,6 @@ export type DurableEvent = At &
         readonly tags: readonly string[];
         /** Milliseconds from the last verified child to the tag read back. */
         readonly duration: number;
-        readonly superseded: boolean;
       }
     | { readonly type: 'publish-failed'; readonly build: string; readonly error: ErrorInfo }
   );
@@ -127,14 +127,33 @@ export type VolatileEvent = At &
 
 export type FarmEvent = DurableEvent | VolatileEvent;
 
+const volatileTypes: ReadonlySet<string> = new Set<VolatileEvent['type']>([
+  'agent-up',
+  'agent-down',
+  'heard',
+  'beat',
+  'alive',
+  'context-sent',
+  'tick',
+]);
+
+export function isDurable(event: FarmEvent): event is DurableEvent {
+  return !volatileTypes.has(event.type);
+}
+
 /** What the driver does once the event that caused it is durable. */
 export type Effect =
   | { readonly type: 'offer'; readonly attempt: AttemptId; readonly agent: string; readonly session: string }
   | { readonly type: 'cancel'; readonly attempt: AttemptId; readonly agent: string; readonly reason: string }
   /** Read the reported image back and answer with `verified` or `failed`. */
   | { readonly type: 'verify'; readonly attempt: AttemptId; readonly image: PushedImage }
-  /** Publish the list of these children and answer with `published` or `publish-failed`. */
-  | { readonly type: 'publish'; readonly build: string; readonly children: readonly VerifiedImage[] }
+  /** Publish the list of these children under `tags` and answer with `published` or `publish-failed`. */
+  | {
+      readonly type: 'publish';
+      readonly build: string;
+      readonly children: readonly VerifiedImage[];
+      readonly tags: readonly string[];
+    }
   /** Append to the build's log. */
   | {
       readonly type: 'notify';
@@ -146,6 +165,4 @@ export type Effect =
   /** The agent may forget this attempt: its report is settled. */
   | { readonly type: 'settle'; readonly attempt: AttemptId; readonly agent: string }
   /** The build has ended: archive it, drop its secrets, end its log. */
-  | { readonly type: 'finished'; readonly build: string };
-
-export type { PlatformResult };
+  | { readonly type: 'finished'; readonly build: string; readonly result: BuildResult };

@@ -1,4 +1,5 @@
 /** The agents that are connected: who may join, and which connection an offer or a cancel goes to. */
+import { once } from 'node:events';
 import type { WebSocket } from 'ws';
 import { formatAttempt, type AttemptId } from '../../shared/attempt.ts';
 import { Channel } from '../../shared/channel.ts';
@@ -32,6 +33,7 @@ export class AgentPool {
   readonly #options: PoolOptions;
   readonly #members = new Map<string, Member>();
   readonly #connections = new Set<Channel<ToCoordinator, ToAgent>>();
+  readonly #first = new AbortController();
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -80,6 +82,11 @@ export class AgentPool {
     this.#members.get(agent)?.channel.send({ type: 'settle', attempt: formatAttempt(attempt) });
   }
 
+  /** Resolves when an agent is there, or was. */
+  async joined(): Promise<void> {
+    if (!this.#first.signal.aborted) await once(this.#first.signal, 'abort');
+  }
+
   /** Agents dial again by themselves. */
   close(): void {
     for (const channel of this.#connections) channel.close(closeCodes.restart, 'the coordinator stops');
@@ -100,7 +107,7 @@ export class AgentPool {
     }
     const earlier = this.#members.get(hello.name);
     if (earlier !== undefined) {
-      const silent = Date.now() - earlier.session.heardAt;
+      const silent = services.now() - earlier.session.heardAt;
       if (earlier.hello.session !== hello.session && silent < timers.suspect) {
         log.warn({ agent: hello.name }, 'a second agent with this name was refused');
         channel.close(
@@ -128,6 +135,7 @@ export class AgentPool {
       'agent connected',
     );
     session.start();
+    this.#first.abort();
     return member;
   }
 }

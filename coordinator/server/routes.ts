@@ -143,7 +143,9 @@ function decode(secrets: Readonly<Record<string, string>>): Map<string, Buffer> 
 /** Aborts when the answer is sent, or the client hung up before that. */
 function gone(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  reply.raw.once('close', () => controller.abort(new ArchfarmError('client-gone', 'the client closed its connection')));
+  reply.raw.once('close', () =>
+    controller.abort(new ArchfarmError('client-gone', 'the client closed its connection')),
+  );
   return controller.signal;
 }
 

@@ -1,0 +1,97 @@
+/** Contents of contexts: from this host's store, else from the coordinator over a connection of their own. */
+import { join } from 'node:path';
+import { delay } from '../shared/abort.ts';
+import { Backoff } from '../shared/backoff.ts';
+import { fetchTree } from '../shared/context/fetch-tree.ts';
+import { defaultLimits } from '../shared/context/limits.ts';
+import { BlobReceiver } from '../shared/context/receiver.ts';
+import { BlobStore } from '../shared/context/store.ts';
+import type { ContextSource, Digest } from '../shared/context/tree.ts';
+import { dial, onceOpen } from '../shared/dial.ts';
+import { messageOf } from '../shared/errors.ts';
+import type { Logger } from '../shared/log.ts';
+import type { Timers } from '../shared/timers.ts';
+import type { AgentConfig } from './config.ts';
+
+/** The contents that one job asks for. */
+export interface JobContext extends ContextSource {
+  /** Bytes that were not on this host. */
+  readonly sentBytes: number;
+  /** Brings the directories of these trees here and checks them. */
+  prepare(roots: readonly Digest[], signal: AbortSignal): Promise<void>;
+}
+
+export interface ContextLinkOptions {
+  readonly config: Pick<AgentConfig, 'coordinator' | 'token' | 'name' | 'cache'>;
+  readonly timers: Timers;
+  readonly log: Logger;
+}
+
+export class ContextLink {
+  readonly #options: ContextLinkOptions;
+  readonly #store: BlobStore;
+  readonly #receiver: BlobReceiver;
+  readonly #stop = new AbortController();
+  #jobs = 0;
+  #dialing: Promise<void> | undefined;
+
+  private constructor(options: ContextLinkOptions, store: BlobStore) {
+    this.#options = options;
+    this.#store = store;
+    this.#receiver = new BlobReceiver({ store });
+  }
+
+  static async open(options: ContextLinkOptions): Promise<ContextLink> {
+    return new ContextLink(options, await BlobStore.open(join(options.config.cache, 'contexts')));
+  }
+
+  /** To be disposed when the job has ended: without jobs there is no connection. */
+  forJob(): JobContext & Disposable {
+    const [store, receiver] = [this.#store, this.#receiver];
+    this.#jobs += 1;
+    this.#dialing ??= this.#dial().finally(() => {
+      this.#dialing = undefined;
+    });
+    let sentBytes = 0;
+    return {
+      get sentBytes() {
+        return sentBytes;
+      },
+      directory: (digest, signal) => receiver.directory(digest, signal),
+      async blob(digest, size, signal) {
+        if (!(await store.has({ kind: 'blob', digest, size }))) sentBytes += size;
+        return receiver.blob(digest, size, signal);
+      },
+      async prepare(roots, signal) {
+        await Promise.all(roots.map((root) => fetchTree(root, receiver, { limits: defaultLimits, signal })));
+      },
+      [Symbol.dispose]: () => {
+        this.#jobs -= 1;
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort(new Error('the agent stops'));
+    await this.#dialing;
+    await this.#store[Symbol.asyncDispose]();
+  }
+
+  /** While there are jobs. What a connection leaves unanswered is asked for on the next. */
+  async #dial(): Promise<void> {
+    const { config, timers, log } = this.#options;
+    const { signal } = this.#stop;
+    const backoff = new Backoff({ first: timers.reconnect, max: timers.reconnectMax });
+    while (this.#jobs > 0 && !signal.aborted) {
+      const socket = dial('/v1/agent/context', { ...config, query: { agent: config.name } });
+      try {
+        await onceOpen(socket, () => this.#receiver.attach(socket, signal), signal);
+        backoff.reset();
+      } catch (error) {
+        if (signal.aborted) return;
+        log.debug({ reason: messageOf(error) }, 'the context connection broke');
+      }
+      await delay(backoff.next(), signal).catch(() => {});
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/** What an engine's failures mean. Engines say most things in prose only, so this is where prose is read. */
+import { ArchfarmError, messageOf, systemCode, type ErrorCode } from '../../shared/errors.ts';
+
+/** A request that failed: `engine-down` when nobody answered, `engine-error` when the engine refused. */
+export function fromEngine(error: unknown, host: string): ArchfarmError {
+  if (error instanceof ArchfarmError) return error;
+  const message = messageOf(error)
+    .replace(/^\(HTTP code \d+\) (.*?) - /s, '')
+    .trim();
+  if (isRefusal(error)) {
+    const code = isDiskFull(message) ? 'disk-full' : 'engine-error';
+    return new ArchfarmError(code, `Docker engine at ${host}: ${message}`, { cause: error });
+  }
+  const hint =
+    systemCode(error) === 'EACCES'
+      ? 'the user that runs this must be in the group of that socket, usually `docker`'
+      : 'is the Docker daemon running, and is this its address? --docker or DOCKER_HOST names another';
+  return new ArchfarmError('engine-down', `cannot reach the Docker engine at ${host}: ${message}`, {
+    hint,
+    cause: error,
+  });
+}
+
+/** A build that ended with an error event. What the engine could not help is not the build's failure. */
+export function fromFailedBuild(message: string, host: string): ArchfarmError {
+  const text = message
+    .replace(/^failed to solve(?: with frontend [\w.]+)?: /, '')
+    .replace(/^(?:rpc error: code = \w+ desc = )+/, '');
+  // A step that ran and failed: its command is part of the text, and must not be taken for the engine's words.
+  if (/exit code: \d+$/.test(text)) return new ArchfarmError('build-failed', text);
+  if (isDiskFull(text)) {
+    return new ArchfarmError('disk-full', `Docker engine at ${host}: ${text}`, {
+      hint: 'free space on that host, for example with `docker builder prune`',
+    });
+  }
+  const kind = buildTroubles.find(([, pattern]) => pattern.test(text));
+  return kind === undefined
+    ? new ArchfarmError('build-failed', text)
+    : new ArchfarmError(kind[0], `Docker engine at ${host}: ${text}`);
+}
+
+const buildTroubles: readonly (readonly [ErrorCode, RegExp])[] = [
+  [
+    'engine-error',
+    /no active session|session (?:closed|\S+ not found)|transport is closing|context canceled$/i,
+  ],
+  ['registry-unreachable', /failed to do request|i\/o timeout|TLS handshake timeout|status code 5\d\d/i],
+];
+
+/** A push that ended with an error event. */
+export function fromFailedPush(message: string, { host, registry, reference }: PushTarget): ArchfarmError {
+  const failed = `push of ${reference} failed: ${message}`;
+  if (isDiskFull(message)) return new ArchfarmError('disk-full', failed);
+  if (/server gave HTTP response to HTTPS client/i.test(message)) {
+    return new ArchfarmError(
+      'registry-error',
+      `the Docker engine at ${host} refuses to speak plain http to ${registry}`,
+      { hint: `add "insecure-registries": ["${registry}"] to that engine's daemon.json and restart it` },
+    );
+  }
+  if (/x509:|certificate/i.test(message)) {
+    return new ArchfarmError('registry-error', failed, {
+      hint: `put the registry's CA certificate at /etc/docker/certs.d/${registry}/ca.crt on the engine's host`,
+    });
+  }
+  if (
+    /denied|unauthorized|no basic auth|authentication required|insufficient_scope|forbidden/i.test(message)
+  ) {
+    return new ArchfarmError('registry-denied', failed, {
+      hint: `the coordinator's credentials for ${registry} must allow pushing to this repository`,
+    });
+  }
+  const unreachable =
+    /connection re(?:fused|set)|no such host|timeout|no route to host|network is unreachable|server misbehaving|deadline exceeded|EOF$/i;
+  return new ArchfarmError(unreachable.test(message) ? 'registry-unreachable' : 'registry-error', failed);
+}
+
+export interface PushTarget {
+  /** Of the engine. */
+  readonly host: string;
+  readonly registry: string;
+  readonly reference: string;
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number';
+}
+
+function isDiskFull(message: string): boolean {
+  return /no space left on device|disk quota exceeded/i.test(message);
+}

@@ -1,0 +1,114 @@
+/** One Docker engine, as the rest of the agent sees it. */
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { ArchfarmError } from '../../shared/errors.ts';
+import { normalizePlatform, type Platform } from '../../shared/platform.ts';
+import type { TaskEvent } from '../../shared/progress.ts';
+import type { Task } from '../../shared/task.ts';
+import { build, type BuiltImage } from './build.ts';
+import { Connection, type DockerEnvironment } from './connection.ts';
+import { KeyedLock } from './keyed-lock.ts';
+import { MtimeStore } from './mtimes.ts';
+import { push, type Pushed, type PushOptions, type PushRequest } from './push.ts';
+import type { BuildServices } from './services.ts';
+
+export interface EngineOptions {
+  /** `unix:///path` or `tcp://host:port`; without it DOCKER_HOST of the environment, or the usual socket. */
+  readonly host?: string | undefined;
+  readonly environment: DockerEnvironment;
+  /** The agent's own; what is remembered about contexts goes to `mtimes` below it. */
+  readonly dataDirectory: string;
+}
+
+export interface EngineInfo {
+  /** What this host runs without emulation. */
+  readonly platform: Platform;
+  readonly version: string;
+  readonly apiVersion: string;
+  /** With containerd's store an image's id is its manifest's digest, else its config's. */
+  readonly imageStore: 'graphdriver' | 'containerd';
+}
+
+export interface BuildCall {
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: TaskEvent) => void;
+  /** Bytes of contents handed to the engine so far. */
+  readonly onEngineBytes?: ((bytes: number) => void) | undefined;
+}
+
+const versionSchema = v.object({
+  Version: v.string(),
+  ApiVersion: v.pipe(v.string(), v.regex(/^\d+\.\d+$/)),
+});
+
+const infoSchema = v.object({
+  OSType: v.string(),
+  Architecture: v.string(),
+  DriverStatus: v.nullish(v.array(v.tuple([v.string(), v.string()])), []),
+});
+
+export class Engine {
+  readonly #connection: Connection;
+  readonly #mtimes: MtimeStore;
+  readonly #pushes = new KeyedLock();
+
+  /** Does not connect yet; throws `config` for a host it cannot use. */
+  constructor({ host, environment, dataDirectory }: EngineOptions) {
+    this.#connection = new Connection({ host, environment });
+    this.#mtimes = new MtimeStore(join(dataDirectory, 'mtimes'));
+  }
+
+  get host(): string {
+    return this.#connection.host;
+  }
+
+  /** Throws `engine-down` when nobody answers. */
+  async ping(signal: AbortSignal): Promise<void> {
+    await this.#connection.get('/_ping', signal);
+  }
+
+  /** Throws `engine-down`, or `no-buildkit` for an engine that is too old. */
+  async info(signal: AbortSignal): Promise<EngineInfo> {
+    const { Version: version, ApiVersion: apiVersion } = await this.#version(signal);
+    const info = v.parse(infoSchema, await this.#connection.get('/info', signal));
+    const usesContainerd = info.DriverStatus?.some(([, value]) =>
+      value.startsWith('io.containerd.snapshotter'),
+    );
+    return {
+      platform: normalizePlatform({ os: info.OSType, architecture: info.Architecture }),
+      version,
+      apiVersion,
+      imageStore: usesContainerd ? 'containerd' : 'graphdriver',
+    };
+  }
+
+  /**
+   * Builds without a tag. Fails with `build-failed` or `wrong-architecture` when the build is to blame, with what a
+   * service threw, or with an infrastructure code; with the signal's reason when that aborts.
+   */
+  async build(task: Task, services: BuildServices, call: BuildCall): Promise<BuiltImage> {
+    // An older engine would take the request for one of its classic builder.
+    await this.#version(call.signal);
+    return build(this.#connection, { ...call, task, services, mtimes: this.#mtimes });
+  }
+
+  /** Pushes this very image under the reference; other pushes to that reference wait meanwhile. */
+  push(request: PushRequest, options: PushOptions): Promise<Pushed> {
+    return this.#pushes.run(request.reference, {
+      signal: options.signal,
+      work: () => push(this.#connection, request, options),
+    });
+  }
+
+  async #version(signal: AbortSignal): Promise<v.InferOutput<typeof versionSchema>> {
+    const version = v.parse(versionSchema, await this.#connection.get('/version', signal));
+    const [major = 0, minor = 0] = version.ApiVersion.split('.').map(Number);
+    // The first API whose builds take BuildKit's version 2.
+    if (major > 1 || minor >= 39) return version;
+    throw new ArchfarmError(
+      'no-buildkit',
+      `the Docker engine at ${this.host} has no BuildKit: it is ${version.Version} (API ${version.ApiVersion})`,
+      { hint: 'Docker 18.09 (API 1.39) or later is needed' },
+    );
+  }
+}

@@ -1,0 +1,92 @@
+/** What BuildKit asks of a build besides files: credentials of base images' registries, secrets, ssh agents. */
+import type { Duplex } from 'node:stream';
+import { once } from 'node:events';
+import type { ContextSource } from '../../shared/context/tree.ts';
+import { GrpcError, grpcStatus, type GrpcCall, type GrpcMethod, type GrpcMethods } from './grpc.ts';
+import { bytesField, textField, writeMessage } from './protobuf.ts';
+
+/** Where a build's answers come from. What a method throws fails the build with that error. */
+export interface BuildServices {
+  readonly context: ContextSource;
+  /** For pulling from one registry; undefined means without signing in. */
+  credentials(
+    host: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly username: string; readonly password: string } | undefined>;
+  secret(id: string, signal: AbortSignal): Promise<Buffer>;
+  /** A connection to the ssh agent of that id. */
+  ssh(id: string, signal: AbortSignal): Promise<Duplex>;
+}
+
+export interface ServiceOptions {
+  readonly services: Omit<BuildServices, 'context'>;
+  /** Ids the build was given; a question for another one is answered with "not found". */
+  readonly secrets: readonly string[];
+  readonly ssh: readonly string[];
+}
+
+/** Without the health method the engine drops a session after a second. */
+export function serviceMethods({ services, secrets, ssh }: ServiceOptions): GrpcMethods {
+  return {
+    '/grpc.health.v1.Health/Check': unary(async () => writeMessage([[1, 1]])),
+    '/moby.filesync.v1.Auth/Credentials': unary(async (request, { signal }) => {
+      const found = await services.credentials(textField(request, 1), signal);
+      return writeMessage([
+        [1, found?.username ?? ''],
+        [2, found?.password ?? ''],
+      ]);
+    }),
+    '/moby.buildkit.secrets.v1.Secrets/GetSecret': unary(async (request, { signal }) => {
+      const id = textField(request, 1);
+      requireKnown(id, { kind: 'secret', known: secrets });
+      return writeMessage([[1, await services.secret(id, signal)]]);
+    }),
+    '/moby.sshforward.v1.SSH/CheckAgent': unary(async (request) => {
+      requireKnown(textField(request, 1) || 'default', { kind: 'ssh agent', known: ssh });
+      return Buffer.alloc(0);
+    }),
+    '/moby.sshforward.v1.SSH/ForwardAgent': async (call) => {
+      const id = call.metadata('buildkit.ssh.id')[0] ?? 'default';
+      requireKnown(id, { kind: 'ssh agent', known: ssh });
+      await forward(call, await services.ssh(id, call.signal));
+    },
+  };
+}
+
+function unary(answer: (request: Buffer, call: GrpcCall) => Promise<Buffer>): GrpcMethod {
+  return async (call) => {
+    const request = await call.messages.next();
+    await call.send([await answer(request.value ?? Buffer.alloc(0), call)]);
+  };
+}
+
+function requireKnown(id: string, { kind, known }: { kind: string; known: readonly string[] }): void {
+  // BuildKit goes on without a mount that is not required only when this is the status.
+  if (!known.includes(id))
+    throw new GrpcError(grpcStatus.notFound, `${kind} ${id} was not given to this build`);
+}
+
+/** Until either side ends. */
+async function forward(call: GrpcCall, agent: Duplex): Promise<void> {
+  const stop = (): void => void agent.destroy();
+  call.signal.addEventListener('abort', stop, { once: true });
+  try {
+    await Promise.all([toAgent(call, agent), fromAgent(call, agent)]);
+  } finally {
+    call.signal.removeEventListener('abort', stop);
+    agent.destroy();
+  }
+}
+
+async function toAgent(call: GrpcCall, agent: Duplex): Promise<void> {
+  for await (const message of call.messages) {
+    if (agent.destroyed || agent.writableEnded) return;
+    if (!agent.write(bytesField(message, 1))) await once(agent, 'drain', { signal: call.signal });
+  }
+  agent.end();
+}
+
+async function fromAgent(call: GrpcCall, agent: Duplex): Promise<void> {
+  const chunks: AsyncIterable<Buffer> = agent;
+  for await (const chunk of chunks) await call.send([writeMessage([[1, chunk]])]);
+}

@@ -1,0 +1,138 @@
+/** `archfarm-agent install`: puts the systemd units, their users and the environment file in place. */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { parseCoordinatorUrl } from '../shared/address.ts';
+import { ArchfarmError, messageOf, systemCode } from '../shared/errors.ts';
+
+export interface InstallOptions {
+  readonly coordinator?: string;
+  readonly tokenFile?: string;
+  /** Everything goes below this directory. */
+  readonly root: string;
+  readonly alsoCoordinator?: boolean;
+  readonly dryRun?: boolean;
+}
+
+interface InstalledFile {
+  readonly path: string;
+  readonly text: string;
+  readonly mode: number;
+}
+
+const environmentFile = '/etc/archfarm/agent.env';
+const emptyEnvironment = `# Settings of archfarm-agent.service; systemctl restart archfarm-agent applies them.
+# ARCHFARM_COORDINATOR=wss://farm.example:7480
+# ARCHFARM_TOKEN=
+# ARCHFARM_NAME=
+# ARCHFARM_PLATFORM=
+# ARCHFARM_SLOTS=2
+# ARCHFARM_LABELS=
+# DOCKER_HOST=unix:///var/run/docker.sock
+`;
+
+/** What to tell the user. Throws `config` where a file cannot be written. */
+export async function install(options: InstallOptions): Promise<string> {
+  const units = unitDirectory();
+  const command = await ownCommand();
+  const names = [
+    'archfarm-agent.service',
+    ...(options.alsoCoordinator === true ? ['archfarm-coordinator.service'] : []),
+  ];
+  const files: InstalledFile[] = [
+    ...(await Promise.all(names.map((name) => unitFile(join(units, name), { name, command })))),
+    {
+      path: '/usr/lib/sysusers.d/archfarm.conf',
+      text: await readFile(join(units, 'archfarm-sysusers.conf'), 'utf8'),
+      mode: 0o644,
+    },
+    { path: environmentFile, text: await environment(options), mode: 0o600 },
+  ];
+  if (options.dryRun === true) return files.map(({ path, text }) => `# ${path}\n${text}\n`).join('');
+  for (const file of files) await put(file, options.root);
+  const loaded = options.root === '/' ? await reload() : [];
+  const installed = files.map(({ path }) => `installed ${join(options.root, path)}`);
+  return [...installed, ...loaded, `start it: systemctl enable --now ${names.join(' ')}`, ''].join('\n');
+}
+
+async function unitFile(
+  source: string,
+  { name, command }: { name: string; command: string },
+): Promise<InstalledFile> {
+  const unit = await readFile(source, 'utf8');
+  const text =
+    name === 'archfarm-agent.service' ? unit.replace('/usr/bin/env archfarm-agent', command) : unit;
+  return { path: `/etc/systemd/system/${name}`, text, mode: 0o644 };
+}
+
+/** The built agent has the units beside it, the sources in their folder of scripts. */
+function unitDirectory(): string {
+  const here = import.meta.dirname;
+  const candidates = ['systemd', '../scripts/systemd'].map((path) => join(here, path));
+  const found = candidates.find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  throw new ArchfarmError('config', `the unit files are not beside ${here}`, {
+    hint: 'install from a checkout or package of archfarm, where npm run build has put them into dist/systemd',
+  });
+}
+
+/** This very node and file: a service has no PATH of a login shell. */
+async function ownCommand(): Promise<string> {
+  return `${process.execPath} ${await realpath(process.argv[1] ?? '')}`;
+}
+
+/** The settings that are there stay; those that were given now replace theirs. */
+async function environment({ root, coordinator, tokenFile }: InstallOptions): Promise<string> {
+  let text = await readFile(join(root, environmentFile), 'utf8').catch((error: unknown) => {
+    if (systemCode(error) === 'ENOENT') return emptyEnvironment;
+    throw new ArchfarmError('config', `cannot read ${environmentFile}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  });
+  if (coordinator !== undefined)
+    text = set(text, 'ARCHFARM_COORDINATOR', parseCoordinatorUrl(coordinator).href);
+  if (tokenFile !== undefined) {
+    const token = await readFile(tokenFile, 'utf8').catch((error: unknown) => {
+      throw new ArchfarmError('usage', `cannot read the token file ${tokenFile}: ${messageOf(error)}`);
+    });
+    text = set(text, 'ARCHFARM_TOKEN', token.trim());
+  }
+  return text;
+}
+
+function set(text: string, name: string, value: string): string {
+  const line = new RegExp(`^(# *)?${name}=.*$`, 'm');
+  return line.test(text) ? text.replace(line, () => `${name}=${value}`) : `${text}${name}=${value}\n`;
+}
+
+async function put({ path, text, mode }: InstalledFile, root: string): Promise<void> {
+  const target = join(root, path);
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, text, { mode });
+    // An existing file keeps its mode otherwise, and the environment file holds a token.
+    await chmod(target, mode);
+  } catch (error) {
+    const hint = systemCode(error) === 'EACCES' ? 'run it as root' : undefined;
+    throw new ArchfarmError('config', `cannot write ${target}: ${messageOf(error)}`, { hint, cause: error });
+  }
+}
+
+/** What systemd must be told; a machine that does not run it right now is told at its next boot. */
+async function reload(): Promise<string[]> {
+  const run = promisify(execFile);
+  const done: string[] = [];
+  for (const [file, ...args] of [
+    ['systemd-sysusers', 'archfarm.conf'],
+    ['systemctl', 'daemon-reload'],
+  ] as const) {
+    try {
+      await run(file, args);
+    } catch (error) {
+      done.push(`not done, do it by hand: ${[file, ...args].join(' ')} (${messageOf(error).split('\n')[0]})`);
+    }
+  }
+  return done;
+}

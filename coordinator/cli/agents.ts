@@ -1,0 +1,34 @@
+/** `archfarm agents`: the farm's machines. */
+import type { AgentInfo } from './api-answers.ts';
+import { openCoordinator, type GlobalOptions } from './global-options.ts';
+import { print, printJson } from './output.ts';
+import { plainText } from './progress/sanitize.ts';
+import { formatTable } from './table.ts';
+
+export async function runAgents(global: GlobalOptions): Promise<void> {
+  using api = await openCoordinator(global);
+  const agents = await api.agents(global.signal);
+  if (global.json) return printJson(agents);
+  if (global.quiet) return agents.forEach(({ name }) => print(plainText(name)));
+  print(
+    formatTable(
+      ['NAME', 'STATE', 'PLATFORMS', 'BUSY', 'VERSION', 'LABELS'],
+      agents.map((agent) => row(agent).map(plainText)),
+    ),
+  );
+}
+
+function row(agent: AgentInfo): string[] {
+  const platforms = agent.platforms.map(({ platform, native }) =>
+    native ? platform : `${platform} (emulated)`,
+  );
+  const labels = Object.entries(agent.labels).map(([key, value]) => `${key}=${value}`);
+  return [
+    agent.name,
+    agent.reason ? `${agent.state}: ${agent.reason}` : agent.state,
+    platforms.join(', '),
+    `${agent.busy}/${agent.slots}`,
+    agent.version,
+    labels.join(', '),
+  ];
+}

@@ -1,0 +1,150 @@
+/** What the coordinator's HTTP API answers, checked before it is believed. */
+import * as v from 'valibot';
+import { isErrorCode, type ErrorCode } from '../../shared/errors.ts';
+import type { BuildEvent, BuildResult, Frame } from '../../shared/progress.ts';
+import { taskEventSchema } from '../../shared/schemas.ts';
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const milliseconds = v.pipe(v.number(), v.finite(), v.minValue(0));
+
+/** A newer coordinator may know codes that this client does not. */
+const errorInfo = v.object({
+  code: v.fallback(
+    v.custom<ErrorCode>((code) => typeof code === 'string' && isErrorCode(code)),
+    'internal',
+  ),
+  message: v.string(),
+  hint: v.optional(v.string()),
+});
+
+const buildStatus = v.picklist([
+  'queued',
+  'running',
+  'publishing',
+  'succeeded',
+  'failed',
+  'cancelled',
+  'superseded',
+]);
+const taskStatus = v.picklist(['queued', 'running', 'pushed', 'failed', 'cancelled', 'skipped']);
+
+const platformResult = v.object({
+  platform: v.string(),
+  status: taskStatus,
+  optional: v.boolean(),
+  reference: v.string(),
+  digest: v.optional(v.string()),
+  size: v.optional(count),
+  config: v.optional(v.string()),
+  agent: v.optional(v.string()),
+  native: v.optional(v.boolean()),
+  error: v.optional(errorInfo),
+  attempts: v.array(
+    v.object({
+      agent: v.string(),
+      outcome: v.optional(v.picklist(['pushed', 'failed', 'lost', 'cancelled', 'superseded'])),
+      error: v.optional(errorInfo),
+    }),
+  ),
+  timings: v.object({
+    queued: v.optional(milliseconds),
+    context: v.optional(milliseconds),
+    build: v.optional(milliseconds),
+    test: v.optional(milliseconds),
+    push: v.optional(milliseconds),
+  }),
+  context: v.object({ sentBytes: count }),
+});
+
+export const buildResultSchema = v.object({
+  build: v.string(),
+  name: v.string(),
+  status: buildStatus,
+  created: milliseconds,
+  error: v.optional(errorInfo),
+  'image.name': v.string(),
+  tags: v.array(v.string()),
+  'containerimage.digest': v.optional(v.string()),
+  'containerimage.descriptor': v.optional(
+    v.object({ mediaType: v.string(), digest: v.string(), size: count }),
+  ),
+  context: v.object({ digest: v.string(), files: count, bytes: count, sentBytes: count }),
+  platforms: v.array(platformResult),
+  timings: v.object({
+    context: v.optional(milliseconds),
+    publish: v.optional(milliseconds),
+    total: milliseconds,
+  }),
+}) satisfies v.GenericSchema<unknown, BuildResult>;
+
+const eventSchema = v.variant('type', [
+  ...taskEventSchema.options,
+  v.object({
+    type: v.literal('state'),
+    time: milliseconds,
+    state: v.union([buildStatus, taskStatus]),
+    attempt: v.optional(count),
+    native: v.optional(v.boolean()),
+    reason: v.optional(v.string()),
+    error: v.optional(errorInfo),
+  }),
+  v.object({
+    type: v.literal('publish'),
+    time: milliseconds,
+    action: v.picklist(['verify', 'mount', 'copy', 'manifest', 'list', 'tag']),
+    reference: v.string(),
+    digest: v.optional(v.string()),
+    bytes: v.optional(count),
+  }),
+  v.object({ type: v.literal('result'), time: milliseconds, result: buildResultSchema }),
+]) satisfies v.GenericSchema<unknown, BuildEvent>;
+
+const numberingSchema = v.looseObject({
+  seq: v.pipe(count, v.minValue(1)),
+  build: v.string(),
+  platform: v.optional(v.string()),
+  agent: v.optional(v.string()),
+});
+
+/** A frame is an event and its numbering in one object; throws valibot's error. */
+export function parseFrame(value: unknown): Frame {
+  const { seq, build, platform, agent, ...rest } = v.parse(numberingSchema, value);
+  const event = v.parse(eventSchema, rest);
+  return {
+    seq,
+    build,
+    ...(platform === undefined ? {} : { platform }),
+    ...(agent === undefined ? {} : { agent }),
+    ...event,
+  };
+}
+
+export const errorAnswerSchema = v.object({ error: errorInfo });
+export const submittedSchema = v.object({ build: v.string() });
+export const buildsSchema = v.object({ builds: v.array(buildResultSchema) });
+
+export const agentsSchema = v.object({
+  agents: v.array(
+    v.object({
+      name: v.string(),
+      platforms: v.array(v.object({ platform: v.string(), native: v.boolean() })),
+      slots: count,
+      busy: count,
+      state: v.string(),
+      reason: v.optional(v.nullable(v.string())),
+      labels: v.record(v.string(), v.string()),
+      version: v.string(),
+    }),
+  ),
+});
+export type AgentInfo = v.InferOutput<typeof agentsSchema>['agents'][number];
+
+export const planSchema = v.object({
+  platforms: v.array(
+    v.object({
+      platform: v.string(),
+      candidates: v.array(v.object({ name: v.string(), native: v.boolean() })),
+    }),
+  ),
+});
+export type PlanAnswer = v.InferOutput<typeof planSchema>;

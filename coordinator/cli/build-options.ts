@@ -1,0 +1,121 @@
+/** The flags of `archfarm build`, from what the command line holds to typed options. */
+import * as v from 'valibot';
+import { ArchfarmError } from '../../shared/errors.ts';
+import { parsePlatform } from '../../shared/platform.ts';
+import { parseReference } from '../../shared/reference.ts';
+import type { Environment } from '../project/interpolate.ts';
+import { parseSecret, parseSsh } from '../project/mounts.ts';
+import type { PlanFlags, Surroundings } from '../project/resolve.ts';
+import { parseDuration } from './duration.ts';
+import type { ProgressMode } from './progress/create-renderer.ts';
+
+export interface BuildOptions extends PlanFlags {
+  readonly detach: boolean;
+  readonly dryRun: boolean;
+  readonly progress: ProgressMode;
+  readonly metadataFile?: string | undefined;
+  readonly iidfile?: string | undefined;
+  /** Hosts to speak plain http to, for a build without a server. */
+  readonly insecureRegistry: readonly string[];
+}
+
+const texts = v.optional(v.array(v.string()), []);
+const text = v.optional(v.string());
+const flag = v.optional(v.boolean(), false);
+
+/** What commander gives for the flags that program.ts declares. */
+const givenSchema = v.object({
+  tag: texts,
+  file: text,
+  platform: texts,
+  buildArg: texts,
+  label: texts,
+  target: text,
+  secret: texts,
+  ssh: texts,
+  cache: v.optional(v.boolean(), true),
+  pull: flag,
+  network: text,
+  suffix: v.optional(v.picklist(['repo', 'tag']), 'repo'),
+  allowEmulation: flag,
+  waitAgent: v.optional(v.string(), '15s'),
+  timeout: text,
+  detach: flag,
+  dryRun: flag,
+  project: text,
+  progress: v.optional(v.picklist(['auto', 'tty', 'plain', 'rawjson', 'quiet']), 'auto'),
+  metadataFile: text,
+  iidfile: text,
+  insecureRegistry: texts,
+});
+
+/** Throws `usage` naming the flag whose value is wrong. */
+export function readBuildOptions(flags: unknown, surroundings: Surroundings): BuildOptions {
+  const given = v.parse(givenSchema, flags);
+  const { environment } = surroundings;
+  for (const tag of given.tag) parseReference(tag);
+  if (given.detach && given.dryRun) {
+    throw new ArchfarmError('usage', '--detach and --dry-run do not go together');
+  }
+  return {
+    tags: given.tag,
+    platforms: given.platform.flatMap(readPlatforms),
+    dockerfile: given.file,
+    args: readArguments(given.buildArg, environment),
+    labels: Object.fromEntries(given.label.map(readLabel)),
+    target: given.target,
+    network: given.network,
+    noCache: !given.cache,
+    pull: given.pull,
+    secrets: given.secret.map((secret) => parseSecret(secret, surroundings)),
+    ssh: given.ssh.map((mount) => parseSsh(mount, surroundings)),
+    suffix: given.suffix,
+    allowEmulation: given.allowEmulation,
+    waitAgent: parseDuration(given.waitAgent, '--wait-agent'),
+    timeout: given.timeout === undefined ? undefined : readTimeout(given.timeout),
+    project: given.project,
+    detach: given.detach,
+    dryRun: given.dryRun,
+    progress: given.progress,
+    metadataFile: given.metadataFile,
+    iidfile: given.iidfile,
+    insecureRegistry: given.insecureRegistry,
+  };
+}
+
+function readPlatforms(list: string): string[] {
+  const platforms = list.split(',').map((platform) => platform.trim());
+  for (const platform of platforms) parsePlatform(platform);
+  return platforms;
+}
+
+/** As docker: a name alone passes on what the environment has, and nothing where it has nothing. */
+function readArguments(given: readonly string[], environment: Environment): Record<string, string> {
+  const entries = given.map((argument) => {
+    const [name, value] = splitPair(argument, '--build-arg');
+    return [name, value ?? environment[name]] as const;
+  });
+  return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+function readLabel(label: string): [name: string, value: string] {
+  const [name, value] = splitPair(label, '--label');
+  return [name, value ?? ''];
+}
+
+function splitPair(text: string, option: string): [name: string, value: string | undefined] {
+  const equals = text.indexOf('=');
+  const name = equals === -1 ? text : text.slice(0, equals);
+  if (name === '') {
+    throw new ArchfarmError('usage', `${option} ${JSON.stringify(text)} has no name`, {
+      hint: `the form is ${option} NAME=VALUE`,
+    });
+  }
+  return [name, equals === -1 ? undefined : text.slice(equals + 1)];
+}
+
+function readTimeout(text: string): number {
+  const timeout = parseDuration(text, '--timeout');
+  if (timeout === 0) throw new ArchfarmError('usage', '--timeout must be longer than nothing');
+  return timeout;
+}

@@ -1,0 +1,56 @@
+/** Options that every command takes, and what they say about the coordinator to talk to. */
+import { readFile } from 'node:fs/promises';
+import { parseCoordinatorUrl } from '../../shared/address.ts';
+import { ArchfarmError, messageOf } from '../../shared/errors.ts';
+import { Api } from './api.ts';
+
+export interface GlobalOptions {
+  readonly coordinator?: string | undefined;
+  readonly tokenFile?: string | undefined;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  /** Aborted, with a `cancelled` error, when the user interrupts. */
+  readonly signal: AbortSignal;
+}
+
+export interface CoordinatorAddress {
+  readonly url: URL;
+  readonly token: string | undefined;
+}
+
+/** Bytes; a token is one line. */
+const maxTokenSize = 64 * 1024;
+
+/** Where `--coordinator` or `ARCHFARM_COORDINATOR` points; undefined when neither is given. */
+export async function configuredCoordinator(global: GlobalOptions): Promise<CoordinatorAddress | undefined> {
+  const text = global.coordinator ?? process.env['ARCHFARM_COORDINATOR'];
+  if (text === undefined || text === '') return undefined;
+  return { url: parseCoordinatorUrl(text), token: await readToken(global.tokenFile) };
+}
+
+/** The token of `--token-file` or `ARCHFARM_TOKEN`. */
+export async function readToken(tokenFile: string | undefined): Promise<string | undefined> {
+  if (tokenFile === undefined) return process.env['ARCHFARM_TOKEN'] || undefined;
+  let text: string;
+  try {
+    text = await readFile(tokenFile, 'utf8');
+  } catch (error) {
+    throw new ArchfarmError('config', `cannot read the token file ${tokenFile}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  const token = text.trim();
+  if (token === '' || token.length > maxTokenSize || /\s/.test(token)) {
+    throw new ArchfarmError('config', `the token file ${tokenFile} does not hold one token`);
+  }
+  return token;
+}
+
+/** The API of the configured coordinator; throws `config` when there is none. */
+export async function openCoordinator(global: GlobalOptions): Promise<Api> {
+  const address = await configuredCoordinator(global);
+  if (address !== undefined) return new Api(address);
+  throw new ArchfarmError('config', 'this command needs a coordinator', {
+    hint: 'set --coordinator or ARCHFARM_COORDINATOR; start one with archfarm serve',
+  });
+}

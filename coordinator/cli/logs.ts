@@ -1,0 +1,27 @@
+/** `archfarm logs`: what happened in a build so far, or (`-f`) until it ends. */
+import { followBuild } from './follow.ts';
+import { openCoordinator, type GlobalOptions } from './global-options.ts';
+import { createRenderer } from './progress/create-renderer.ts';
+
+export interface LogsOptions {
+  readonly follow: boolean;
+}
+
+export async function runLogs(
+  id: string,
+  options: LogsOptions & { readonly global: GlobalOptions },
+): Promise<void> {
+  const { follow, global } = options;
+  const { signal } = global;
+  using api = await openCoordinator(global);
+  // An abbreviated id may come to mean another build while this one is followed.
+  const { build } = await api.build(id, signal);
+  using renderer = createRenderer(global.json ? 'rawjson' : 'plain', {
+    screen: process.stdout,
+    environment: process.env,
+  });
+  const frames = follow
+    ? followBuild(api, build, { signal })
+    : api.frames(build, { after: 0, follow: false, signal });
+  for await (const frame of frames) renderer.show(frame);
+}

@@ -1,0 +1,232 @@
+/** The commands of `archfarm` and their flags. What a command does is loaded when it is called. */
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { version } from '../../shared/version.ts';
+import type { BuildsOptions } from './builds.ts';
+import type { GlobalOptions } from './global-options.ts';
+
+interface GlobalFlags {
+  readonly coordinator?: string;
+  readonly tokenFile?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Actions report an exit status other than 0 through `exit`, and stop when `signal` aborts. */
+export interface ProgramContext {
+  readonly signal: AbortSignal;
+  readonly exit: (status: number) => void;
+}
+
+/** The command line's parser; commander's own errors are thrown after they were printed. */
+export function createProgram(context: ProgramContext): Command {
+  const program = new Command('archfarm')
+    .description('Builds multi-architecture images natively on a farm of your own machines.')
+    .version(version, '--version', 'print the version')
+    .option('--coordinator <url>', 'ws, wss, http or https URL, or HOST:PORT (env ARCHFARM_COORDINATOR)')
+    .option('--token-file <file>', "file with the coordinator's token (or env ARCHFARM_TOKEN)")
+    .option('--quiet', 'print less')
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ outputError: (text, write) => write(reword(text)) })
+    .exitOverride();
+  addBuild(program, context);
+  addServe(program, context);
+  addFarmCommands(program, context);
+  addBuildCommands(program, context);
+  addRegistryCommands(program, context);
+  return program;
+}
+
+/** Commander's errors in the form of our own: the message, then an indented hint. */
+function reword(text: string): string {
+  return text
+    .replace(/^error: /, 'archfarm: ')
+    .replace(/\n\(Did you mean (.*)\)\n$/, '\n  did you mean $1\n');
+}
+
+function addBuild(program: Command, { signal, exit }: ProgramContext): void {
+  program
+    .command('build')
+    .description('build an image for every platform and publish them as one')
+    .argument('[name|path]', 'service of the project file, or a directory with a Dockerfile')
+    .option('-t, --tag <ref>', 'name of the image, repeatable', collect)
+    .option('-f, --file <dockerfile>', 'Dockerfile (default: that of the project file, or Dockerfile)')
+    .option('--platform <list>', 'platforms to build, like linux/amd64,linux/arm64', collect)
+    .option(
+      '--build-arg <name=value>',
+      'build argument, repeatable; NAME alone takes it from the environment',
+      collect,
+    )
+    .option('--target <stage>', 'stage of the Dockerfile to build')
+    .option('--label <name=value>', 'label of the image, repeatable', collect)
+    .option('--secret <spec>', 'secret for the build: id=ID[,src=FILE|,env=VAR], repeatable', collect)
+    .option('--ssh <id[=socket]>', 'ssh agent for the build, repeatable', collect)
+    .option('--no-cache', 'build every step anew')
+    .option('--pull', 'look for newer base images')
+    .option('--network <mode>', 'network of RUN steps: default, host or none')
+    .addOption(oneOf('--suffix <where>', 'platform images carry their suffix in', ['repo', 'tag']))
+    .option('--allow-emulation', 'let agents build platforms that are not their own')
+    .option('--wait-agent <duration>', 'how long to wait for an agent of a platform (default: 15s)')
+    .option('--timeout <duration>', 'end the build after this long')
+    .option('--detach', 'print the id of the build and do not wait for it')
+    .option('--dry-run', 'show what would be built where, and build nothing')
+    .option('--project <file>', 'project file (default: compose.yaml here or above)')
+    .addOption(
+      oneOf('--progress <mode>', 'how to show progress', ['auto', 'tty', 'plain', 'rawjson', 'quiet']),
+    )
+    .option('--metadata-file <file>', 'write the result as JSON')
+    .option('--iidfile <file>', 'write the digest of the published image')
+    .option(
+      '--insecure-registry <host>',
+      'speak plain http to it (without a coordinator), repeatable',
+      collect,
+    )
+    .addHelpText('after', example('archfarm build py-app --platform linux/amd64,linux/arm64'))
+    .action(async (target: string | undefined, flags: unknown, command: Command) => {
+      const { readBuildOptions } = await import('./build-options.ts');
+      const options = readBuildOptions(flags, { cwd: process.cwd(), environment: process.env });
+      const { runBuild } = await import('./build.ts');
+      exit(await runBuild(target, options, globalOptions(command, signal)));
+    });
+}
+
+function addServe(program: Command, { signal }: ProgramContext): void {
+  program
+    .command('serve')
+    .description('run the coordinator that agents and clients connect to')
+    .option('--listen <host:port>', 'address to listen on', '127.0.0.1:7480')
+    .option('--data <dir>', 'directory of its state (default: /var/lib/archfarm for root)')
+    .option('--insecure-registry <host>', 'speak plain http to it, repeatable', collect)
+    .option(
+      '--registry-config <dir>',
+      "directory of the registries' config.json (default: DOCKER_CONFIG, else ~/.docker)",
+    )
+    .addHelpText('after', example('ARCHFARM_TOKEN=… archfarm serve --listen 0.0.0.0:7480'))
+    .action(
+      async (
+        flags: { listen: string; data?: string; registryConfig?: string; insecureRegistry?: string[] },
+        command: Command,
+      ) => {
+        const { parseListenAddress } = await import('./serve-options.ts');
+        const listen = parseListenAddress(flags.listen);
+        const { runServe } = await import('./serve.ts');
+        const { insecureRegistry = [] } = flags;
+        await runServe({ ...flags, listen, insecureRegistry }, globalOptions(command, signal));
+      },
+    );
+}
+
+function addFarmCommands(program: Command, { signal }: ProgramContext): void {
+  const agents = program.command('agents').description('the machines of the farm');
+  agents
+    .command('ls', { isDefault: true })
+    .description('list the agents, what they build and how busy they are')
+    .option('--json', 'as JSON')
+    .addHelpText('after', example('archfarm agents --json'))
+    .action(async (_flags: unknown, command: Command) => {
+      const { runAgents } = await import('./agents.ts');
+      await runAgents(globalOptions(command, signal));
+    });
+  agents.addHelpText('after', example('archfarm agents'));
+}
+
+function addBuildCommands(program: Command, { signal }: ProgramContext): void {
+  const statuses = ['queued', 'running', 'publishing', 'succeeded', 'failed', 'cancelled', 'superseded'];
+  program
+    .command('builds')
+    .description('list builds, the newest first')
+    .option('--limit <n>', 'how many', positiveInteger, 20)
+    .addOption(oneOf('--status <status>', 'only those', statuses))
+    .option('--json', 'as JSON')
+    .addHelpText('after', example('archfarm builds --status failed --limit 5'))
+    .action(async (options: BuildsOptions, command: Command) => {
+      const { runBuilds } = await import('./builds.ts');
+      const { limit, status } = options;
+      await runBuilds({ limit, status }, globalOptions(command, signal));
+    });
+  program
+    .command('show')
+    .description('show a build and its result')
+    .argument('<id>', 'build; the first characters of its id are enough')
+    .option('--json', 'as JSON')
+    .addHelpText('after', example('archfarm show --json 3k7q'))
+    .action(async (id: string, _flags: unknown, command: Command) => {
+      const { runShow } = await import('./show.ts');
+      await runShow(id, globalOptions(command, signal));
+    });
+  program
+    .command('logs')
+    .description('show what happened in a build')
+    .argument('<id>', 'build; the first characters of its id are enough')
+    .option('-f, --follow', 'go on until the build ends')
+    .option('--json', 'one event a line, as JSON')
+    .addHelpText('after', example('archfarm logs -f 3k7q'))
+    .action(async (id: string, flags: { follow?: boolean }, command: Command) => {
+      const { runLogs } = await import('./logs.ts');
+      await runLogs(id, { follow: flags.follow ?? false, global: globalOptions(command, signal) });
+    });
+  program
+    .command('cancel')
+    .description('cancel a build')
+    .argument('<id>', 'build; the first characters of its id are enough')
+    .addHelpText('after', example('archfarm cancel 3k7q'))
+    .action(async (id: string, _flags: unknown, command: Command) => {
+      const { runCancel } = await import('./cancel.ts');
+      await runCancel(id, globalOptions(command, signal));
+    });
+}
+
+function addRegistryCommands(program: Command, { signal }: ProgramContext): void {
+  interface Flags {
+    readonly insecureRegistry?: string[];
+    readonly verbose?: boolean;
+    readonly raw?: boolean;
+  }
+  const insecure = ['--insecure-registry <host>', 'speak plain http to it, repeatable'] as const;
+  program
+    .command('inspect')
+    .description('show a manifest or manifest list, as docker manifest inspect does')
+    .argument('<ref>', 'image reference')
+    .option('--verbose', 'with descriptors, platforms and the manifests of every platform')
+    .addOption(new Option('--raw', 'the very bytes that the registry has').conflicts('verbose'))
+    .option(...insecure, collect)
+    .addHelpText('after', example('archfarm inspect --verbose registry.example/onap/py-app'))
+    .action(async (reference: string, flags: Flags, command: Command) => {
+      const { runInspect } = await import('./inspect.ts');
+      const { verbose = false, raw = false, insecureRegistry = [] } = flags;
+      await runInspect(reference, { verbose, raw, insecureRegistry, global: globalOptions(command, signal) });
+    });
+  program
+    .command('platforms')
+    .description('list the platforms that an image offers')
+    .argument('<ref>', 'image reference')
+    .option('--json', 'as JSON')
+    .option(...insecure, collect)
+    .addHelpText('after', example('archfarm platforms registry.example/onap/py-app'))
+    .action(async (reference: string, flags: Flags, command: Command) => {
+      const { runPlatforms } = await import('./platforms.ts');
+      const { insecureRegistry = [] } = flags;
+      await runPlatforms(reference, { insecureRegistry, global: globalOptions(command, signal) });
+    });
+}
+
+function globalOptions(command: Command, signal: AbortSignal): GlobalOptions {
+  const { coordinator, tokenFile, json = false, quiet = false } = command.optsWithGlobals<GlobalFlags>();
+  return { coordinator, tokenFile, json, quiet, signal };
+}
+
+function collect(value: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, value];
+}
+
+function oneOf(flags: string, description: string, choices: readonly string[]): Option {
+  return new Option(flags, description).choices(choices);
+}
+
+function positiveInteger(text: string): number {
+  if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('It must be a number from 1 to 9999.');
+  return Number(text);
+}
+
+function example(line: string): string {
+  return `\nExample:\n  ${line}`;
+}

@@ -1,0 +1,43 @@
+/** `archfarm serve`: a coordinator in the foreground, until it is told to stop. */
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createLogger } from '../../shared/log.ts';
+import { timersFrom } from '../../shared/timers.ts';
+import { Registries } from '../registry/registries.ts';
+import { startCoordinator } from '../server/coordinator.ts';
+import { readToken, type GlobalOptions } from './global-options.ts';
+import type { ServeOptions } from './serve-options.ts';
+
+export async function runServe(options: ServeOptions, global: GlobalOptions): Promise<void> {
+  const log = createLogger('archfarm');
+  const data = dataDirectory(options.data);
+  await mkdir(data, { recursive: true, mode: 0o700 });
+  await using registries = new Registries({
+    configDirectory: options.registryConfig,
+    insecure: options.insecureRegistry,
+  });
+  const coordinator = await startCoordinator({
+    listen: options.listen,
+    token: await readToken(global.tokenFile),
+    data,
+    durable: true,
+    registries,
+    timers: timersFrom(process.env),
+    log,
+  });
+  try {
+    if (!global.signal.aborted) await once(global.signal, 'abort');
+    log.info('stopping; builds go on when it is started again');
+  } finally {
+    await coordinator.close();
+  }
+}
+
+/** `/var/lib/archfarm` for root, else below `$XDG_STATE_HOME`. */
+function dataDirectory(given: string | undefined): string {
+  if (given !== undefined) return resolve(given);
+  if (process.getuid?.() === 0) return '/var/lib/archfarm';
+  return join(process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'archfarm');
+}

@@ -1,0 +1,90 @@
+/** What the farm knows of an agent. None of it is stored: agents say it again when they connect. */
+import { formatAttempt } from '../../shared/attempt.ts';
+import type { AttemptId } from '../../shared/attempt.ts';
+import type { Timers } from '../../shared/timers.ts';
+import type { AgentFacts } from './events.ts';
+
+export interface Agent {
+  facts: AgentFacts;
+  connected: boolean;
+  /** When it connected or disconnected. */
+  changedAt: number;
+  /** When the last byte came from it. */
+  heardAt: number;
+  state: 'ready' | 'draining' | 'cordoned';
+  stateAt: number;
+  reason: string | undefined;
+  /**
+   * The attempts that take a slot of it, by name: offered to it, or known from its own word. An attempt that
+   * the farm gave up stays here for as long as the agent may still be working on it.
+   */
+  readonly held: Map<string, 'offered' | 'confirmed'>;
+}
+
+export function newAgent(facts: AgentFacts, attempts: readonly AttemptId[], at: number): Agent {
+  return {
+    facts,
+    connected: true,
+    changedAt: at,
+    heardAt: at,
+    state: 'ready',
+    stateAt: at,
+    reason: undefined,
+    held: new Map(attempts.map((attempt) => [formatAttempt(attempt), 'confirmed'])),
+  };
+}
+
+export function isSuspect(agent: Agent, timers: Timers, at: number): boolean {
+  return at - agent.heardAt > timers.suspect;
+}
+
+/** It takes work, with or without a free slot. */
+export function isAble(agent: Agent, timers: Timers, at: number): boolean {
+  return agent.connected && agent.state === 'ready' && at - agent.heardAt <= timers.lost;
+}
+
+/** Until when it was able, given that it is not now. */
+export function ableUntil(agent: Agent, timers: Timers, at: number): number {
+  return Math.min(
+    agent.connected ? at : agent.changedAt,
+    agent.state === 'ready' ? at : agent.stateAt,
+    agent.heardAt + timers.lost,
+  );
+}
+
+/** How an agent offers a platform, if it does. */
+export function offers(agent: Agent, platform: string): 'native' | 'emulated' | undefined {
+  const offered = agent.facts.platforms.find((candidate) => candidate.platform === platform);
+  if (offered === undefined) return undefined;
+  return offered.native ? 'native' : 'emulated';
+}
+
+/** As `agents --json` shows it. */
+export interface AgentView {
+  readonly name: string;
+  readonly platforms: AgentFacts['platforms'];
+  readonly slots: number;
+  readonly busy: number;
+  readonly state: 'ready' | 'draining' | 'cordoned' | 'suspect' | 'offline';
+  readonly reason: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly version: string;
+}
+
+export function viewOf(agent: Agent, timers: Timers, at: number): AgentView {
+  const { name, platforms, slots, labels, version } = agent.facts;
+  return { name, platforms, slots, busy: agent.held.size, ...condition(agent, timers, at), labels, version };
+}
+
+function condition(agent: Agent, timers: Timers, at: number): Pick<AgentView, 'state' | 'reason'> {
+  if (!agent.connected)
+    return { state: 'offline', reason: `disconnected ${seconds(at - agent.changedAt)} ago` };
+  if (isSuspect(agent, timers, at)) {
+    return { state: 'suspect', reason: `nothing heard for ${seconds(at - agent.heardAt)}` };
+  }
+  return { state: agent.state, reason: agent.reason };
+}
+
+function seconds(milliseconds: number): string {
+  return `${Math.round(milliseconds / 1000)} s`;
+}

@@ -1,0 +1,64 @@
+/** How agents come, speak and go. */
+import type { AttemptId } from '../../shared/attempt.ts';
+import { newAgent } from './agent-state.ts';
+import type { Agent } from './agent-state.ts';
+import { isSettled } from './build-state.ts';
+import type { VolatileEvent } from './events.ts';
+import { findAttempt } from './farm-state.ts';
+import type { FarmState, Step } from './farm-state.ts';
+
+type Up = Extract<VolatileEvent, { type: 'agent-up' }>;
+type Beat = Extract<VolatileEvent, { type: 'beat' }>;
+
+export function connect(step: Step, { agent: facts, attempts }: Up): void {
+  step.state.agents.set(facts.name, newAgent(facts, attempts, step.at));
+  for (const attempt of attempts) {
+    if (isWanted(step.state, attempt)) continue;
+    const reason = 'this attempt is no longer needed';
+    step.effects.push({ type: 'cancel', attempt, agent: facts.name, reason });
+  }
+}
+
+export function disconnect(step: Step, { agent: name, session }: { agent: string; session: string }): void {
+  const agent = speaker(step.state, { agent: name, session });
+  if (agent === undefined) return;
+  agent.connected = false;
+  agent.changedAt = step.at;
+}
+
+export function hear(step: Step, from: { agent: string; session: string }): void {
+  const agent = speaker(step.state, from);
+  if (agent !== undefined) agent.heardAt = Math.max(agent.heardAt, step.at);
+}
+
+export function beat(step: Step, event: Beat): void {
+  const agent = speaker(step.state, event);
+  if (agent === undefined) return;
+  agent.heardAt = Math.max(agent.heardAt, step.at);
+  agent.reason = event.reason;
+  if (agent.state === event.state) return;
+  agent.state = event.state;
+  agent.stateAt = step.at;
+}
+
+/** Agents that went away are shown for a while, as long as they could come back with work. */
+export function forgetAgents({ state, at }: Step): void {
+  for (const [name, agent] of state.agents) {
+    if (!agent.connected && at - agent.changedAt > state.timers.cutOff) state.agents.delete(name);
+  }
+}
+
+/** An older session of the same agent says nothing about the present one. */
+function speaker(
+  state: FarmState,
+  { agent: name, session }: { agent: string; session: string },
+): Agent | undefined {
+  const agent = state.agents.get(name);
+  return agent?.connected === true && agent.facts.session === session ? agent : undefined;
+}
+
+/** A task that has no image yet takes it from whoever is first; a report in hand only waits to be settled. */
+function isWanted(state: FarmState, id: AttemptId): boolean {
+  const found = findAttempt(state, id);
+  return found !== undefined && !isSettled(found.task);
+}

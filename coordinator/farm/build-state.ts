@@ -1,0 +1,114 @@
+/** What the farm knows of a build that has not ended: its tasks, and every attempt at them. */
+import type { AttemptId } from '../../shared/attempt.ts';
+import type { ErrorInfo } from '../../shared/errors.ts';
+import type { AttemptOutcome, BuildStatus, TaskStatus, Timings } from '../../shared/progress.ts';
+import type { PushedImage } from '../../shared/task.ts';
+import type { NewBuild, VerifiedImage } from './events.ts';
+
+export interface Attempt {
+  readonly id: AttemptId;
+  readonly agent: string;
+  readonly native: boolean;
+  readonly offeredAt: number;
+  status: 'offered' | 'running' | 'reported' | 'ended';
+  acceptedAt: number | undefined;
+  endedAt: number | undefined;
+  /** Of an ended attempt. A declined offer is no try of the task and is not shown. */
+  outcome: AttemptOutcome | 'declined' | undefined;
+  error: ErrorInfo | undefined;
+  report: PushedImage | undefined;
+  timings: Timings;
+  sentBytes: number;
+}
+
+export interface TaskState {
+  readonly platform: string;
+  status: TaskStatus;
+  readonly createdAt: number;
+  /** Since when it waits for an agent. */
+  queuedAt: number;
+  /** `attempts[n - 1]` is attempt `n`. */
+  readonly attempts: Attempt[];
+  image: VerifiedImage | undefined;
+  error: ErrorInfo | undefined;
+}
+
+export interface Build extends NewBuild {
+  readonly createdAt: number;
+  status: BuildStatus;
+  /** In the order of the spec's platforms, which is the order of the published list. */
+  readonly tasks: Map<string, TaskState>;
+  /** The tags it is moving, once the intent to do so is stored. */
+  publishing: readonly string[] | undefined;
+  /** Bytes of contents that its client sent. */
+  sentBytes: number;
+  error: ErrorInfo | undefined;
+}
+
+export function newBuild(build: NewBuild, createdAt: number): Build {
+  const tasks = build.spec.platforms.map((platform): TaskState => {
+    return {
+      platform,
+      status: 'queued',
+      createdAt,
+      queuedAt: createdAt,
+      attempts: [],
+      image: undefined,
+      error: undefined,
+    };
+  });
+  return {
+    ...build,
+    createdAt,
+    status: 'queued',
+    tasks: new Map(tasks.map((task) => [task.platform, task])),
+    publishing: undefined,
+    sentBytes: 0,
+    error: undefined,
+  };
+}
+
+export function newAttempt(id: AttemptId, host: { agent: string; native: boolean; at: number }): Attempt {
+  return {
+    id,
+    agent: host.agent,
+    native: host.native,
+    offeredAt: host.at,
+    status: 'offered',
+    acceptedAt: undefined,
+    endedAt: undefined,
+    outcome: undefined,
+    error: undefined,
+    report: undefined,
+    timings: {},
+    sentBytes: 0,
+  };
+}
+
+export function isSettled(task: TaskState): boolean {
+  return task.status !== 'queued' && task.status !== 'running';
+}
+
+/** The attempt that may still bring the task's image, as far as the coordinator counts on it. */
+export function liveAttempt(task: TaskState): Attempt | undefined {
+  return task.attempts.find((attempt) => attempt.status !== 'ended');
+}
+
+/** Given up without a word from its agent, which may still be working on it. */
+export function isResumable(attempt: Attempt): boolean {
+  return attempt.status === 'ended' && (attempt.outcome === 'lost' || attempt.outcome === 'declined');
+}
+
+/** Every child is verified, and nobody has begun to publish. */
+export function isReady(build: Build): boolean {
+  return (
+    build.publishing === undefined && [...build.tasks.values()].every((task) => task.status === 'pushed')
+  );
+}
+
+/** Tries that failed without a verdict on the build itself. */
+export function failedTries(task: TaskState): number {
+  return task.attempts.filter(
+    ({ outcome }) => outcome === 'failed' || outcome === 'lost' || outcome === 'cancelled',
+  ).length;
+}

@@ -1,0 +1,65 @@
+/** Everything that the farm's decisions rest on: the builds that have not ended, and the agents. */
+import type { AttemptId } from '../../shared/attempt.ts';
+import type { Timers } from '../../shared/timers.ts';
+import type { Agent } from './agent-state.ts';
+import type { Attempt, Build, TaskState } from './build-state.ts';
+import type { Effect } from './events.ts';
+
+export interface FarmState {
+  readonly timers: Timers;
+  /** In order of submission. A build that ends leaves with its `finished` effect. */
+  readonly builds: Map<string, Build>;
+  /** By name. */
+  readonly agents: Map<string, Agent>;
+  /** Tags, and the highest sequence that published each, as far as an older build may still want them. */
+  readonly published: Map<string, number>;
+  /** The latest time that an event carried. */
+  clock: number;
+  /** Nobody could be heard before `from`, so until `until` silence says nothing. */
+  grace: { readonly from: number; readonly until: number };
+}
+
+/** One event on its way through the state. */
+export interface Step {
+  readonly state: FarmState;
+  readonly at: number;
+  readonly effects: Effect[];
+}
+
+export interface StateOptions {
+  readonly timers: Timers;
+  /** When this coordinator started: before it, no agent could be heard. */
+  readonly startedAt: number;
+  /** Of builds that have ended. */
+  readonly published?: ReadonlyMap<string, number>;
+}
+
+export function createState({ timers, startedAt, published }: StateOptions): FarmState {
+  return {
+    timers,
+    builds: new Map(),
+    agents: new Map(),
+    published: new Map(published),
+    clock: startedAt,
+    grace: { from: startedAt, until: startedAt + timers.grace },
+  };
+}
+
+/** The earliest time at which something due at `due`, waiting since `since`, may count as overdue. */
+export function notBefore(state: FarmState, wait: { since: number; due: number }): number {
+  return wait.since <= state.grace.from ? Math.max(wait.due, state.grace.until) : wait.due;
+}
+
+export interface Found {
+  readonly build: Build;
+  readonly task: TaskState;
+  readonly attempt: Attempt;
+}
+
+/** Undefined for an attempt that was never stored, and for every attempt of a build that has ended. */
+export function findAttempt(state: FarmState, id: AttemptId): Found | undefined {
+  const build = state.builds.get(id.build);
+  const task = build?.tasks.get(id.platform);
+  const attempt = task?.attempts[id.number - 1];
+  return build && task && attempt && { build, task, attempt };
+}

@@ -1,0 +1,111 @@
+/** Which waiting task goes to which agent. */
+import { formatAttempt } from '../../shared/attempt.ts';
+import { isSuspect, offers } from './agent-state.ts';
+import type { Agent } from './agent-state.ts';
+import { isResumable, liveAttempt } from './build-state.ts';
+import type { Attempt, TaskState } from './build-state.ts';
+import type { DurableEvent } from './events.ts';
+import type { FarmState } from './farm-state.ts';
+import type { Roster, Wait } from './roster.ts';
+
+/** Offers for waiting tasks, in order of submission, and the attempts whose agents are back with them. */
+export function placeTasks(roster: Roster): DurableEvent[] {
+  const { state, at } = roster;
+  const load = new Load();
+  const events: DurableEvent[] = [];
+  for (const build of state.builds.values()) {
+    for (const task of build.tasks.values()) {
+      if (task.status !== 'queued' || liveAttempt(task) !== undefined) continue;
+      const back = task.attempts.find((attempt) => isResumable(attempt) && isKept(state, { attempt, at }));
+      if (back !== undefined) {
+        events.push({ type: 'resumed', at, attempt: back.id });
+        continue;
+      }
+      const agent = choose(roster, { build, task, load });
+      if (agent === undefined) continue;
+      load.add(agent);
+      events.push({
+        type: 'offered',
+        at,
+        attempt: { build: build.id, platform: task.platform, number: task.attempts.length + 1 },
+        agent: agent.facts.name,
+        session: agent.facts.session,
+        native: offers(agent, task.platform) === 'native',
+      });
+    }
+  }
+  return events;
+}
+
+/** Whether the agent itself said that it has this attempt, and still speaks. */
+export function isKept(state: FarmState, { attempt, at }: { attempt: Attempt; at: number }): boolean {
+  const agent = state.agents.get(attempt.agent);
+  if (agent === undefined || !agent.connected || isSuspect(agent, state.timers, at)) return false;
+  return agent.held.get(formatAttempt(attempt.id)) === 'confirmed';
+}
+
+function choose(roster: Roster, { build, task, load }: Wait & { load: Load }): Agent | undefined {
+  const { state, at } = roster;
+  const able = roster.able({ build, task });
+  if (load.isFull(able)) return undefined;
+  const untried = able.filter((agent) => !hasFailed(agent, task));
+  const free = (untried.length > 0 ? untried : able).filter(
+    (agent) =>
+      load.hasSlot(agent) && !isSuspect(agent, state.timers, at) && !isResting(state, { agent, task, at }),
+  );
+  return free.toSorted((a, b) => load.of(a) - load.of(b) || byName(a, b))[0];
+}
+
+function hasFailed(agent: Agent, task: TaskState): boolean {
+  return task.attempts.some(
+    ({ agent: name, status, outcome }) =>
+      name === agent.facts.name && status === 'ended' && outcome !== 'declined',
+  );
+}
+
+/** It has just failed or declined this very task: the same answer again at once would help nobody. */
+function isResting(
+  state: FarmState,
+  { agent, task, at }: { agent: Agent; task: TaskState; at: number },
+): boolean {
+  return task.attempts.some(
+    ({ agent: name, outcome, endedAt }) =>
+      name === agent.facts.name &&
+      outcome !== 'lost' &&
+      endedAt !== undefined &&
+      at - endedAt < state.timers.retry,
+  );
+}
+
+function byName(a: Agent, b: Agent): number {
+  return a.facts.name < b.facts.name ? -1 : 1;
+}
+
+/** Slots in use, including those that the same round of offers fills. */
+class Load {
+  readonly #planned = new Map<Agent, number>();
+  readonly #full = new Set<readonly Agent[]>();
+
+  hasSlot(agent: Agent): boolean {
+    return this.#slotsOf(agent) < agent.facts.slots;
+  }
+
+  /** Within a round slots only fill up, so a long queue asks once for each kind of work. */
+  isFull(agents: readonly Agent[]): boolean {
+    if (!this.#full.has(agents) && !agents.some((agent) => this.hasSlot(agent))) this.#full.add(agents);
+    return this.#full.has(agents);
+  }
+
+  /** The part of its slots in use, by its weight: an agent of weight 2 may be twice as full. */
+  of(agent: Agent): number {
+    return this.#slotsOf(agent) / agent.facts.slots / agent.facts.weight;
+  }
+
+  add(agent: Agent): void {
+    this.#planned.set(agent, (this.#planned.get(agent) ?? 0) + 1);
+  }
+
+  #slotsOf(agent: Agent): number {
+    return agent.held.size + (this.#planned.get(agent) ?? 0);
+  }
+}

@@ -1,0 +1,79 @@
+/** A build as users and scripts see it: what `show --json` prints and `--metadata-file` holds. */
+import type { BuildResult, PlatformResult, Timings } from '../../shared/progress.ts';
+import type { BuildSpec } from '../project/spec.ts';
+import { liveAttempt } from './build-state.ts';
+import type { Attempt, Build, TaskState } from './build-state.ts';
+import type { DurableEvent } from './events.ts';
+import { platformImage } from './task.ts';
+
+export interface ResultOptions {
+  /** The end of the build, or now. */
+  readonly at: number;
+  readonly published?: Extract<DurableEvent, { type: 'published' }>;
+}
+
+/** A snapshot of the build at `at`. */
+export function resultOf(build: Build, options: ResultOptions): BuildResult {
+  const { spec } = build;
+  const { at, published } = options;
+  return {
+    build: build.id,
+    name: spec.name,
+    status: build.status,
+    created: build.createdAt,
+    ...(build.error === undefined ? {} : { error: build.error }),
+    'image.name': spec.tags.join(','),
+    tags: published?.tags ?? spec.tags,
+    ...(published === undefined
+      ? {}
+      : {
+          'containerimage.digest': published.descriptor.digest,
+          'containerimage.descriptor': published.descriptor,
+        }),
+    context: {
+      digest: spec.context.root,
+      files: spec.context.files,
+      bytes: spec.context.bytes,
+      sentBytes: build.sentBytes,
+    },
+    platforms: [...build.tasks.values()].map((task) => platformResult(spec, task, at)),
+    timings: {
+      ...(published === undefined ? {} : { publish: published.duration }),
+      total: at - build.createdAt,
+    },
+  };
+}
+
+function platformResult(spec: BuildSpec, task: TaskState, at: number): PlatformResult {
+  const tries = task.attempts.filter((attempt) => attempt.outcome !== 'declined');
+  // The one that brought the image, or the latest.
+  const shown = tries.find((attempt) => attempt.outcome === 'pushed') ?? liveAttempt(task) ?? tries.at(-1);
+  return {
+    platform: task.platform,
+    status: task.status,
+    optional: false,
+    reference: platformImage(spec, task.platform),
+    ...(task.image === undefined
+      ? {}
+      : {
+          digest: task.image.descriptor.digest,
+          size: task.image.descriptor.size,
+          config: task.image.config,
+        }),
+    ...(shown === undefined ? {} : { agent: shown.agent, native: shown.native }),
+    ...(task.error === undefined ? {} : { error: task.error }),
+    attempts: tries.map(({ agent, outcome, error }) => ({
+      agent,
+      ...(outcome === undefined || outcome === 'declined' ? {} : { outcome }),
+      ...(error === undefined ? {} : { error }),
+    })),
+    timings: timingsOf(task, shown, at),
+    context: { sentBytes: tries.reduce((sum, attempt) => sum + attempt.sentBytes, 0) },
+  };
+}
+
+function timingsOf(task: TaskState, shown: Attempt | undefined, at: number): Timings {
+  const began = shown?.acceptedAt;
+  if (began !== undefined) return { ...shown?.timings, queued: began - task.createdAt };
+  return task.status === 'queued' ? { queued: at - task.createdAt } : {};
+}

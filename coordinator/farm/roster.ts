@@ -1,0 +1,90 @@
+/** Which agents could run a task at one moment, and what to say where none can. */
+import { ArchfarmError } from '../../shared/errors.ts';
+import { ableUntil, isAble, offers, viewOf } from './agent-state.ts';
+import type { Agent } from './agent-state.ts';
+import type { Build, TaskState } from './build-state.ts';
+import type { FarmState } from './farm-state.ts';
+
+/** More agents than this are counted, not named. */
+const namedAgents = 10;
+
+export interface Wait {
+  readonly build: Build;
+  readonly task: TaskState;
+}
+
+/** The connected agents at one moment, with or without free slots. */
+export class Roster {
+  readonly state: FarmState;
+  readonly at: number;
+  readonly #able = new Map<string, readonly Agent[]>();
+
+  constructor(state: FarmState, at: number) {
+    this.state = state;
+    this.at = at;
+  }
+
+  /**
+   * Those that take such work. Emulating ones count only where they are allowed and no native one is there: a
+   * busy native host is worth the wait. The same array for the same kind of work.
+   */
+  able({ build, task }: Wait): readonly Agent[] {
+    const kind = `${task.platform} ${build.spec.allowEmulation}`;
+    const known = this.#able.get(kind);
+    if (known !== undefined) return known;
+    const able = [...this.state.agents.values()].filter((agent) => isAble(agent, this.state.timers, this.at));
+    const native = able.filter((agent) => offers(agent, task.platform) === 'native');
+    const chosen =
+      native.length > 0 || !build.spec.allowEmulation
+        ? native
+        : able.filter((agent) => offers(agent, task.platform) === 'emulated');
+    this.#able.set(kind, chosen);
+    return chosen;
+  }
+}
+
+/** Since when no agent could have taken the task, given that none can now. */
+export function helplessSince({ state, at }: Roster, { build, task }: Wait): number {
+  const ends = [...state.agents.values()]
+    .filter((agent) => {
+      const offered = offers(agent, task.platform);
+      return offered === 'native' || (offered === 'emulated' && build.spec.allowEmulation);
+    })
+    .map((agent) => ableUntil(agent, state.timers, at));
+  return Math.max(task.queuedAt, ...ends);
+}
+
+/** Why a new task has to wait, if it has to. */
+export function waitReason(roster: Roster, wait: Wait): string | undefined {
+  const able = roster.able(wait);
+  if (able.length === 0) return `no agent for ${wait.task.platform} is connected`;
+  if (able.some((agent) => agent.held.size < agent.facts.slots)) return undefined;
+  return `every agent for ${wait.task.platform} is busy`;
+}
+
+/** Says which agents there are and what they offer. */
+export function noAgentError({ state, at }: Roster, wait: Wait): ArchfarmError {
+  const { platform } = wait.task;
+  const agents = [...state.agents.values()];
+  const emulating = agents.find((agent) => offers(agent, platform) === 'emulated');
+  const hint =
+    emulating === undefined || wait.build.spec.allowEmulation
+      ? `start archfarm-agent on a ${platform} host, or leave ${platform} out of --platform`
+      : `agent ${emulating.facts.name} emulates ${platform}: --allow-emulation lets it build`;
+  const there = agents.length === 0 ? 'no agent is connected' : `agents: ${describe(state, agents, at)}`;
+  return new ArchfarmError('no-agent', `no agent for ${platform}; ${there}`, { hint });
+}
+
+function describe(state: FarmState, agents: readonly Agent[], at: number): string {
+  const named = agents.slice(0, namedAgents).map((agent) => {
+    const view = viewOf(agent, state.timers, at);
+    const offered = view.platforms.map(({ platform, native }) =>
+      native ? platform : `${platform} emulated`,
+    );
+    const details =
+      view.state === 'ready' ? offered : [...offered, view.state, ...(view.reason ? [view.reason] : [])];
+    return `${view.name} (${details.join(', ')})`;
+  });
+  const more = agents.length - named.length;
+  return [...named, ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
+}

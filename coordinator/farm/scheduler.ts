@@ -1,0 +1,107 @@
+/** What the farm does by itself: it gives out work, notices what is overdue, and lets builds publish in turn. */
+import { formatAttempt } from '../../shared/attempt.ts';
+import { ArchfarmError, toErrorInfo } from '../../shared/errors.ts';
+import type { ErrorInfo } from '../../shared/errors.ts';
+import { isReady, isSettled, liveAttempt } from './build-state.ts';
+import type { Attempt } from './build-state.ts';
+import type { DurableEvent } from './events.ts';
+import { notBefore } from './farm-state.ts';
+import type { FarmState } from './farm-state.ts';
+import { isKept, placeTasks } from './placement.ts';
+import { helplessSince, noAgentError, Roster } from './roster.ts';
+import type { Wait } from './roster.ts';
+
+/** The events that are due at `at`. Pure: they take effect when they have been stored and applied. */
+export function decide(state: FarmState, at: number): DurableEvent[] {
+  const roster = new Roster(state, at);
+  return [...overdue(roster), ...publications(state, at), ...placeTasks(roster)];
+}
+
+function overdue(roster: Roster): DurableEvent[] {
+  const { state, at } = roster;
+  return [...state.builds.values()].flatMap((build) => {
+    const { timeout } = build.spec;
+    if (timeout !== undefined && build.publishing === undefined && at - build.createdAt > timeout) {
+      return [{ type: 'cancelled', at, build: build.id, error: timeoutError(timeout) }];
+    }
+    return [...build.tasks.values()].flatMap((task) => overdueTask(roster, { build, task }));
+  });
+}
+
+function overdueTask(roster: Roster, wait: Wait): DurableEvent[] {
+  const { state, at } = roster;
+  const { build, task } = wait;
+  if (isSettled(task)) return [];
+  const attempt = liveAttempt(task);
+  if (attempt !== undefined) return overdueAttempt(state, { attempt, at });
+  if (roster.able(wait).length > 0) return [];
+  const due = helplessSince(roster, wait) + build.spec.waitAgent;
+  if (at <= notBefore(state, { since: task.queuedAt, due })) return [];
+  const error = toErrorInfo(noAgentError(roster, wait));
+  return [{ type: 'abandoned', at, build: build.id, platform: task.platform, error }];
+}
+
+function overdueAttempt(state: FarmState, { attempt, at }: { attempt: Attempt; at: number }): DurableEvent[] {
+  const { timers } = state;
+  const { id, agent: name } = attempt;
+  const agent = state.agents.get(name);
+  // Only its agent's new session can tell; an agent that is away may still have it.
+  const dropped = agent?.connected === true && !agent.held.has(formatAttempt(id));
+  switch (attempt.status) {
+    case 'offered': {
+      if (isKept(state, { attempt, at })) return [{ type: 'accepted', at, attempt: id }];
+      const due = notBefore(state, { since: attempt.offeredAt, due: attempt.offeredAt + timers.accept });
+      if (!dropped && at <= due) return [];
+      return [ended(attempt, { at, outcome: 'declined', message: `agent ${name} did not take the offer` })];
+    }
+    case 'running': {
+      if (dropped) {
+        return [
+          ended(attempt, { at, outcome: 'lost', message: `agent ${name} was restarted and lost the build` }),
+        ];
+      }
+      const heardAt = Math.max(agent?.heardAt ?? 0, attempt.acceptedAt ?? 0);
+      if (at <= Math.max(heardAt + timers.lost, state.grace.until)) return [];
+      const silence = Math.round((at - heardAt) / 1000);
+      return [ended(attempt, { at, outcome: 'lost', message: `agent ${name} was silent for ${silence} s` })];
+    }
+    case 'reported':
+    case 'ended':
+      return [];
+    default:
+      return attempt.status satisfies never;
+  }
+}
+
+function ended(
+  { id }: Attempt,
+  { at, outcome, message }: { at: number; outcome: 'declined' | 'lost'; message: string },
+): DurableEvent {
+  const error: ErrorInfo = { code: 'agent-lost', message, hint: 'see archfarm agents' };
+  return { type: 'failed', at, attempt: id, outcome, kind: 'infrastructure', error };
+}
+
+/**
+ * Each tag has one writer at a time, in order of submission among those that are ready. A tag that a newer
+ * build has published is left alone; a build that has no other is superseded.
+ */
+function publications(state: FarmState, at: number): DurableEvent[] {
+  const taken = new Set([...state.builds.values()].flatMap((build) => build.publishing ?? []));
+  const events: DurableEvent[] = [];
+  for (const build of state.builds.values()) {
+    if (!isReady(build)) continue;
+    const tags = build.spec.tags.filter((tag) => (state.published.get(tag) ?? 0) <= build.sequence);
+    if (tags.length === 0) events.push({ type: 'superseded', at, build: build.id });
+    else if (!tags.some((tag) => taken.has(tag)))
+      events.push({ type: 'publishing', at, build: build.id, tags });
+    for (const tag of tags) taken.add(tag);
+  }
+  return events;
+}
+
+function timeoutError(timeout: number): ErrorInfo {
+  const error = new ArchfarmError('timeout', `the build took longer than ${Math.round(timeout / 1000)} s`, {
+    hint: 'give it more time with --timeout',
+  });
+  return toErrorInfo(error);
+}

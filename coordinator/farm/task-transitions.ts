@@ -1,0 +1,214 @@
+/** How a task goes from attempt to attempt until one brings a verified image or a verdict. */
+import { formatAttempt } from '../../shared/attempt.ts';
+import type { AttemptId } from '../../shared/attempt.ts';
+import type { ErrorInfo } from '../../shared/errors.ts';
+import type { PushedImage } from '../../shared/task.ts';
+import { failedTries, isResumable, isSettled, liveAttempt, newAttempt } from './build-state.ts';
+import type { Attempt } from './build-state.ts';
+import { afterTask, notifyBuild, notifyTask } from './build-transitions.ts';
+import type { DurableEvent, VerifiedImage } from './events.ts';
+import { findAttempt } from './farm-state.ts';
+import type { Found, Step } from './farm-state.ts';
+import { stopAttempts } from './stop-attempts.ts';
+
+type Offered = Extract<DurableEvent, { type: 'offered' }>;
+type Failed = Extract<DurableEvent, { type: 'failed' }>;
+
+/** Tries of a task that may end without a verdict on the build itself. */
+export const maxTries = 3;
+
+export function offer(step: Step, { attempt: id, agent, session, native }: Offered): void {
+  const task = step.state.builds.get(id.build)?.tasks.get(id.platform);
+  if (task === undefined || isSettled(task) || liveAttempt(task) !== undefined) return;
+  if (id.number !== task.attempts.length + 1) return;
+  task.attempts.push(newAttempt(id, { agent, native, at: step.at }));
+  step.state.agents.get(agent)?.held.set(formatAttempt(id), 'offered');
+  step.effects.push({ type: 'offer', attempt: id, agent, session });
+}
+
+export function accept(step: Step, id: AttemptId): void {
+  const found = findAttempt(step.state, id);
+  if (found === undefined || isSettled(found.task)) return cancelHeld(step, id, 'this build is over');
+  if (found.attempt.status === 'offered') run(step, found);
+}
+
+export function resume(step: Step, id: AttemptId): void {
+  const found = findAttempt(step.state, id);
+  if (found === undefined || isSettled(found.task) || liveAttempt(found.task) !== undefined) return;
+  if (isResumable(found.attempt)) run(step, found);
+}
+
+/** The first report of an attempt is verified, whatever became of the attempt meanwhile. */
+export function report(step: Step, id: AttemptId, image: PushedImage): void {
+  settle(step, id);
+  const found = findAttempt(step.state, id);
+  if (found === undefined || isSettled(found.task) || found.attempt.report !== undefined) return;
+  begin(step, found);
+  const { attempt } = found;
+  attempt.status = 'reported';
+  attempt.report = image;
+  attempt.timings = image.timings;
+  attempt.sentBytes = image.sentBytes;
+  step.effects.push({ type: 'verify', attempt: id, image });
+}
+
+export function verify(step: Step, id: AttemptId, image: VerifiedImage): void {
+  const found = findAttempt(step.state, id);
+  if (found === undefined || isSettled(found.task) || found.attempt.status !== 'reported') return;
+  const { build, task, attempt } = found;
+  finish(step, attempt, { outcome: 'pushed' });
+  task.status = 'pushed';
+  task.image = image;
+  stopAttempts(step, task, {
+    outcome: 'superseded',
+    reason: `agent ${attempt.agent} was first`,
+    except: attempt,
+  });
+  notifyTask(
+    step,
+    { build, task, agent: attempt.agent },
+    { state: 'pushed', attempt: id.number, native: attempt.native },
+  );
+  afterTask(step, build);
+}
+
+export function fail(step: Step, failed: Failed): void {
+  const { attempt: id, outcome, error } = failed;
+  if (outcome === 'declined') withdraw(step, id);
+  // What a lost agent does is unknown: it may still report, and must keep that report until it has.
+  else if (outcome !== 'lost') settle(step, id);
+  const found = findAttempt(step.state, id);
+  if (found === undefined || isSettled(found.task) || !isNews(found.attempt, failed)) return;
+  finish(step, found.attempt, failed);
+  if (isVerdict(failed)) return giveUp(step, found, error);
+  if (liveAttempt(found.task) !== undefined) return;
+  if (failedTries(found.task) >= maxTries) return giveUp(step, found, error);
+  requeue(step, found, failed);
+}
+
+/** Whether a failure still says something of its attempt. */
+function isNews(attempt: Attempt, failed: Failed): boolean {
+  switch (attempt.status) {
+    case 'offered':
+      return true;
+    case 'running':
+      return failed.outcome !== 'declined';
+    case 'reported':
+      // Only the coordinator's own look at the image can undo a report.
+      return failed.outcome === 'failed';
+    case 'ended':
+      return isVerdict(failed);
+    default:
+      return attempt.status satisfies never;
+  }
+}
+
+/** A build error is one on every agent, so it counts even from an attempt that had been given up. */
+function isVerdict(failed: Failed): boolean {
+  return failed.kind === 'build' && failed.outcome === 'failed';
+}
+
+export function abandon(step: Step, id: { build: string; platform: string }, error: ErrorInfo): void {
+  const build = step.state.builds.get(id.build);
+  const task = build?.tasks.get(id.platform);
+  if (build === undefined || task === undefined || isSettled(task)) return;
+  if (liveAttempt(task) !== undefined) return;
+  task.status = 'failed';
+  task.error = error;
+  build.error ??= error;
+  stopAttempts(step, task, { outcome: 'cancelled', reason: error.message });
+  notifyTask(step, { build, task }, { state: 'failed', error });
+  afterTask(step, build);
+}
+
+function run(step: Step, found: Found): void {
+  const { build, task, attempt } = found;
+  begin(step, found);
+  const holder = step.state.agents.get(attempt.agent);
+  const name = formatAttempt(attempt.id);
+  if (holder?.held.has(name) === true) holder.held.set(name, 'confirmed');
+  notifyTask(
+    step,
+    { build, task, agent: attempt.agent },
+    { state: 'running', attempt: attempt.id.number, native: attempt.native },
+  );
+}
+
+function begin(step: Step, { build, task, attempt }: Found): void {
+  attempt.status = 'running';
+  attempt.outcome = undefined;
+  attempt.error = undefined;
+  attempt.endedAt = undefined;
+  attempt.acceptedAt ??= step.at;
+  task.status = 'running';
+  if (build.status !== 'queued') return;
+  build.status = 'running';
+  notifyBuild(step, build, { state: 'running' });
+}
+
+type Ending = Pick<Attempt, 'outcome'> & Partial<Pick<Failed, 'error' | 'timings' | 'sentBytes'>>;
+
+function finish(step: Step, attempt: Attempt, ending: Ending): void {
+  attempt.status = 'ended';
+  attempt.endedAt = step.at;
+  attempt.outcome = ending.outcome;
+  attempt.error = ending.error;
+  attempt.timings = ending.timings ?? attempt.timings;
+  attempt.sentBytes = ending.sentBytes ?? attempt.sentBytes;
+}
+
+function giveUp(step: Step, { build, task, attempt }: Found, error: ErrorInfo): void {
+  task.status = 'failed';
+  task.error = error;
+  build.error ??= error;
+  stopAttempts(step, task, { outcome: 'cancelled', reason: error.message, except: attempt });
+  notifyTask(
+    step,
+    { build, task, agent: attempt.agent },
+    { state: 'failed', attempt: attempt.id.number, native: attempt.native, error },
+  );
+  afterTask(step, build);
+}
+
+function requeue(step: Step, { build, task, attempt }: Found, { outcome, error }: Failed): void {
+  // An offer that came to nothing does not begin the wait anew.
+  if (outcome === 'declined') return;
+  task.status = 'queued';
+  task.queuedAt = step.at;
+  notifyTask(
+    step,
+    { build, task, agent: attempt.agent },
+    { state: 'queued', attempt: attempt.id.number, reason: error.message, error },
+  );
+}
+
+/** Frees the slot of a report's agent, and lets it forget the attempt. */
+function settle(step: Step, id: AttemptId): void {
+  const sender = findAttempt(step.state, id)?.attempt.agent;
+  const holders = release(step, id);
+  for (const agent of sender === undefined ? holders : [sender]) {
+    step.effects.push({ type: 'settle', attempt: id, agent });
+  }
+}
+
+/** An agent that declined an offer knows it; one that never answered must not begin any more. */
+function withdraw(step: Step, id: AttemptId): void {
+  for (const agent of release(step, id)) {
+    step.effects.push({ type: 'cancel', attempt: id, agent, reason: 'the offer was withdrawn' });
+  }
+}
+
+/** The names of the agents that held it. */
+function release(step: Step, id: AttemptId): string[] {
+  const name = formatAttempt(id);
+  const holders = [...step.state.agents.values()].filter((agent) => agent.held.delete(name));
+  return holders.map((agent) => agent.facts.name);
+}
+
+function cancelHeld(step: Step, id: AttemptId, reason: string): void {
+  const name = formatAttempt(id);
+  for (const agent of step.state.agents.values()) {
+    if (agent.held.has(name))
+      step.effects.push({ type: 'cancel', attempt: id, agent: agent.facts.name, reason });
+  }
+}

@@ -1,0 +1,190 @@
+/** What `archfarm build NAME --flags` means here: a service of the project file or a directory, as a BuildPlan. */
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { closestMatch } from 'leven';
+import { ArchfarmError } from '../../shared/errors.ts';
+import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
+import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
+import { findComposeFile, readComposeFile, type ComposeFile } from './compose-file.ts';
+import type { Environment } from './interpolate.ts';
+import type { ServiceBuild } from './service-build.ts';
+import type { BuildPlan, SecretSource, SshSource } from './spec.ts';
+
+/** What flags say about a build. They replace tags and platforms of the project file, and add to the rest. */
+export interface PlanFlags {
+  readonly tags: readonly string[];
+  readonly platforms: readonly string[];
+  readonly dockerfile?: string | undefined;
+  readonly args: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly target?: string | undefined;
+  readonly network?: string | undefined;
+  readonly noCache: boolean;
+  readonly pull: boolean;
+  readonly secrets: readonly SecretSource[];
+  readonly ssh: readonly SshSource[];
+  readonly suffix: 'repo' | 'tag';
+  readonly allowEmulation: boolean;
+  /** Milliseconds. */
+  readonly waitAgent: number;
+  readonly timeout?: number | undefined;
+  /** A project file instead of the one that is looked for. */
+  readonly project?: string | undefined;
+}
+
+export interface Surroundings {
+  /** Absolute. */
+  readonly cwd: string;
+  readonly environment: Environment;
+}
+
+export interface ResolvedPlan {
+  readonly plan: BuildPlan;
+  readonly warnings: readonly string[];
+}
+
+interface Subject {
+  readonly name: string;
+  readonly build: ServiceBuild;
+  readonly warnings: readonly string[];
+}
+
+/** `target` is a service or a directory. Throws `unknown-name`, `config` or `usage`. */
+export async function resolvePlan(
+  target: string | undefined,
+  flags: PlanFlags,
+  surroundings: Surroundings,
+): Promise<ResolvedPlan> {
+  const { name, build, warnings } = await findSubject(target, flags.project, surroundings);
+  const tags = (flags.tags.length > 0 ? flags.tags : build.tags).map(finalTag);
+  const platforms = flags.platforms.length > 0 ? flags.platforms : build.platforms;
+  if (tags.length === 0) {
+    throw new ArchfarmError('usage', `no name for the image of ${name}`, {
+      hint: 'give one with -t HOST/NAME:TAG, or with image: in the project file',
+    });
+  }
+  const plan: BuildPlan = {
+    name,
+    tags: unique(tags),
+    platforms: unique(platforms.map((text) => formatPlatform(parsePlatform(text)))),
+    args: { ...build.args, ...flags.args },
+    labels: { ...build.labels, ...flags.labels },
+    target: flags.target ?? build.target,
+    noCache: flags.noCache || build.noCache,
+    pull: flags.pull || build.pull,
+    network: flags.network ?? build.network,
+    extraHosts: build.extraHosts,
+    secrets: mergeById(build.secrets, flags.secrets),
+    ssh: mergeById(build.ssh, flags.ssh),
+    suffix: flags.suffix,
+    allowEmulation: flags.allowEmulation,
+    waitAgent: flags.waitAgent,
+    timeout: flags.timeout,
+    contextDirectory: build.contextDirectory,
+    dockerfile:
+      flags.dockerfile === undefined
+        ? build.dockerfile
+        : { type: 'file', path: path.resolve(surroundings.cwd, flags.dockerfile) },
+  };
+  await requireDirectory(plan.contextDirectory);
+  return { plan, warnings };
+}
+
+async function findSubject(
+  target: string | undefined,
+  project: string | undefined,
+  { cwd, environment }: Surroundings,
+): Promise<Subject> {
+  // A path cannot be a service, so that a broken project file above does not matter to it.
+  const isPath = target !== undefined && (target.includes('/') || /^\.{1,2}$/.test(target));
+  const file = isPath ? undefined : await openProject(project, { cwd, environment });
+  const service = target ?? onlyService(file);
+  if (service !== undefined && file?.has(service) === true) {
+    const build = file.build(service);
+    return { name: service, build, warnings: file.warnings };
+  }
+  const directory = path.resolve(cwd, target ?? '.');
+  if (target !== undefined && !(await isDirectory(directory))) throw unknownName(target, isPath, file);
+  return { name: path.basename(directory), build: directoryBuild(directory), warnings: [] };
+}
+
+async function openProject(
+  project: string | undefined,
+  { cwd, environment }: Surroundings,
+): Promise<ComposeFile | undefined> {
+  const file = project === undefined ? await findComposeFile(cwd) : path.resolve(cwd, project);
+  return file === undefined ? undefined : readComposeFile(file, environment);
+}
+
+function onlyService(file: ComposeFile | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  const [first, ...others] = file.buildable;
+  if (others.length === 0) return first;
+  throw new ArchfarmError('usage', `${file.path} has several services to build`, {
+    hint: `name one: ${file.buildable.join(', ')}`,
+  });
+}
+
+function unknownName(target: string, isPath: boolean, file: ComposeFile | undefined): ArchfarmError {
+  if (isPath) return new ArchfarmError('unknown-name', `no directory ${target}`);
+  if (file === undefined) {
+    return new ArchfarmError('unknown-name', `nothing to build is called ${target}`, {
+      hint: 'there is no compose.yaml here or above, and no directory of that name',
+    });
+  }
+  const known = file.buildable;
+  const nearest = closestMatch(target, known, { maxDistance: Math.max(3, Math.ceil(target.length / 2)) });
+  const offer = nearest === undefined ? '' : `did you mean ${nearest}? `;
+  return new ArchfarmError('unknown-name', `nothing to build is called ${target} in ${file.path}`, {
+    hint: `${offer}known: ${known.join(', ') || 'none'}`,
+  });
+}
+
+function directoryBuild(directory: string): ServiceBuild {
+  return {
+    tags: [],
+    platforms: [],
+    contextDirectory: directory,
+    dockerfile: { type: 'file', path: path.join(directory, 'Dockerfile') },
+    args: {},
+    labels: {},
+    target: undefined,
+    network: undefined,
+    pull: false,
+    noCache: false,
+    extraHosts: [],
+    secrets: [],
+    ssh: [],
+  };
+}
+
+function finalTag(text: string): string {
+  const reference = withDefaultTag(parseReference(text));
+  if (reference.digest !== undefined) {
+    throw new ArchfarmError('usage', `the image to build cannot be named by digest: ${text}`, {
+      hint: 'leave @sha256:… out',
+    });
+  }
+  return formatReference(reference);
+}
+
+function unique(texts: readonly string[]): string[] {
+  return [...new Set(texts)];
+}
+
+function mergeById<T extends { readonly id: string }>(base: readonly T[], added: readonly T[]): T[] {
+  return [...new Map([...base, ...added].map((item) => [item.id, item])).values()];
+}
+
+async function requireDirectory(directory: string): Promise<void> {
+  if (await isDirectory(directory)) return;
+  throw new ArchfarmError('context-invalid', `the context ${directory} is not a directory`);
+}
+
+async function isDirectory(candidate: string): Promise<boolean> {
+  try {
+    return (await stat(candidate)).isDirectory();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * A value in a YAML file that knows where it stands, so that every complaint names file, line and column.
+ * All scalars are text as it was written (`1.10` stays `1.10`), with variables put in when they are read.
+ */
+import { LineCounter, isAlias, isMap, isNode, isScalar, isSeq, parseDocument, type Document } from 'yaml';
+import { ArchfarmError, messageOf } from '../../shared/errors.ts';
+import { interpolate, type Environment } from './interpolate.ts';
+
+/** Anchors may be used, but not to blow a small file up ("billion laughs"). */
+const maxAliasCount = 100;
+
+export interface YamlSource {
+  readonly path: string;
+  readonly text: string;
+  readonly environment: Environment;
+}
+
+type Path = readonly (string | number)[];
+
+interface YamlFile {
+  readonly source: YamlSource;
+  readonly document: Document;
+  readonly lines: LineCounter;
+  readonly unset: Set<string>;
+}
+
+/** Parses a file; throws `config` with line and column. */
+export function parseYaml(source: YamlSource): YamlValue {
+  const lines = new LineCounter();
+  const document = parseDocument(source.text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    schema: 'failsafe',
+    customTags: ['null'],
+    merge: true,
+  });
+  const [error] = document.errors;
+  if (error !== undefined) {
+    const { line, col } = lines.linePos(error.pos[0]);
+    throw new ArchfarmError('config', `${source.path}:${line}:${col}: ${error.message}`, { cause: error });
+  }
+  let content: unknown;
+  try {
+    content = document.toJS({ maxAliasCount });
+  } catch (error) {
+    throw new ArchfarmError('config', `${source.path}: ${messageOf(error)}`, { cause: error });
+  }
+  return new YamlValue({ source, document, lines, unset: new Set() }, [], content);
+}
+
+export class YamlValue {
+  readonly #file: YamlFile;
+  readonly #path: Path;
+  readonly #content: unknown;
+
+  constructor(file: YamlFile, path: Path, content: unknown) {
+    this.#file = file;
+    this.#path = path;
+    this.#content = content;
+  }
+
+  /** Nothing was written, or `null`. */
+  get isEmpty(): boolean {
+    return this.#content === undefined || this.#content === null;
+  }
+
+  get isText(): boolean {
+    return typeof this.#content === 'string';
+  }
+
+  get isList(): boolean {
+    return Array.isArray(this.#content);
+  }
+
+  /** Variables without a value that were met in the whole file so far. */
+  get unsetVariables(): readonly string[] {
+    return [...this.#file.unset];
+  }
+
+  text(): string {
+    if (typeof this.#content !== 'string') throw this.error('must be a text');
+    try {
+      const { text, unset } = interpolate(this.#content, this.#file.source.environment);
+      for (const name of unset) this.#file.unset.add(name);
+      return text;
+    } catch (error) {
+      throw this.error(messageOf(error));
+    }
+  }
+
+  optionalText(): string | undefined {
+    return this.isEmpty ? undefined : this.text() || undefined;
+  }
+
+  /** `true` or `false`; false when absent. */
+  flag(): boolean {
+    if (this.isEmpty) return false;
+    const text = this.text();
+    if (text !== 'true' && text !== 'false') throw this.error(`must be true or false, not ${text}`);
+    return text === 'true';
+  }
+
+  /** The items of a list; none when absent. */
+  items(): YamlValue[] {
+    if (this.isEmpty) return [];
+    if (!Array.isArray(this.#content)) throw this.error('must be a list');
+    return this.#content.map(
+      (item: unknown, index) => new YamlValue(this.#file, [...this.#path, index], item),
+    );
+  }
+
+  /** The entries of a mapping in the order of the file; none when absent. */
+  entries(): [key: string, value: YamlValue][] {
+    if (this.isEmpty) return [];
+    const content = this.#content;
+    if (typeof content !== 'object' || content === null || Array.isArray(content)) {
+      throw this.error('must be a mapping');
+    }
+    return Object.entries(content).map(([key, value]: [string, unknown]) => [
+      key,
+      new YamlValue(this.#file, [...this.#path, key], value),
+    ]);
+  }
+
+  /** The value under a key of a mapping, empty when there is none. */
+  get(key: string): YamlValue {
+    const found = this.entries().find(([name]) => name === key);
+    return found?.[1] ?? new YamlValue(this.#file, [...this.#path, key], undefined);
+  }
+
+  error(message: string, hint?: string): ArchfarmError {
+    const { line, col } = this.#position();
+    const where = this.#path.length === 0 ? '' : `${this.#path.join('.')}: `;
+    return new ArchfarmError('config', `${this.#file.source.path}:${line}:${col}: ${where}${message}`, {
+      hint,
+    });
+  }
+
+  /** Of the deepest part of the path that is written in the file: merged and aliased values stand elsewhere. */
+  #position(): { line: number; col: number } {
+    let node: unknown = this.#file.document.contents;
+    let offset = 0;
+    for (const step of this.#path) {
+      if (isAlias(node)) node = node.resolve(this.#file.document);
+      if (isMap(node)) {
+        const pair = node.items.find(({ key }) => isScalar(key) && key.value === step);
+        if (pair === undefined) break;
+        if (isNode(pair.key)) offset = pair.key.range?.[0] ?? offset;
+        node = pair.value;
+      } else if (isSeq(node)) {
+        node = node.items[Number(step)];
+        if (isNode(node)) offset = node.range?.[0] ?? offset;
+      } else {
+        break;
+      }
+    }
+    return this.#file.lines.linePos(offset);
+  }
+}

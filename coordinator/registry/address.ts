@@ -1,0 +1,51 @@
+/**
+ * Which addresses a registry may send us on to. Redirects, token realms and upload locations are the registry's words:
+ * one on the Internet has no business pointing at this machine, its network or a cloud's metadata service.
+ */
+import { BlockList, isIPv6 } from 'node:net';
+
+export type Zone = 'public' | 'private' | 'loopback' | 'link-local';
+
+/** From a registry in one zone (left) to another host. */
+const reachable: Readonly<Record<Zone, readonly Zone[]>> = {
+  public: ['public'],
+  private: ['public', 'private'],
+  loopback: ['public', 'private', 'loopback'],
+  'link-local': ['public', 'link-local'],
+};
+
+export function mayReach(from: Zone, to: Zone): boolean {
+  return reachable[from].includes(to);
+}
+
+/** Of an address as a socket reports it. */
+export function zoneOf(address: string): Zone {
+  const bare = address.replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '');
+  const family = isIPv6(bare) ? 'ipv6' : 'ipv4';
+  if (loopback.check(bare, family)) return 'loopback';
+  if (linkLocal.check(bare, family)) return 'link-local';
+  return local.check(bare, family) ? 'private' : 'public';
+}
+
+const loopback = blockList(['127.0.0.0/8', '::1/128']);
+const linkLocal = blockList(['169.254.0.0/16', 'fe80::/10']);
+const local = blockList([
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '::/128',
+  '64:ff9b::/96',
+  'fc00::/7',
+]);
+
+function blockList(ranges: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const range of ranges) {
+    const [network = '', prefix] = range.split('/');
+    list.addSubnet(network, Number(prefix), isIPv6(network) ? 'ipv6' : 'ipv4');
+  }
+  return list;
+}

@@ -1,0 +1,166 @@
+/** One registry: requests that are signed, redirected, retried and bounded. */
+import { Readable } from 'node:stream';
+import type { RegistryAuth } from '../../shared/task.ts';
+import { Authorizer } from './authorizer.ts';
+import type { Credential } from './credentials.ts';
+import { withinDeadline } from './deadline.ts';
+import type { Endpoint } from './endpoint.ts';
+import { badAnswer, unexpectedAnswer, type Asked, type RegistryError } from './registry-error.ts';
+import { withRetries } from './retry.ts';
+import { describeAccess, type Scope } from './scope.ts';
+import type { RegistryTiming } from './timing.ts';
+import { Transport, type Answer, type Method } from './transport.ts';
+
+export interface RegistryRequest {
+  readonly method: Method;
+  /** A path of the registry, or an address that it gave. */
+  readonly url: string | URL;
+  readonly scopes: readonly Scope[];
+  /** Any other status is an error. */
+  readonly expected: readonly number[];
+  readonly headers?: Readonly<Record<string, string>>;
+  /** A stream is sent once: such a request is neither signed anew nor retried. */
+  readonly body?: Buffer | Readable;
+}
+
+/** An answer whose body is in memory. */
+export interface Reply {
+  readonly url: URL;
+  readonly status: number;
+  header(name: string): string | undefined;
+  readonly bytes: Buffer;
+}
+
+const maxRedirects = 5;
+const maxErrorBody = 64 * 1024;
+/** Bodies of answers that carry nothing we want. */
+const maxReply = 64 * 1024;
+
+export class RegistryClient {
+  readonly endpoint: Endpoint;
+  readonly timing: RegistryTiming;
+  readonly #transport: Transport;
+  readonly #authorizer: Authorizer;
+
+  constructor(endpoint: Endpoint, options: { configDirectory: string; timing: RegistryTiming }) {
+    this.endpoint = endpoint;
+    this.timing = options.timing;
+    this.#transport = new Transport(endpoint, options.timing);
+    this.#authorizer = new Authorizer(this.#transport, options);
+  }
+
+  /** The whole answer, retried while the failure is a passing one. `limit` is in bytes. */
+  call(
+    request: RegistryRequest,
+    { signal, limit = maxReply }: { signal: AbortSignal; limit?: number },
+  ): Promise<Reply> {
+    const attempt = async (signal: AbortSignal): Promise<Reply> => {
+      const answer = await this.open(request, signal);
+      const { url, status } = answer;
+      return { url, status, header: (name) => answer.header(name), bytes: await answer.read(limit) };
+    };
+    const { timing } = this;
+    const asked = this.#asked(request.method, new URL(String(request.url), this.endpoint.origin));
+    return withRetries(() => withinDeadline(attempt, { milliseconds: timing.answer, signal, asked }), {
+      timing,
+      signal,
+    });
+  }
+
+  /** One try, with the body still to be taken. A refused signature is renewed once. */
+  async open(request: RegistryRequest, signal: AbortSignal): Promise<Answer> {
+    const authorization = await this.#authorizer.authorization(request.scopes, signal);
+    const answer = await this.#follow(request, authorization, signal);
+    if (request.expected.includes(answer.status)) return answer;
+    const failure = await this.#failure(request, answer);
+    if (answer.status !== 401 || request.body instanceof Readable || !this.#transport.isHome(answer.url)) {
+      throw failure;
+    }
+    this.#authorizer.refused(answer.header('www-authenticate'), authorization);
+    const renewed = await this.#authorizer.authorization(request.scopes, signal);
+    // Saying the same thing again would be refused again.
+    if (renewed === undefined || renewed === authorization) throw failure;
+    const second = await this.#follow(request, renewed, signal);
+    if (request.expected.includes(second.status)) return second;
+    throw await this.#failure(request, second);
+  }
+
+  /** What another program needs to do `scopes` here, and no more. */
+  async grant(scopes: readonly Scope[], signal: AbortSignal): Promise<RegistryAuth> {
+    if (!this.#authorizer.hasChallenge) await this.#probe(signal);
+    return this.#authorizer.grant(scopes, signal);
+  }
+
+  credential(signal: AbortSignal): Promise<Credential | undefined> {
+    return this.#authorizer.credential(signal);
+  }
+
+  close(): Promise<void> {
+    return this.#transport.close();
+  }
+
+  async #probe(signal: AbortSignal): Promise<void> {
+    const url = new URL('/v2/', this.endpoint.origin);
+    const attempt = async (signal: AbortSignal): Promise<void> => {
+      const answer = await this.#transport.send({ method: 'GET', url, headers: {} }, signal);
+      if (answer.status !== 200 && answer.status !== 401) {
+        throw await this.#failure({ method: 'GET', scopes: [] }, answer);
+      }
+      this.#authorizer.learn(answer.header('www-authenticate'));
+      await answer.discard();
+    };
+    const { timing } = this;
+    await withRetries(
+      () => withinDeadline(attempt, { milliseconds: timing.answer, signal, asked: this.#asked('GET', url) }),
+      { timing, signal },
+    );
+  }
+
+  /** Only reads are sent on; other hosts get no `Authorization`. */
+  async #follow(
+    request: RegistryRequest,
+    authorization: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const { method, headers = {}, body } = request;
+    let url = new URL(String(request.url), this.endpoint.origin);
+    for (let hops = 0; ; hops++) {
+      const signed =
+        authorization !== undefined && this.#transport.isHome(url) ? { ...headers, authorization } : headers;
+      const answer = await this.#transport.send({ method, url, headers: signed, body }, signal);
+      const location = answer.header('location');
+      const redirected = [301, 302, 303, 307, 308].includes(answer.status) && location !== undefined;
+      if (!redirected || (method !== 'GET' && method !== 'HEAD')) return answer;
+      await answer.discard();
+      if (hops === maxRedirects) throw badAnswer(this.#asked(method, url), 'too many redirects');
+      url = this.resolve(location, answer.url);
+    }
+  }
+
+  /** A `Location` of an answer. */
+  resolve(location: string, base: URL): URL {
+    if (!URL.canParse(location, base.href)) {
+      throw badAnswer(this.#asked('GET', base), 'the answer has a Location that is not a URL');
+    }
+    const url = new URL(location, base);
+    // Registries behind a TLS proxy write their own address with the scheme that they see.
+    if (url.host === base.host && base.protocol === 'https:') url.protocol = 'https:';
+    return url;
+  }
+
+  async #failure(
+    request: Pick<RegistryRequest, 'method' | 'scopes'>,
+    answer: Answer,
+  ): Promise<RegistryError> {
+    return unexpectedAnswer(this.#asked(request.method, answer.url), {
+      status: answer.status,
+      body: await answer.start(maxErrorBody),
+      retryAfter: answer.header('retry-after'),
+      access: describeAccess(this.endpoint.host, request.scopes),
+    });
+  }
+
+  #asked(method: Method, url: URL): Asked {
+    return { method, url, endpoint: this.endpoint };
+  }
+}

@@ -1,0 +1,33 @@
+/** Where a registry that a reference names is reached, and under which key its credentials are kept. */
+
+export interface Endpoint {
+  /** As references write it: `docker.io`, `localhost:5000`. */
+  readonly host: string;
+  /** `https://registry-1.docker.io`, without a slash at the end. */
+  readonly origin: string;
+  /** Spoken to without TLS. */
+  readonly plain: boolean;
+  /** The key in Docker's `config.json` and for credential helpers. */
+  readonly credentialKey: string;
+}
+
+export const dockerHub: Endpoint = {
+  host: 'docker.io',
+  origin: 'https://registry-1.docker.io',
+  plain: false,
+  credentialKey: 'https://index.docker.io/v1/',
+};
+
+/** `insecure`: hosts with their ports, as references write them, that are spoken to without TLS. */
+export function endpointOf(host: string, insecure: readonly string[]): Endpoint {
+  if (host === dockerHub.host) return dockerHub;
+  const plain = isLoopbackName(host) || insecure.some((entry) => entry.toLowerCase() === host.toLowerCase());
+  const origin = new URL(`${plain ? 'http' : 'https'}://${host}`).origin;
+  return { host, origin, plain, credentialKey: host };
+}
+
+/** localhost, 127.0.0.0/8 and ::1: nobody can listen in, and Docker takes them as insecure too. */
+function isLoopbackName(host: string): boolean {
+  const name = host.replace(/:\d+$/, '').toLowerCase();
+  return name === 'localhost' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name);
+}

@@ -1,0 +1,26 @@
+/** Manifests by digest, so that publishing does not fetch what verifying has just read. */
+import type { Manifest } from '../manifest/document.ts';
+
+/** Bytes of all together; manifests have one or two KiB. */
+const maxBytes = 16 * 1024 * 1024;
+
+export class ManifestCache {
+  /** The oldest first. */
+  readonly #manifests = new Map<string, Manifest>();
+  #bytes = 0;
+
+  get(digest: string): Manifest | undefined {
+    return this.#manifests.get(digest);
+  }
+
+  add(manifest: Manifest): void {
+    if (this.#manifests.has(manifest.digest)) return;
+    this.#manifests.set(manifest.digest, manifest);
+    this.#bytes += manifest.bytes.length;
+    for (const [digest, { bytes }] of this.#manifests) {
+      if (this.#bytes <= maxBytes) break;
+      this.#manifests.delete(digest);
+      this.#bytes -= bytes.length;
+    }
+  }
+}

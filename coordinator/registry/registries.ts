@@ -1,0 +1,104 @@
+/** All registries that one process speaks to: a client for each host, made when it is first needed. */
+import { parseReference, type Reference } from '../../shared/reference.ts';
+import type { RegistryAuth } from '../../shared/task.ts';
+import type { Manifest } from '../manifest/document.ts';
+import { RegistryClient } from './client.ts';
+import { defaultConfigDirectory } from './credentials.ts';
+import { endpointOf } from './endpoint.ts';
+import { Limiter } from './limiter.ts';
+import { ManifestCache } from './manifest-cache.ts';
+import { getManifest } from './manifests.ts';
+import { RegistryError } from './registry-error.ts';
+import { Repository } from './repository.ts';
+import { pull, push } from './scope.ts';
+import { defaultTiming, type RegistryTiming } from './timing.ts';
+import { connectionsPerHost } from './transport.ts';
+
+export interface RegistriesOptions {
+  /** Holds Docker's `config.json`; `$DOCKER_CONFIG` or `~/.docker` where absent. */
+  readonly configDirectory?: string | undefined;
+  /** Hosts, with their ports, that are spoken to without TLS; localhost and 127.0.0.0/8 always are. */
+  readonly insecure?: readonly string[];
+  readonly timing?: RegistryTiming;
+}
+
+export class Registries implements AsyncDisposable {
+  /** Of blobs. Each holds up to two connections of one host, and some must stay free for other requests. */
+  readonly copies = new Limiter(connectionsPerHost / 2 - 1);
+  readonly #options: {
+    readonly configDirectory: string;
+    readonly insecure: readonly string[];
+    readonly timing: RegistryTiming;
+  };
+  readonly #clients = new Map<string, RegistryClient>();
+  readonly #manifests = new ManifestCache();
+
+  constructor(options: RegistriesOptions = {}) {
+    this.#options = {
+      configDirectory: options.configDirectory ?? defaultConfigDirectory(),
+      insecure: options.insecure ?? [],
+      timing: options.timing ?? defaultTiming,
+    };
+  }
+
+  /** `host` as references write it. */
+  client(host: string): RegistryClient {
+    const existing = this.#clients.get(host);
+    if (existing !== undefined) return existing;
+    const client = new RegistryClient(endpointOf(host, this.#options.insecure), this.#options);
+    this.#clients.set(host, client);
+    return client;
+  }
+
+  repository(reference: Reference): Repository {
+    return new Repository(this.client(reference.registry), reference.repository);
+  }
+
+  /** By digest; what was read or written lately is not fetched again. Throws when it is not there. */
+  async manifest(repository: Repository, digest: string, signal: AbortSignal): Promise<Manifest> {
+    const kept = this.#manifests.get(digest);
+    return kept ?? this.fetchManifest(repository, digest, signal);
+  }
+
+  /** As `manifest`, but asks the registry in any case: it must be there now. */
+  async fetchManifest(repository: Repository, digest: string, signal: AbortSignal): Promise<Manifest> {
+    const manifest = await getManifest(repository, digest, signal);
+    if (manifest === undefined) {
+      throw new RegistryError('registry-error', `${repository.reference(digest)} is not in the registry`);
+    }
+    this.#manifests.add(manifest);
+    return manifest;
+  }
+
+  /**
+   * What an engine needs for one push, all to one registry: `push` are full names with the registry; of `pull`, whose
+   * layers the engine may mount, those of other registries do not count.
+   */
+  async pushAuth(
+    repositories: { push: readonly string[]; pull: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<RegistryAuth> {
+    const targets = repositories.push.map(parseReference);
+    const [first] = targets;
+    if (first === undefined || targets.some(({ registry }) => registry !== first.registry)) {
+      throw new TypeError('a push goes to one registry');
+    }
+    const bases = repositories.pull.map(parseReference).filter(({ registry }) => registry === first.registry);
+    const scopes = [
+      ...targets.map(({ repository }) => push(repository)),
+      ...bases.map(({ repository }) => pull(repository)),
+    ];
+    return this.client(first.registry).grant(scopes, signal);
+  }
+
+  /** What an engine needs to pull a base image. A host without credentials here is not even asked. */
+  async pullAuth(host: string, repository: string | undefined, signal: AbortSignal): Promise<RegistryAuth> {
+    const client = this.client(host);
+    if ((await client.credential(signal)) === undefined) return { type: 'anonymous' };
+    return client.grant(repository === undefined ? [] : [pull(repository)], signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#clients.values()].map((client) => client.close()));
+  }
+}

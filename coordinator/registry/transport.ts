@@ -1,0 +1,153 @@
+/**
+ * One HTTP exchange with a registry or a host that it named. Knows connections, addresses and bounds; nothing of
+ * sign-in, redirects or retries.
+ */
+import type { Readable } from 'node:stream';
+import { Agent, buildConnector, request, type Dispatcher } from 'undici';
+import { reasonOf } from '../../shared/abort.ts';
+import { mayReach, zoneOf, type Zone } from './address.ts';
+import type { Endpoint } from './endpoint.ts';
+import { badAnswer, networkFailure, RegistryError, type Asked } from './registry-error.ts';
+import type { RegistryTiming } from './timing.ts';
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+
+export interface Exchange {
+  readonly method: Method;
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Buffer | Readable | undefined;
+}
+
+export interface Answer {
+  readonly url: URL;
+  readonly status: number;
+  /** A header that came several times is joined with commas. */
+  header(name: string): string | undefined;
+  /** Taken by exactly one of `stream`, `read` and `discard`. */
+  stream(): Readable;
+  /** Throws when the body is larger than `limit` bytes. */
+  read(limit: number): Promise<Buffer>;
+  /** Its first bytes, at most `limit`, however it goes on. */
+  start(limit: number): Promise<Buffer>;
+  discard(): Promise<void>;
+}
+
+/** At most this many requests at once to one host; a copy within one registry takes two. */
+export const connectionsPerHost = 8;
+
+export class Transport {
+  readonly endpoint: Endpoint;
+  readonly #home: Agent;
+  readonly #elsewhere: Agent;
+  /** Where the registry itself turned out to be. */
+  #zone: Zone = 'public';
+
+  constructor(endpoint: Endpoint, timing: RegistryTiming) {
+    this.endpoint = endpoint;
+    const connect = buildConnector({ timeout: timing.connect });
+    const agent = (connector: buildConnector.connector): Agent =>
+      new Agent({
+        connect: connector,
+        connections: connectionsPerHost,
+        headersTimeout: timing.idle,
+        bodyTimeout: timing.idle,
+      });
+    this.#home = agent((options, callback) => {
+      connect(options, (...[error, socket]) => {
+        if (error !== null) return callback(error, null);
+        this.#zone = zoneOf(socket.remoteAddress ?? '');
+        callback(null, socket);
+      });
+    });
+    // The address that is checked is the one the request would go to: a name cannot resolve differently later.
+    this.#elsewhere = agent((options, callback) => {
+      connect(options, (...[error, socket]) => {
+        if (error !== null) return callback(error, null);
+        const zone = zoneOf(socket.remoteAddress ?? '');
+        if (mayReach(this.#zone, zone)) return callback(null, socket);
+        socket.destroy();
+        callback(
+          new RegistryError(
+            'registry-error',
+            `registry ${endpoint.host} points at ${options.hostname}, a ${zone} address that it may not send us to`,
+          ),
+          null,
+        );
+      });
+    });
+  }
+
+  /** Whether credentials for this registry may be shown there. */
+  isHome(url: URL): boolean {
+    return url.origin === this.endpoint.origin;
+  }
+
+  async send(exchange: Exchange, signal: AbortSignal): Promise<Answer> {
+    const { method, url, headers, body } = exchange;
+    const asked = { method, url, endpoint: this.endpoint };
+    if (url.protocol !== 'https:' && !(this.endpoint.plain && url.protocol === 'http:')) {
+      throw badAnswer(asked, 'the registry asks for a connection without TLS');
+    }
+    try {
+      const answer = await request(url, {
+        method,
+        headers: { 'user-agent': 'archfarm', ...headers },
+        body: body ?? null,
+        signal,
+        dispatcher: this.isHome(url) ? this.#home : this.#elsewhere,
+      });
+      return this.#answer(asked, answer, signal);
+    } catch (error) {
+      throw this.#failure(asked, error, signal);
+    }
+  }
+
+  #answer(asked: Asked, { statusCode, headers, body }: Dispatcher.ResponseData, signal: AbortSignal): Answer {
+    const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+      try {
+        return await work();
+      } catch (error) {
+        throw this.#failure(asked, error, signal);
+      }
+    };
+    const start = (limit: number): Promise<Buffer> =>
+      guarded(async () => {
+        const chunks: Buffer[] = [];
+        let length = 0;
+        for await (const piece of body) {
+          const chunk: Buffer = piece;
+          chunks.push(chunk);
+          length += chunk.length;
+          // Leaving the loop ends the connection, so an endless body costs nothing more.
+          if (length >= limit) break;
+        }
+        return Buffer.concat(chunks).subarray(0, limit);
+      });
+    return {
+      url: asked.url,
+      status: statusCode,
+      header: (name) => {
+        const value = headers[name];
+        return Array.isArray(value) ? value.join(', ') : value;
+      },
+      stream: () => body,
+      start,
+      read: async (limit) => {
+        const bytes = await start(limit + 1);
+        if (bytes.length > limit) throw badAnswer(asked, `the answer is larger than ${limit} bytes`);
+        return bytes;
+      },
+      discard: () => guarded(() => body.dump()),
+    };
+  }
+
+  #failure(asked: Asked, error: unknown, signal: AbortSignal): Error {
+    if (signal.aborted) return reasonOf(signal);
+    return error instanceof RegistryError ? error : networkFailure(asked, error);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#home.destroy(), this.#elsewhere.destroy()]);
+  }
+}

@@ -1,0 +1,137 @@
+/** What the API does: each action checks what it was given and hands it to the part that it concerns. */
+import { delay } from '../../shared/abort.ts';
+import { ArchfarmError } from '../../shared/errors.ts';
+import { parsePlatform, formatPlatform } from '../../shared/platform.ts';
+import type { BuildResult, BuildStatus, Frame } from '../../shared/progress.ts';
+import type { Contexts } from '../context/contexts.ts';
+import type { AgentView } from '../farm/agent-state.ts';
+import type { Farm } from '../farm/farm.ts';
+import type { BuildSpec } from '../project/spec.ts';
+import type { FrameLog } from '../store/frames.ts';
+import type { ApiActions, Plan, Submission } from './routes.ts';
+import type { Secrets } from './secrets.ts';
+import { normalizeSpec } from './spec-schema.ts';
+
+export interface ActionParts {
+  readonly farm: Farm;
+  readonly frames: FrameLog;
+  readonly contexts: Contexts;
+  readonly secrets: Secrets;
+}
+
+/** Milliseconds between two looks at who is connected, while a build without platforms waits for an agent. */
+const lookAgain = 100;
+
+export class Actions implements ApiActions {
+  readonly #parts: ActionParts;
+
+  constructor(parts: ActionParts) {
+    this.#parts = parts;
+  }
+
+  async submit(submission: Submission, signal: AbortSignal): Promise<string> {
+    const { farm, contexts, secrets } = this.#parts;
+    const spec = await this.#withPlatforms(normalizeSpec(submission.spec), signal);
+    const missing = spec.secrets.find((id) => !submission.secrets.has(id));
+    if (missing !== undefined)
+      throw new ArchfarmError('usage', `secret ${JSON.stringify(missing)} came without a value`);
+    const trees = await contexts.prepare(submission.link, [spec.context.root, spec.dockerfile.root], signal);
+    const { client, idempotencyKey } = submission;
+    return farm.submit(spec, {
+      client,
+      idempotencyKey,
+      // Its contents and secrets may be asked for as soon as it is stored.
+      prepare: (build) => {
+        contexts.adopt(build, trees);
+        if (submission.secrets.size > 0) secrets.supply(build, submission.secrets);
+      },
+    });
+  }
+
+  builds(query: { limit: number; before?: string; status?: BuildStatus }): Promise<readonly BuildResult[]> {
+    return this.#parts.farm.builds(query);
+  }
+
+  async build(id: string): Promise<BuildResult> {
+    const { farm } = this.#parts;
+    const exact = await farm.build(id);
+    if (exact !== undefined) return exact;
+    const [first, second] = await farm.find(id);
+    const found = first === undefined ? undefined : await farm.build(first);
+    if (found === undefined)
+      throw new ArchfarmError('not-found', `no build ${id}`, { hint: 'archfarm builds lists them' });
+    if (second === undefined) return found;
+    throw new ArchfarmError('not-found', `${id} is the beginning of several builds`, {
+      hint: `${first}, ${second} … : give more of the id`,
+    });
+  }
+
+  frames(
+    build: string,
+    options: { after: number; follow: boolean; signal: AbortSignal },
+  ): AsyncIterable<Frame> {
+    const { frames } = this.#parts;
+    const { after, follow, signal } = options;
+    return follow ? frames.follow(build, after, signal) : frames.read(build, after);
+  }
+
+  async cancel(build: string, reason: string): Promise<void> {
+    const { farm } = this.#parts;
+    await farm.record({
+      type: 'cancelled',
+      at: farm.now,
+      build,
+      error: { code: 'cancelled', message: reason },
+    });
+  }
+
+  async supplySecrets(build: string, values: ReadonlyMap<string, Buffer>): Promise<void> {
+    const { farm, secrets } = this.#parts;
+    if (farm.isOpen(build)) secrets.supply(build, values);
+  }
+
+  complete(build: string, signal: AbortSignal): Promise<void> {
+    return this.#parts.contexts.complete(build, signal);
+  }
+
+  agents(): readonly AgentView[] {
+    return this.#parts.farm.agents();
+  }
+
+  plan({ platforms, allowEmulation }: { platforms: readonly string[]; allowEmulation: boolean }): Plan {
+    const agents = this.#parts.farm.agents().filter(({ state }) => state !== 'offline');
+    const asked = platforms.map((platform) => formatPlatform(parsePlatform(platform)));
+    const wanted = asked.length > 0 ? asked : nativePlatforms(agents);
+    return {
+      platforms: wanted.map((platform) => ({
+        platform,
+        candidates: agents.flatMap(({ name, platforms: offered }) =>
+          offered
+            .filter((offer) => offer.platform === platform && (offer.native || allowEmulation))
+            .map(({ native }) => ({ name, native })),
+        ),
+      })),
+    };
+  }
+
+  /** A build that names no platform is for all that somebody is there to build natively. */
+  async #withPlatforms(spec: BuildSpec, signal: AbortSignal): Promise<BuildSpec> {
+    if (spec.platforms.length > 0) return spec;
+    const until = Date.now() + spec.waitAgent;
+    for (;;) {
+      const platforms = nativePlatforms(this.agents().filter(({ state }) => state === 'ready'));
+      if (platforms.length > 0) return normalizeSpec({ ...spec, platforms });
+      if (Date.now() >= until) {
+        throw new ArchfarmError('no-agent', 'no agent is connected, and the build names no platform', {
+          hint: 'start archfarm-agent on a host, or name platforms with --platform',
+        });
+      }
+      await delay(lookAgain, signal);
+    }
+  }
+}
+
+function nativePlatforms(agents: readonly AgentView[]): string[] {
+  const native = agents.flatMap(({ platforms }) => platforms.filter((offer) => offer.native));
+  return [...new Set(native.map(({ platform }) => platform))].toSorted();
+}

@@ -1,0 +1,41 @@
+/** Answers what running attempts ask: how to sign in to a registry, and the values of their build's secrets. */
+import type { AttemptId } from '../../shared/attempt.ts';
+import { ArchfarmError } from '../../shared/errors.ts';
+import type { Answer, Question } from '../../shared/messages.ts';
+import { formatReference, parseReference } from '../../shared/reference.ts';
+import { platformImage } from '../farm/task.ts';
+import type { BuildSpec } from '../project/spec.ts';
+import type { Registries } from '../registry/registries.ts';
+import type { Secrets } from './secrets.ts';
+
+export interface AnswerSources {
+  readonly registries: Registries;
+  readonly secrets: Secrets;
+  /** Undefined for a build that has ended. */
+  spec(build: string): BuildSpec | undefined;
+}
+
+export async function answer(
+  asked: { attempt: AttemptId; question: Question },
+  { registries, secrets, spec }: AnswerSources,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const { attempt, question } = asked;
+  const wanted = spec(attempt.build);
+  if (wanted === undefined) throw new ArchfarmError('not-found', `build ${attempt.build} has ended`);
+  switch (question.kind) {
+    case 'push-auth': {
+      const { registry, repository } = parseReference(platformImage(wanted, attempt.platform));
+      const push = [formatReference({ registry, repository })];
+      return { kind: 'auth', auth: await registries.pushAuth({ push, pull: [] }, signal) };
+    }
+    case 'pull-auth':
+      return { kind: 'auth', auth: await registries.pullAuth(question.host, question.repository, signal) };
+    case 'secret': {
+      const value = await secrets.get(attempt.build, question.id, signal);
+      return { kind: 'secret', value: value.toString('base64') };
+    }
+    default:
+      return question satisfies never;
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * The logs of builds: frames in one numbered sequence per build, written before anybody sees them. A follower
+ * reads the file at its own pace and is only told that there is more, so a slow one costs nothing.
+ */
+import { EventEmitter, once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ArchfarmError } from '../../shared/errors.ts';
+import type { BuildEvent, Frame, WarningEvent } from '../../shared/progress.ts';
+import { appendLines, lastFrame, readLines, recoverLines } from './log-file.ts';
+
+export interface FrameLogOptions {
+  /** Made where it is not there. Without one, the logs are gone with this object. */
+  readonly directory?: string;
+  /** Bytes of output kept per task; 64 MiB if not given. */
+  readonly outputLimit?: number;
+}
+
+export interface AppendOptions {
+  readonly platform?: string | undefined;
+  readonly agent?: string | undefined;
+  readonly events: readonly BuildEvent[];
+}
+
+interface Log {
+  readonly path: string;
+  /** Bytes of whole frames. */
+  size: number;
+  seq: number;
+  /** The result is in: nothing follows. */
+  ended: boolean;
+  /** Bytes of output by platform; infinite once the rest is dropped. */
+  readonly output: Map<string, number>;
+  /** Emits `frames`. */
+  readonly changes: EventEmitter;
+}
+
+const truncated = 'this task has written more output than is kept; the rest is dropped';
+
+export class FrameLog implements AsyncDisposable {
+  readonly directory: string;
+  readonly #temporary: boolean;
+  readonly #outputLimit: number;
+  /** Of builds that go on. */
+  readonly #logs = new Map<string, Log>();
+
+  constructor({ directory, outputLimit = 64 * 1024 * 1024 }: FrameLogOptions = {}) {
+    this.directory = directory ?? mkdtempSync(join(tmpdir(), 'archfarm-logs-'));
+    this.#temporary = directory === undefined;
+    this.#outputLimit = outputLimit;
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+  }
+
+  /**
+   * Numbers the events and writes them; all or none, and none after the build's result. Synchronous, so that
+   * the order of calls is the order of frames. Output beyond a task's limit is dropped, with one warning.
+   */
+  append(build: string, { platform, agent, events }: AppendOptions): Frame[] {
+    const log = this.#open(build) ?? this.#add(build, this.#create(build));
+    if (log.ended) return [];
+    const kept = this.#limitOutput(events, log.output.get(platform ?? '') ?? 0);
+    const frames = kept.events.map((event, index): Frame => {
+      const where = {
+        ...(platform === undefined ? {} : { platform }),
+        ...(agent === undefined ? {} : { agent }),
+      };
+      // The number comes first: a reader skips frames by it without parsing them.
+      return { seq: log.seq + 1 + index, build, ...where, ...event };
+    });
+    if (frames.length === 0) return [];
+    log.size = appendLines(log.path, frames.map((frame) => `${JSON.stringify(frame)}\n`).join(''), log.size);
+    log.seq += frames.length;
+    log.output.set(platform ?? '', kept.output);
+    log.ended = frames.some((frame) => frame.type === 'result');
+    if (log.ended) this.#logs.delete(build);
+    log.changes.emit('frames');
+    return frames;
+  }
+
+  /** The frames after number `after` that are there now. Throws `not-found` for a build without a log. */
+  read(build: string, after: number): AsyncGenerator<Frame> {
+    return this.#frames(build, { after, more: () => Promise.resolve(false) });
+  }
+
+  /** The frames after number `after`, up to the result whenever that comes. Throws AbortError. */
+  follow(build: string, after: number, signal: AbortSignal): AsyncGenerator<Frame> {
+    return this.#frames(build, { after, more: (log) => nextFrames(log, signal) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#temporary) await rm(this.directory, { recursive: true, force: true });
+  }
+
+  async *#frames(
+    build: string,
+    { after, more }: { after: number; more: (log: Log) => Promise<boolean> },
+  ): AsyncGenerator<Frame> {
+    const log = this.#open(build);
+    if (log === undefined) throw new ArchfarmError('not-found', `no log of a build ${JSON.stringify(build)}`);
+    for await (const line of readLines(log.path, { end: () => log.size, more: () => more(log) })) {
+      if (numberOf(line) > after) yield JSON.parse(line.toString());
+    }
+  }
+
+  #open(build: string): Log | undefined {
+    const open = this.#logs.get(build);
+    if (open !== undefined) return open;
+    const path = this.#path(build);
+    if (path === undefined || !existsSync(path)) return undefined;
+    const last = lastFrame(path);
+    // Most logs that are looked at have ended, and their frames need no counting.
+    if (last?.frame.type === 'result')
+      return { ...newLog(path), seq: last.frame.seq, size: last.size, ended: true };
+    return this.#add(build, recover(path));
+  }
+
+  #create(build: string): Log {
+    const path = this.#path(build);
+    if (path === undefined) throw new TypeError(`${JSON.stringify(build)} is no build id`);
+    return newLog(path);
+  }
+
+  #add(build: string, log: Log): Log {
+    this.#logs.set(build, log);
+    return log;
+  }
+
+  /** Undefined for what cannot be a build: ids come from URLs too. */
+  #path(build: string): string | undefined {
+    return /^[a-z0-9]{1,32}$/.test(build) ? join(this.directory, `${build}.ndjson`) : undefined;
+  }
+
+  #limitOutput(events: readonly BuildEvent[], before: number): { events: BuildEvent[]; output: number } {
+    let output = before;
+    const kept = events.flatMap((event): BuildEvent[] => {
+      if (event.type !== 'log') return [event];
+      const isFirstTooMany = output <= this.#outputLimit;
+      output += Buffer.byteLength(event.text);
+      if (output <= this.#outputLimit) return [event];
+      output = Infinity;
+      return isFirstTooMany ? [truncation(event.time)] : [];
+    });
+    return { events: kept, output };
+  }
+}
+
+function newLog(path: string): Log {
+  // One listener for each follower, and there may be many.
+  const changes = new EventEmitter().setMaxListeners(0);
+  return { path, size: 0, seq: 0, ended: false, output: new Map(), changes };
+}
+
+function recover(path: string): Log {
+  const log = newLog(path);
+  log.size = recoverLines(path, (frame) => {
+    log.seq = frame.seq;
+    const platform = frame.platform ?? '';
+    if (frame.type === 'log') {
+      log.output.set(platform, (log.output.get(platform) ?? 0) + Buffer.byteLength(frame.text));
+    }
+    if (frame.type === 'warning' && frame.message === truncated) log.output.set(platform, Infinity);
+  });
+  return log;
+}
+
+function truncation(time: number): WarningEvent {
+  return { type: 'warning', time, message: truncated };
+}
+
+/** Whether there is, or will be, more than what was read. */
+async function nextFrames(log: Log, signal: AbortSignal): Promise<boolean> {
+  if (log.ended) return false;
+  await once(log.changes, 'frames', { signal });
+  return true;
+}
+
+function numberOf(line: Buffer): number {
+  return Number(/^\{"seq":(\d+)/.exec(line.toString('latin1', 0, 32))?.[1]);
+}

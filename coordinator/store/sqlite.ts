@@ -1,0 +1,234 @@
+/**
+ * The durable store: one SQLite file in the data directory. A row is JSON, so that events can grow fields
+ * without a migration; what is searched for has a column. One process at a time has the directory.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ArchfarmError } from '../../shared/errors.ts';
+import type { BuildResult } from '../../shared/progress.ts';
+import type { DurableEvent } from '../farm/events.ts';
+import { openDatabase } from './database.ts';
+import type { Database, Driver, Statement } from './database.ts';
+import { buildOf } from './store.ts';
+import type { ListOptions, Saved, Store } from './store.ts';
+
+const schemaVersion = 1;
+
+const schema = `
+  CREATE TABLE builds (
+    id TEXT PRIMARY KEY,
+    sequence INTEGER NOT NULL UNIQUE,
+    idempotency_key TEXT UNIQUE,
+    status TEXT,
+    result TEXT
+  );
+  CREATE INDEX builds_by_status ON builds (status, id);
+  CREATE INDEX builds_unfinished ON builds (sequence) WHERE status IS NULL;
+  CREATE TABLE events (
+    number INTEGER PRIMARY KEY,
+    build TEXT NOT NULL,
+    event TEXT NOT NULL
+  );
+  CREATE INDEX events_by_build ON events (build);
+  CREATE TABLE tags (
+    tag TEXT PRIMARY KEY,
+    sequence INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  PRAGMA user_version = ${schemaVersion};
+`;
+
+export interface OpenOptions {
+  /** For tests: this driver and no other. */
+  readonly driver?: Driver;
+}
+
+export class SqliteStore implements Store {
+  readonly #database: Database;
+  readonly #lock: Database;
+  readonly #statements = new Map<string, Statement>();
+
+  /** Fails with `config` when another coordinator has the directory, or a newer archfarm wrote it. */
+  static async open(directory: string, options: OpenOptions = {}): Promise<SqliteStore> {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const lock = await openDatabase(join(directory, 'lock.db'), options.driver);
+    const opened = [lock];
+    try {
+      takeLock(lock, directory);
+      const database = await openDatabase(join(directory, 'archfarm.db'), options.driver);
+      opened.push(database);
+      prepare(database, directory);
+      return new SqliteStore(database, lock);
+    } catch (thrown) {
+      for (const database of opened) database.close();
+      throw thrown;
+    }
+  }
+
+  private constructor(database: Database, lock: Database) {
+    this.#database = database;
+    this.#lock = lock;
+  }
+
+  async load(): Promise<Saved> {
+    const events = this.#sql('SELECT event FROM events ORDER BY number').all();
+    const sequence = this.#sql('SELECT coalesce(max(sequence), 0) AS sequence FROM builds').get();
+    const published = this.#sql(
+      'SELECT tag, sequence FROM tags WHERE sequence > (SELECT min(sequence) FROM builds WHERE status IS NULL)',
+    ).all();
+    return {
+      events: events.map((row): DurableEvent => JSON.parse(textOf(row, 'event'))),
+      sequence: numberOf(sequence, 'sequence'),
+      published: new Map(published.map((row) => [textOf(row, 'tag'), numberOf(row, 'sequence')])),
+    };
+  }
+
+  async append(events: readonly DurableEvent[]): Promise<void> {
+    this.#transaction(() => {
+      for (const event of events) {
+        if (event.type === 'submitted') {
+          const { id, sequence, idempotencyKey = null } = event.build;
+          this.#sql('INSERT INTO builds (id, sequence, idempotency_key) VALUES (?, ?, ?)').run(
+            id,
+            sequence,
+            idempotencyKey,
+          );
+        }
+        this.#sql(
+          'INSERT INTO events (build, event) SELECT id, ? FROM builds WHERE id = ? AND status IS NULL',
+        ).run(JSON.stringify(event), buildOf(event));
+      }
+    });
+  }
+
+  async finish(result: BuildResult): Promise<void> {
+    const { build: id, status, tags } = result;
+    this.#transaction(() => {
+      this.#sql('UPDATE builds SET status = ?, result = ? WHERE id = ? AND status IS NULL').run(
+        status,
+        JSON.stringify(result),
+        id,
+      );
+      this.#sql('DELETE FROM events WHERE build = ?').run(id);
+      for (const tag of status === 'succeeded' ? tags : []) {
+        this.#sql(
+          `INSERT INTO tags (tag, sequence) SELECT ?, sequence FROM builds WHERE id = ?
+           ON CONFLICT (tag) DO UPDATE SET sequence = max(sequence, excluded.sequence)`,
+        ).run(tag, id);
+      }
+    });
+  }
+
+  async builds({ limit, before, status }: ListOptions): Promise<BuildResult[]> {
+    const conditions = ['status IS NOT NULL'];
+    const values: (string | number)[] = [];
+    if (before !== undefined) {
+      conditions.push('id < ?');
+      values.push(before);
+    }
+    if (status !== undefined) {
+      conditions.push('status = ?');
+      values.push(status);
+    }
+    const rows = this.#sql(
+      `SELECT result FROM builds WHERE ${conditions.join(' AND ')} ORDER BY id DESC LIMIT ?`,
+    ).all(...values, limit);
+    return rows.map((row): BuildResult => JSON.parse(textOf(row, 'result')));
+  }
+
+  async build(id: string): Promise<BuildResult | undefined> {
+    const row = this.#sql('SELECT result FROM builds WHERE id = ? AND status IS NOT NULL').get(id);
+    return row === undefined ? undefined : JSON.parse(textOf(row, 'result'));
+  }
+
+  async find(prefix: string): Promise<string[]> {
+    // `~` sorts after every character of an id.
+    const rows = this.#sql('SELECT id FROM builds WHERE id >= ? AND id < ? LIMIT 2').all(
+      prefix,
+      `${prefix}~`,
+    );
+    return rows.map((row) => textOf(row, 'id'));
+  }
+
+  async findByIdempotencyKey(key: string): Promise<string | undefined> {
+    const row = this.#sql('SELECT id FROM builds WHERE idempotency_key = ?').get(key);
+    return row === undefined ? undefined : textOf(row, 'id');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#database.close();
+    // Said explicitly, as libsql closes a connection only when its objects are collected.
+    this.#lock.exec('ROLLBACK');
+    this.#lock.close();
+  }
+
+  #sql(text: string): Statement {
+    const known = this.#statements.get(text);
+    if (known !== undefined) return known;
+    const statement = this.#database.prepare(text);
+    this.#statements.set(text, statement);
+    return statement;
+  }
+
+  #transaction(work: () => void): void {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      work();
+      this.#database.exec('COMMIT');
+    } catch (thrown) {
+      this.#rollback();
+      throw thrown;
+    }
+  }
+
+  #rollback(): void {
+    try {
+      this.#database.exec('ROLLBACK');
+    } catch {
+      // A full disk makes SQLite roll back by itself; the first error is the one to report.
+    }
+  }
+}
+
+/** A file of its own, so that others may read the store meanwhile. The lock goes with the process, however that ends. */
+function takeLock(lock: Database, directory: string): void {
+  try {
+    lock.exec('BEGIN EXCLUSIVE');
+  } catch (thrown) {
+    if (!isLocked(thrown)) throw thrown;
+    throw new ArchfarmError('config', `data directory ${directory} is in use by another coordinator`, {
+      hint: 'stop it, or give this one a directory of its own with --data',
+      cause: thrown,
+    });
+  }
+}
+
+function prepare(database: Database, directory: string): void {
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+  const version = numberOf(database.prepare('PRAGMA user_version').get(), 'user_version');
+  if (version > schemaVersion) {
+    throw new ArchfarmError('config', `data directory ${directory} was written by a newer archfarm`, {
+      hint: `this one knows layout ${schemaVersion}, the directory has ${version}: run the newer archfarm`,
+    });
+  }
+  if (version === 0) database.exec(`BEGIN; ${schema} COMMIT`);
+}
+
+function isLocked(thrown: unknown): boolean {
+  return thrown instanceof Error && /database is locked|SQLITE_BUSY/.test(thrown.message);
+}
+
+function textOf(row: unknown, column: string): string {
+  const value = valueOf(row, column);
+  if (typeof value !== 'string') throw new TypeError(`column ${column} holds no text`);
+  return value;
+}
+
+function numberOf(row: unknown, column: string): number {
+  const value = valueOf(row, column);
+  if (typeof value !== 'number') throw new TypeError(`column ${column} holds no number`);
+  return value;
+}
+
+function valueOf(row: unknown, column: string): unknown {
+  return typeof row === 'object' && row !== null ? Reflect.get(row, column) : undefined;
+}

@@ -1,0 +1,44 @@
+/** Where builds live beyond the process: the events of those that go on, the results of those that ended. */
+import type { BuildResult, BuildStatus } from '../../shared/progress.ts';
+import type { DurableEvent } from '../farm/events.ts';
+
+/** What a coordinator starts from. */
+export interface Saved {
+  /** Of builds that have not ended, in the order they were stored. */
+  readonly events: readonly DurableEvent[];
+  /** The highest sequence ever given to a build; 0 before the first. */
+  readonly sequence: number;
+  /** The highest sequence that published each tag, where an unfinished build is older than that. */
+  readonly published: ReadonlyMap<string, number>;
+}
+
+export interface ListOptions {
+  readonly limit: number;
+  /** Only builds whose id sorts before this one: the last id of the page before. */
+  readonly before?: string | undefined;
+  readonly status?: BuildStatus | undefined;
+}
+
+export interface Store extends AsyncDisposable {
+  load(): Promise<Saved>;
+  /**
+   * All of them or none; on disk when it resolves. Events of builds that have ended, or were never submitted,
+   * are not kept.
+   */
+  append(events: readonly DurableEvent[]): Promise<void>;
+  /** Archives a build that has ended and drops its events. Harmless when repeated. */
+  finish(result: BuildResult): Promise<void>;
+  /** Results of builds that have ended, newest first. */
+  builds(options: ListOptions): Promise<BuildResult[]>;
+  build(id: string): Promise<BuildResult | undefined>;
+  /** At most two ids of builds, ended or not, that begin with `prefix`: enough to see whether it names one. */
+  find(prefix: string): Promise<string[]>;
+  /** The build, ended or not, that was submitted with this key. */
+  findByIdempotencyKey(key: string): Promise<string | undefined>;
+}
+
+/** The build that an event belongs to. */
+export function buildOf(event: DurableEvent): string {
+  if ('attempt' in event) return event.attempt.build;
+  return event.type === 'submitted' ? event.build.id : event.build;
+}

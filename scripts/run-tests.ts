@@ -1,0 +1,105 @@
+/**
+ * Runs test files, each in a process of its own, and trusts nothing but the count: uvu exits 0 when a suite was
+ * never run, when a test threw something else than an Error and when no file matched. Prints the output of the
+ * files that failed; the last line is `N passed, N failed`.
+ *
+ *     node --import tsx scripts/run-tests.ts [--full] [--timeout SECONDS] [PATH…]
+ */
+import { readdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { relative } from 'node:path';
+import { parseArgs } from 'node:util';
+import { removeUnusedRuntimeDirectories, sweepDeadOwners } from './rig/leftovers.ts';
+import { scratchDirectory } from './rig/scratch.ts';
+import { startEmulation } from './rig/emulation.ts';
+import { runTestFile } from './test-file.ts';
+
+const { values: flags, positionals: filters } = parseArgs({
+  allowPositionals: true,
+  options: {
+    /** Also what takes long: the files see ARCHFARM_TEST_FULL=1. */
+    full: { type: 'boolean', default: false },
+    /** A file may take so many seconds. */
+    timeout: { type: 'string', default: '300' },
+  },
+});
+
+/** Files with engines and whole farms: two at once are what a small machine bears. */
+const heavy = /^test\/(e2e|chaos)\//;
+
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort());
+
+let passed = 0;
+let failed = 0;
+{
+  await sweepDeadOwners();
+  await using temporary = await scratchDirectory('tests');
+  const files = await testFiles();
+  await using _emulation = files.some((file) => heavy.test(file)) ? await startEmulation() : undefined;
+  const env = {
+    ...process.env,
+    TMPDIR: temporary.path,
+    // Set for this process alone by the scripts: in TMPDIR tsx may keep its cache.
+    TSX_DISABLE_CACHE: undefined,
+    ...(flags.full ? { ARCHFARM_TEST_FULL: '1' } : {}),
+  };
+  const light = files.filter((file) => !heavy.test(file));
+  await runAll(light, { width: Math.max(2, availableParallelism()), env });
+  await runAll(
+    files.filter((file) => heavy.test(file)),
+    { width: 2, env },
+  );
+  if (files.length === 0) fail('no test file matches');
+  if (interrupted.signal.aborted) fail('interrupted');
+  const left = (await readdir(temporary.path)).filter((name) => !/^(tsx|node-compile-cache)/.test(name));
+  if (left.length > 0) fail(`left behind in the directory for temporary files: ${left.join(', ')}`);
+  // What failed files left is reported by now.
+  await sweepDeadOwners();
+  await removeUnusedRuntimeDirectories();
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+/** Files at or below the paths that were given; all without any. */
+async function testFiles(): Promise<string[]> {
+  const all = (await readdir('test', { recursive: true })).map((entry) => `test/${entry}`);
+  const wanted = filters.map((filter) => relative('.', filter));
+  return all
+    .filter((file) => file.endsWith('.test.ts'))
+    .filter(
+      (file) => wanted.length === 0 || wanted.some((path) => file === path || file.startsWith(`${path}/`)),
+    )
+    .toSorted();
+}
+
+async function runAll(
+  files: readonly string[],
+  options: { readonly width: number; readonly env: NodeJS.ProcessEnv },
+): Promise<void> {
+  const queue = files.values();
+  const work = async (): Promise<void> => {
+    for (const file of queue) if (!interrupted.signal.aborted) await runOne(file, options.env);
+  };
+  await Promise.all(Array.from({ length: options.width }, work));
+}
+
+async function runOne(file: string, env: NodeJS.ProcessEnv): Promise<void> {
+  const started = performance.now();
+  const timeout = Number(flags.timeout) * 1000;
+  const result = await runTestFile(file, { timeout, env, signal: interrupted.signal });
+  passed += result.passed;
+  failed += result.failed;
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  if (result.faults.length === 0) console.log(`${file}: ${result.passed} passed in ${seconds} s`);
+  else console.log(`${file}: FAILED: ${result.faults.join('; ')}\n${indented(result.output)}`);
+}
+
+function indented(output: string): string {
+  return output.trim().replaceAll(/^/gm, '    ');
+}
+
+function fail(message: string): void {
+  failed += 1;
+  console.log(message);
+}

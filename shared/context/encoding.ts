@@ -1,0 +1,186 @@
+/**
+ * The canonical bytes of a directory, whose sha256 is its digest, and the record in which it is stored and sent.
+ *
+ * Encoding: `archfarm directory 1` and NUL, then for each entry, in byte order of the names, fields that each
+ * end with NUL (which no name and no link target can hold):
+ *
+ *     f  name  mode  size  digest     a file: mode in four octal digits, size in decimal, digest in 64 hex digits
+ *     d  name  mode  digest           a directory: the digest of its own encoding
+ *     l  name  target                 a symbolic link
+ *     h  name  target                 a hard link: path from the root of the tree
+ *
+ * Record: the length of the encoding (32 bits, big endian), the encoding, and for each entry its modification
+ * time in nanoseconds since 1970 (64 bits, signed, big endian).
+ */
+import { createHash } from 'node:crypto';
+import { ArchfarmError } from '../errors.ts';
+import type { Digest, Directory, TreeEntry } from './tree.ts';
+
+/** Raised with every change of the encoding: it gives every tree a new digest. */
+const header = 'archfarm directory 1\0';
+/** What Linux takes as a name (NAME_MAX) and as a link target or path (PATH_MAX), in bytes. */
+const maxNameBytes = 255;
+const maxTargetBytes = 4096;
+/** Bounds what a receiver must hold in memory for one directory. */
+export const maxRecordBytes = 64 * 1024 * 1024;
+
+const legalName = /^(?!\.{1,2}$)[^/\0\p{Cs}]+$/u;
+const legalTarget = /^[^\0\p{Cs}]+$/u;
+const hexDigest = /^[0-9a-f]{64}$/;
+const prefix = 'sha256:';
+
+export function digestOf(bytes: Uint8Array): Digest {
+  return prefix + createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Throws `context-invalid` for entries that no tree may hold: bad names, wrong order, modes, sizes, targets. */
+export function encodeDirectory(directory: Directory): { digest: Digest; record: Buffer } {
+  const encoding = encodeEntries(directory.entries);
+  if (directory.mtimes.length !== directory.entries.length) throw invalid('not one time for each entry');
+  const record = Buffer.alloc(4 + encoding.length + 8 * directory.mtimes.length);
+  if (record.length > maxRecordBytes) {
+    throw new ArchfarmError(
+      'context-limit',
+      `a directory takes more than ${maxRecordBytes} bytes to describe`,
+    );
+  }
+  record.writeUInt32BE(encoding.length);
+  encoding.copy(record, 4);
+  for (const [index, mtime] of directory.mtimes.entries()) {
+    record.writeBigInt64BE(mtime, 4 + encoding.length + 8 * index);
+  }
+  return { digest: digestOf(encoding), record };
+}
+
+/** Throws `context-invalid` unless the record is the one canonical form of a directory with this digest. */
+export function decodeDirectory(digest: Digest, record: Buffer): Directory {
+  if (record.length < 4) throw invalid('a directory record that is too short');
+  const end = 4 + record.readUInt32BE();
+  const encoding = record.subarray(4, end);
+  if (digestOf(encoding) !== digest) throw invalid(`a directory record that is not ${digest}`);
+  const entries = decodeEntries(encoding);
+  if (record.length !== end + 8 * entries.length) throw invalid('a directory record of the wrong length');
+  return { entries, mtimes: entries.map((_, index) => record.readBigInt64BE(end + 8 * index)) };
+}
+
+/** Order of the names' UTF-8 bytes, which is not the order of JavaScript's `<` beyond the basic plane. */
+export function compareNames(left: string, right: string): number {
+  const length = Math.min(left.length, right.length);
+  for (let index = 0; index < length; index++) {
+    const a = left.charCodeAt(index);
+    const b = right.charCodeAt(index);
+    if (a !== b) return codePointRank(a) - codePointRank(b);
+  }
+  return left.length - right.length;
+}
+
+/** Ranks surrogates above the rest of the basic plane, as the code points that they stand for are. */
+function codePointRank(unit: number): number {
+  return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
+}
+
+function encodeEntries(entries: readonly TreeEntry[]): Buffer {
+  const parts = [header];
+  let last: string | undefined;
+  for (const entry of entries) {
+    checkName(entry.name);
+    if (last !== undefined && compareNames(last, entry.name) >= 0) {
+      throw invalid(`entries out of order: ${JSON.stringify(last)}, ${JSON.stringify(entry.name)}`);
+    }
+    last = entry.name;
+    parts.push(encodeEntry(entry));
+  }
+  return Buffer.from(parts.join(''));
+}
+
+function encodeEntry(entry: TreeEntry): string {
+  switch (entry.type) {
+    case 'file':
+      return `f\0${entry.name}\0${octal(entry)}\0${decimal(entry)}\0${hex(entry)}\0`;
+    case 'directory':
+      return `d\0${entry.name}\0${octal(entry)}\0${hex(entry)}\0`;
+    case 'symlink':
+      if (!legalTarget.test(entry.target) || Buffer.byteLength(entry.target) > maxTargetBytes) {
+        throw invalid(`link ${JSON.stringify(entry.name)} has an illegal target`);
+      }
+      return `l\0${entry.name}\0${entry.target}\0`;
+    case 'hardlink':
+      if (Buffer.byteLength(entry.target) > maxTargetBytes) {
+        throw invalid(`hard link ${JSON.stringify(entry.name)} has an illegal target`);
+      }
+      for (const name of entry.target.split('/')) checkName(name);
+      return `h\0${entry.name}\0${entry.target}\0`;
+    default:
+      return entry satisfies never;
+  }
+}
+
+function decodeEntries(encoding: Buffer): TreeEntry[] {
+  const fields = encoding.toString('utf8').split('\0');
+  const entries: TreeEntry[] = [];
+  for (let at = 1; at < fields.length - 1;) {
+    const [type, name = '', first = '', second = '', third = ''] = fields.slice(at, at + 5);
+    switch (type) {
+      case 'f':
+        entries.push({
+          type: 'file',
+          name,
+          mode: Number.parseInt(first, 8),
+          size: Number(second),
+          digest: prefix + third,
+        });
+        at += 5;
+        break;
+      case 'd':
+        entries.push({ type: 'directory', name, mode: Number.parseInt(first, 8), digest: prefix + second });
+        at += 4;
+        break;
+      case 'l':
+        entries.push({ type: 'symlink', name, target: first });
+        at += 3;
+        break;
+      case 'h':
+        entries.push({ type: 'hardlink', name, target: first });
+        at += 3;
+        break;
+      default:
+        throw invalid('a directory with an entry of unknown type');
+    }
+  }
+  // The fields were read leniently: only what encodes to the very same bytes was canonical.
+  if (!encodeEntries(entries).equals(encoding)) throw invalid('a directory that is not in canonical form');
+  return entries;
+}
+
+function checkName(name: string): void {
+  if (!legalName.test(name)) throw invalid(`illegal name ${JSON.stringify(name)}`);
+  if (Buffer.byteLength(name) > maxNameBytes) {
+    throw invalid(`name ${JSON.stringify(name)} is longer than ${maxNameBytes} bytes`);
+  }
+}
+
+function octal(entry: { name: string; mode: number }): string {
+  if (!Number.isInteger(entry.mode) || entry.mode < 0 || entry.mode > 0o7777) {
+    throw invalid(`${JSON.stringify(entry.name)} has an illegal mode`);
+  }
+  return entry.mode.toString(8).padStart(4, '0');
+}
+
+function decimal(entry: { name: string; size: number }): string {
+  if (!Number.isSafeInteger(entry.size) || entry.size < 0) {
+    throw invalid(`${JSON.stringify(entry.name)} has an illegal size`);
+  }
+  return String(entry.size);
+}
+
+function hex(entry: { name: string; digest: Digest }): string {
+  const digits = entry.digest.slice(prefix.length);
+  if (!entry.digest.startsWith(prefix) || !hexDigest.test(digits)) {
+    throw invalid(`${JSON.stringify(entry.name)} has an illegal digest`);
+  }
+  return digits;
+}
+
+function invalid(what: string): ArchfarmError {
+  return new ArchfarmError('context-invalid', `not a valid tree: ${what}`);
+}

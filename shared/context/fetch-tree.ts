@@ -1,0 +1,89 @@
+/** Brings all directories of a tree here and checks what only the whole tree can show: its limits and its hard links. */
+import { checkLimit, type ContextLimits } from './limits.ts';
+import { select } from './select.ts';
+import type { ContextSource, Digest, Directory } from './tree.ts';
+
+export interface FetchedTree {
+  readonly files: number;
+  /** Of all files. */
+  readonly bytes: number;
+  readonly entries: number;
+  /** Of all directories and contents: what may be asked for in the name of this tree. */
+  readonly digests: ReadonlySet<Digest>;
+}
+
+/** Directories asked for at once: enough to fill batches, few enough to hold in memory. */
+const atOnce = 64;
+
+/** Throws `context-limit` or `context-invalid`. Contents of files are not fetched. */
+export async function fetchTree(
+  root: Digest,
+  source: Pick<ContextSource, 'directory'>,
+  { limits, signal }: { readonly limits: ContextLimits; readonly signal: AbortSignal },
+): Promise<FetchedTree> {
+  const census = new Census(root, limits);
+  // Level by level, by path and not by digest: a small set of records can describe a tree without end.
+  for (let level: readonly Place[] = [{ path: '', digest: root }]; level.length > 0;) {
+    const below: Place[] = [];
+    for (let at = 0; at < level.length; at += atOnce) {
+      const places = level.slice(at, at + atOnce);
+      const directories = await Promise.all(places.map(({ digest }) => source.directory(digest, signal)));
+      for (const [index, directory] of directories.entries()) {
+        below.push(...census.count(places[index]?.path ?? '', directory));
+      }
+    }
+    level = below;
+  }
+  if (census.hasLinks) await checkLinks(root, source, signal);
+  return census;
+}
+
+interface Place {
+  readonly path: string;
+  readonly digest: Digest;
+}
+
+class Census implements FetchedTree {
+  files = 0;
+  bytes = 0;
+  entries = 0;
+  hasLinks = false;
+  readonly digests: Set<Digest>;
+  readonly #limits: ContextLimits;
+
+  constructor(root: Digest, limits: ContextLimits) {
+    this.digests = new Set([root]);
+    this.#limits = limits;
+  }
+
+  /** Gives the directories in it. */
+  count(parent: string, directory: Directory): Place[] {
+    const below: Place[] = [];
+    this.entries += directory.entries.length;
+    checkLimit(this.#limits, { limit: 'entries', value: this.entries });
+    for (const entry of directory.entries) {
+      const path = parent === '' ? entry.name : `${parent}/${entry.name}`;
+      checkLimit(this.#limits, { limit: 'nameBytes', value: Buffer.byteLength(entry.name), where: path });
+      checkLimit(this.#limits, { limit: 'pathBytes', value: Buffer.byteLength(path), where: path });
+      if (entry.type === 'file' || entry.type === 'directory') this.digests.add(entry.digest);
+      if (entry.type === 'directory') below.push({ path, digest: entry.digest });
+      if (entry.type === 'hardlink') this.hasLinks = true;
+      if (entry.type !== 'file') continue;
+      this.files += 1;
+      this.bytes += entry.size;
+      checkLimit(this.#limits, { limit: 'bytes', value: this.bytes });
+    }
+    return below;
+  }
+}
+
+/** Walking all of it does: a hard link must lead to a file that comes before it. */
+async function checkLinks(
+  root: Digest,
+  source: Pick<ContextSource, 'directory'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const everything = { followPaths: [], includePatterns: [], excludePatterns: [] };
+  const walk = select(root, everything, source, signal);
+  while ((await walk.next()).done !== true);
+}

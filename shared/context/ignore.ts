@@ -1,0 +1,142 @@
+/**
+ * Ignore files and pattern lists with BuildKit's meaning: the last pattern that matches wins, `!` takes back, and what a
+ * pattern said of a directory holds for all that lies in it. A walk carries that state down, so an entry costs time
+ * for its own name only.
+ */
+import { ArchfarmError } from '../errors.ts';
+import { cleanPath, Pattern, type Positions } from './pattern.ts';
+import { PatternSyntaxError } from './pattern-class.ts';
+
+/** BuildKit's own reader refuses longer lines. */
+const maxLineBytes = 64 * 1024;
+
+/** What the patterns say of one directory and may still say of entries in it. */
+export interface WalkState {
+  readonly candidates: readonly Candidate[];
+}
+
+interface Candidate {
+  readonly pattern: Pattern;
+  /** The pattern matched the directory or one above it. */
+  readonly matched: boolean;
+  readonly positions: Positions;
+}
+
+/** A list of patterns, as ignore files and BuildKit's include and exclude patterns are. */
+export class Matcher {
+  /** The state at the root of a walk. */
+  readonly root: WalkState;
+  readonly #patterns: readonly Pattern[];
+
+  /** Throws `context-invalid` naming the pattern that is not one. */
+  constructor(patterns: readonly string[]) {
+    this.#patterns = patterns
+      .map(trimSpace)
+      .filter((text) => text !== '')
+      .map((text) => compile(text));
+    this.root = {
+      candidates: this.#patterns.map((pattern) => ({ pattern, matched: false, positions: pattern.start })),
+    };
+  }
+
+  /** Whether the patterns match `name` in the directory of that state. */
+  matches(parent: WalkState, name: string): boolean {
+    let matched = false;
+    for (const candidate of parent.candidates) {
+      if (hits(candidate, { name, matched })) matched = !candidate.pattern.negated;
+    }
+    return matched;
+  }
+
+  /** The same for a directory, with the state for its entries. */
+  enter(parent: WalkState, name: string): { readonly matched: boolean; readonly state: WalkState } {
+    let matched = false;
+    const candidates: Candidate[] = [];
+    for (const candidate of parent.candidates) {
+      const { pattern } = candidate;
+      const hit = hits(candidate, { name, matched });
+      if (hit) matched = !pattern.negated;
+      const positions = hit ? [] : pattern.advance(candidate.positions, `${name}/`);
+      if (hit || positions.length > 0) candidates.push({ pattern, matched: hit, positions });
+    }
+    return { matched, state: { candidates } };
+  }
+
+  /**
+   * Whether BuildKit would look inside a directory for entries that patterns with (or without) `!` match. It compares
+   * text where no pattern has wildcards before its end, and what it does not look at is not in the build.
+   */
+  reaches(directory: string, { negated }: { readonly negated: boolean }): boolean {
+    const texts = this.#patterns
+      .filter((pattern) => pattern.negated === negated)
+      .map((pattern) => pattern.text.replace(/\/\*\*$/, '').replace(/\/\*$/, ''));
+    return (
+      texts.some((text) => /[*[\]?^\\]/.test(text)) ||
+      texts.some((text) => `${text}/`.startsWith(`${directory}/`))
+    );
+  }
+}
+
+/** Reads an ignore file. Throws `context-invalid` naming file, line and pattern. */
+export function parseIgnoreFile(text: string, { name }: { readonly name: string }): Matcher {
+  const patterns: string[] = [];
+  for (const [index, line] of text
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .entries()) {
+    const place = `${name}, line ${index + 1}`;
+    if (Buffer.byteLength(line) >= maxLineBytes) {
+      throw new ArchfarmError('context-invalid', `${place}: longer than ${maxLineBytes} bytes`);
+    }
+    const pattern = readLine(line);
+    if (pattern === undefined) continue;
+    compile(pattern, place);
+    patterns.push(pattern);
+  }
+  return new Matcher(patterns);
+}
+
+function readLine(line: string): string | undefined {
+  const trimmed = line.startsWith('#') ? '' : trimSpace(line);
+  if (trimmed === '') return undefined;
+  const negated = trimmed.startsWith('!');
+  const bare = negated ? trimSpace(trimmed.slice(1)) : trimmed;
+  const cleaned = bare === '' ? '' : cleanPath(bare);
+  const relative = cleaned.length > 1 && cleaned.startsWith('/') ? cleaned.slice(1) : cleaned;
+  return (negated ? '!' : '') + relative;
+}
+
+function hits(candidate: Candidate, entry: { readonly name: string; readonly matched: boolean }): boolean {
+  if (candidate.matched) return true;
+  const { pattern } = candidate;
+  // A pattern that could not change the outcome is not asked, and entries below do not inherit an answer.
+  if (pattern.negated !== entry.matched) return false;
+  return pattern.accepts(pattern.advance(candidate.positions, entry.name));
+}
+
+function compile(text: string, place?: string): Pattern {
+  try {
+    return new Pattern(trimSpace(text));
+  } catch (thrown) {
+    if (!(thrown instanceof PatternSyntaxError)) throw thrown;
+    const prefix = place === undefined ? '' : `${place}: `;
+    throw new ArchfarmError(
+      'context-invalid',
+      `${prefix}invalid pattern ${JSON.stringify(text)}: ${thrown.message}`,
+      { hint: 'the syntax is that of .dockerignore files; a backslash makes the next character literal' },
+    );
+  }
+}
+
+/** Go's idea of white space. A regular expression for the end would need quadratic time on some lines. */
+function trimSpace(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isSpace(text.charCodeAt(start))) start++;
+  while (end > start && isSpace(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x85 || (code !== 0xfeff && /\s/.test(String.fromCharCode(code)));
+}

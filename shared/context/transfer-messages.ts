@@ -1,0 +1,95 @@
+/**
+ * The text frames of a transfer. A receiver wants batches; the sender answers each with binary frames that together
+ * are one tar, whose entries are named by what they hold, and an `end`. What it cannot give is `missing`.
+ */
+import * as v from 'valibot';
+import { ArchfarmError, isErrorCode, messageOf, type ErrorCode, type ErrorInfo } from '../errors.ts';
+import type { Digest } from './tree.ts';
+
+/** No text frame is longer. */
+export const maxTextBytes = 1024 * 1024;
+/** Items of one batch: keeps its frame small and what waits behind it short. */
+export const maxBatchItems = 256;
+
+export interface WantedItem {
+  readonly kind: 'blob' | 'directory';
+  readonly digest: Digest;
+  /** Bytes of a blob; 0 for a directory, whose record's size only the sender knows. */
+  readonly size: number;
+  /** Where a blob goes on that was cut; 0 else. */
+  readonly offset: number;
+}
+
+export interface Want {
+  readonly type: 'want';
+  /** Counted up on each connection. */
+  readonly batch: number;
+  /** Overtakes batches that are not. */
+  readonly urgent: boolean;
+  readonly items: readonly WantedItem[];
+}
+
+export type Answer =
+  | { readonly type: 'missing'; readonly batch: number; readonly item: string; readonly error: ErrorInfo }
+  | { readonly type: 'end'; readonly batch: number };
+
+/** How an item is called in a tar and in an answer: `blob/sha256:…`. */
+export function itemName(item: { readonly kind: string; readonly digest: Digest }): string {
+  return `${item.kind}/${item.digest}`;
+}
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const digest = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/, 'not a digest'));
+const errorCode = v.custom<ErrorCode>(
+  (code) => typeof code === 'string' && isErrorCode(code),
+  'unknown error code',
+);
+
+const wantSchema = v.strictObject({
+  type: v.literal('want'),
+  batch: count,
+  urgent: v.boolean(),
+  items: v.pipe(
+    v.array(v.strictObject({ kind: v.picklist(['blob', 'directory']), digest, size: count, offset: count })),
+    v.minLength(1),
+    v.maxLength(maxBatchItems),
+  ),
+});
+
+const answerSchema = v.variant('type', [
+  v.strictObject({
+    type: v.literal('missing'),
+    batch: count,
+    item: v.pipe(v.string(), v.maxLength(100)),
+    error: v.strictObject({
+      code: errorCode,
+      message: v.pipe(v.string(), v.maxLength(65_536)),
+      hint: v.optional(v.pipe(v.string(), v.maxLength(65_536))),
+    }),
+  }),
+  v.strictObject({ type: v.literal('end'), batch: count }),
+]);
+
+/** Throws `protocol`. */
+export function decodeWant(frame: Buffer): Want {
+  return decode(wantSchema, frame);
+}
+
+/** Throws `protocol`. */
+export function decodeAnswer(frame: Buffer): Answer {
+  return decode(answerSchema, frame);
+}
+
+function decode<Schema extends v.GenericSchema>(schema: Schema, frame: Buffer): v.InferOutput<Schema> {
+  if (frame.length > maxTextBytes) throw new ArchfarmError('protocol', 'a text frame that is too long');
+  let value: unknown;
+  try {
+    value = JSON.parse(frame.toString('utf8'));
+  } catch (error) {
+    throw new ArchfarmError('protocol', `a text frame that is not JSON: ${messageOf(error)}`);
+  }
+  const result = v.safeParse(schema, value);
+  if (!result.success)
+    throw new ArchfarmError('protocol', `a malformed message: ${result.issues[0].message}`);
+  return result.output;
+}

@@ -1,0 +1,40 @@
+/** WebSockets to a coordinator, all made alike: bounded messages, no compression, the token in a header. */
+import { WebSocket } from 'ws';
+import { webSocketUrl } from './address.ts';
+import { limits } from './messages.ts';
+
+export interface DialOptions {
+  /** The http(s) form. */
+  readonly coordinator: URL;
+  readonly token: string | undefined;
+  readonly query?: Readonly<Record<string, string>>;
+}
+
+/** Milliseconds for TCP, TLS and the upgrade. */
+const handshakeTimeout = 10_000;
+
+export function dial(path: string, { coordinator, token, query }: DialOptions): WebSocket {
+  const url = webSocketUrl(coordinator, path);
+  if (query !== undefined) url.search = new URLSearchParams(query).toString();
+  return new WebSocket(url, {
+    headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+    maxPayload: limits.message,
+    perMessageDeflate: false,
+    handshakeTimeout,
+  });
+}
+
+/** Begins to serve in the very event that opens the socket, so that no first message is missed. */
+export function onceOpen<T>(socket: WebSocket, serve: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => socket.terminate();
+    signal.addEventListener('abort', aborted, { once: true });
+    socket.once('error', reject);
+    socket.once('close', () => reject(new Error('the connection closed before it was open')));
+    socket.once('open', () => {
+      signal.removeEventListener('abort', aborted);
+      serve().then(resolve, reject);
+    });
+    if (signal.aborted) aborted();
+  });
+}

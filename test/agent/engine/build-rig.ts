@@ -1,0 +1,71 @@
+/** A task over contents in memory, run on an engine. */
+import type { Duplex } from 'node:stream';
+import { Engine } from '../../../agent/engine/engine.ts';
+import type { BuiltImage } from '../../../agent/engine/build.ts';
+import type { BuildServices } from '../../../agent/engine/services.ts';
+import { ArchfarmError } from '../../../shared/errors.ts';
+import type { TaskEvent } from '../../../shared/progress.ts';
+import type { Task } from '../../../shared/task.ts';
+import { file, memoryContext, type Contents } from './memory-context.ts';
+
+export interface BuildRun {
+  readonly image: BuiltImage;
+  readonly events: readonly TaskEvent[];
+  /** Of all steps that wrote to this stream, in order. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface BuildSetup {
+  readonly contents?: Contents;
+  readonly dockerfile: string;
+  readonly task?: Partial<Task>;
+  readonly services?: Partial<BuildServices>;
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: TaskEvent) => void;
+}
+
+export async function runBuild(engine: Engine, setup: BuildSetup): Promise<BuildRun> {
+  const context = memoryContext();
+  const root = context.add(setup.contents ?? {});
+  const dockerfileRoot = context.add({ Dockerfile: file(setup.dockerfile) });
+  const task: Task = {
+    build: 'b1',
+    platform: 'linux/amd64',
+    image: '127.0.0.1:1/test:latest',
+    context: { root, name: 'test' },
+    dockerfile: { root: dockerfileRoot, name: 'Dockerfile' },
+    args: {},
+    labels: {},
+    noCache: false,
+    pull: false,
+    network: 'none',
+    extraHosts: [],
+    secrets: [],
+    ssh: [],
+    contextKey: 'test',
+    ...setup.task,
+  };
+  const services: BuildServices = {
+    context,
+    credentials: async () => undefined,
+    secret: async (id) => unavailable(`secret ${id}`),
+    ssh: async (id): Promise<Duplex> => unavailable(`ssh agent ${id}`),
+    ...setup.services,
+  };
+  const events: TaskEvent[] = [];
+  const image = await engine.build(task, services, {
+    signal: setup.signal ?? new AbortController().signal,
+    onEvent(event) {
+      events.push(event);
+      setup.onEvent?.(event);
+    },
+  });
+  const output = (stream: string): string =>
+    events.flatMap((event) => (event.type === 'log' && event.stream === stream ? [event.text] : [])).join('\n');
+  return { image, events, stdout: output('stdout'), stderr: output('stderr') };
+}
+
+function unavailable(what: string): never {
+  throw new ArchfarmError('secret-missing', `${what} is not there`);
+}

@@ -1,0 +1,66 @@
+import type { Command } from 'commander';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createProgram } from '../../../coordinator/cli/program.ts';
+
+interface Parsed {
+  readonly printed: string;
+  readonly error: unknown;
+}
+
+/** Parses a command line; none of those below gets as far as an action that does something. */
+async function parse(line: string): Promise<Parsed> {
+  let printed = '';
+  const write = (text: string): void => {
+    printed += text;
+  };
+  const program = createProgram({ signal: AbortSignal.abort(), exit: () => {} });
+  const capture = (command: Command): void => {
+    command.configureOutput({ writeOut: write, writeErr: write });
+    command.commands.forEach(capture);
+  };
+  capture(program);
+  try {
+    await program.parseAsync(line.split(' '), { from: 'user' });
+    return { printed, error: undefined };
+  } catch (error) {
+    return { printed, error };
+  }
+}
+
+const verbs = ['build', 'serve', 'agents', 'builds', 'show', 'logs', 'cancel', 'inspect', 'platforms'];
+
+test('help lists the verbs, and help of each verb has an example and the global options', async () => {
+  const { printed } = await parse('--help');
+  for (const verb of verbs) {
+    assert.match(printed, new RegExp(`^  ${verb} `, 'm'));
+    const help = await parse(`${verb} --help`);
+    assert.match(help.printed, /Example:\n {2}.*archfarm /, verb);
+    assert.match(help.printed, /--coordinator <url>/, verb);
+  }
+});
+
+test('errors of the parser read like all others, with what was probably meant', async () => {
+  const golden: [line: string, printed: string][] = [
+    ['biuld', "archfarm: unknown command 'biuld'\n  did you mean build?\n"],
+    ['build --platfrom x', "archfarm: unknown option '--platfrom'\n  did you mean --platform?\n"],
+    ['build --suffix x', "archfarm: option '--suffix <where>' argument 'x' is invalid. Allowed choices are repo, tag.\n"],
+    ['builds --limit 0', "archfarm: option '--limit <n>' argument '0' is invalid. It must be a number from 1 to 9999.\n"],
+    ['inspect a --raw --verbose', "archfarm: option '--raw' cannot be used with option '--verbose'\n"],
+    ['show', "archfarm: missing required argument 'id'\n"],
+  ]; // prettier-ignore
+  for (const [line, printed] of golden) assert.is((await parse(line)).printed, printed);
+});
+
+test('values of flags are checked before anything is done', async () => {
+  const golden: [line: string, error: RegExp][] = [
+    ['build --platform armv7', /unknown platform "armv7"/],
+    ['build --wait-agent soon', /--wait-agent "soon" is not a duration/],
+    ['serve --listen 7480', /invalid address to listen on/],
+    ['agents --coordinator ftp://x', /invalid coordinator address/],
+    ['builds --coordinator x --token-file /nowhere', /cannot read the token file \/nowhere: ENOENT/],
+  ];
+  for (const [line, error] of golden) assert.match(String((await parse(line)).error), error);
+});
+
+test.run();

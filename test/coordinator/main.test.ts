@@ -1,0 +1,170 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { exampleFrames, exampleResult } from '../support/frames.ts';
+import { httpServer, type Handler } from '../support/http-server.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const main = fileURLToPath(new URL('../../coordinator/main.ts', import.meta.url));
+
+interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `archfarm` as a user does; `onStdout` sees its process at the first output. */
+async function archfarm(
+  command: string,
+  options: { env?: Record<string, string>; onStdout?: (child: ReturnType<typeof spawn>) => void } = {},
+): Promise<Outcome> {
+  const child = spawn(process.execPath, ['--import', 'tsx', main, ...command.split(' ').filter(Boolean)], {
+    env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const { onStdout } = options;
+  if (onStdout !== undefined) child.stdout.once('data', () => onStdout(child));
+  await once(child, 'close');
+  return { status: child.exitCode, stdout, stderr };
+}
+
+/** A coordinator that knows one build and two agents. */
+const coordinator: Handler = (request, response) => {
+  if (request.headers.authorization !== 'Bearer right') {
+    response.writeHead(401).end('{"error":{"code":"unauthorized","message":"wrong token"}}');
+  } else if (request.url?.startsWith('/v1/agents') === true) {
+    const agent = { slots: 2, busy: 1, state: 'ready', labels: { room: 'lab' }, version: '0.1.0' };
+    const agents = [
+      { ...agent, name: 'a', platforms: [{ platform: 'linux/amd64', native: true }] },
+      { ...agent, name: 'b\u001B[2J', platforms: [{ platform: 'linux/arm64/v8', native: false }] },
+    ];
+    response.end(JSON.stringify({ agents }));
+  } else if (request.url?.includes('/events') === true) {
+    response.end(exampleFrames.map((frame) => `${JSON.stringify(frame)}\n`).join(''));
+  } else if (request.url?.startsWith('/v1/builds/b') === true) {
+    response.end(JSON.stringify(exampleResult));
+  } else if (request.url?.startsWith('/v1/builds?') === true) {
+    response.end(JSON.stringify({ builds: [exampleResult] }));
+  } else {
+    response
+      .writeHead(404)
+      .end('{"error":{"code":"not-found","message":"no such build","hint":"archfarm builds"}}');
+  }
+};
+
+/** Frames without end. */
+const endless: Handler = (request, response) => {
+  if (request.url?.includes('/events') !== true) {
+    response.end(JSON.stringify(exampleResult));
+    return;
+  }
+  let seq = 0;
+  const more = (): void => {
+    const frame = { ...exampleFrames[0], seq: ++seq };
+    if (!response.destroyed) response.write(`${JSON.stringify(frame)}\n`, more);
+  };
+  more();
+};
+
+test('the version is an answer, and a wrong command line is exit 2', async () => {
+  const version = await archfarm('--version');
+  assert.is(version.status, 0);
+  assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
+  assert.equal(await archfarm('biuld'), {
+    status: 2,
+    stdout: '',
+    stderr: "archfarm: unknown command 'biuld'\n  did you mean build?\n",
+  });
+  assert.equal(await archfarm('agents'), {
+    status: 2,
+    stdout: '',
+    stderr:
+      'archfarm: this command needs a coordinator\n' +
+      '  set --coordinator or ARCHFARM_COORDINATOR; start one with archfarm serve\n',
+  });
+});
+
+test('what is listed comes as a table, as JSON or as names', async () => {
+  await using server = await httpServer(coordinator);
+  const env = { ARCHFARM_COORDINATOR: server.url.host, ARCHFARM_TOKEN: 'right' };
+  const table = await archfarm('agents', { env });
+  assert.equal(table, {
+    status: 0,
+    stderr: '',
+    stdout:
+      'NAME  STATE  PLATFORMS                  BUSY  VERSION  LABELS\n' +
+      'a     ready  linux/amd64                1/2   0.1.0    room=lab\n' +
+      'b     ready  linux/arm64/v8 (emulated)  1/2   0.1.0    room=lab\n',
+  });
+  assert.is((await archfarm('agents ls --quiet', { env })).stdout, 'a\nb\n');
+  const agents: unknown = JSON.parse((await archfarm('agents --json', { env })).stdout);
+  assert.ok(Array.isArray(agents) && agents.length === 2);
+  assert.match(
+    (await archfarm('builds', { env })).stdout,
+    /^b1 +py-app +failed +2023-11-14T22:13:20Z +1m05s/m,
+  );
+  const result: unknown = JSON.parse((await archfarm('show b1 --json', { env })).stdout);
+  assert.equal(result, exampleResult);
+  assert.match((await archfarm('logs -f b1', { env })).stdout, /^\[linux\/arm64\/v8 2\/2\] 0\.512 one$/m);
+  assert.is((await archfarm('cancel b', { env })).stdout, 'b1\n');
+});
+
+test('the exit status tells a wrong token, a missing build and an absent coordinator apart', async () => {
+  await using server = await httpServer(coordinator);
+  await using dir = await temporaryDirectory();
+  const token = path.join(dir.path, 'token');
+  await writeFile(token, 'right\n');
+  const at = `--coordinator ${server.url.href}`;
+  assert.equal(await archfarm(`agents ${at}`), {
+    status: 2,
+    stdout: '',
+    stderr: 'archfarm: wrong token\n  give its token with --token-file or ARCHFARM_TOKEN\n',
+  });
+  assert.equal(await archfarm(`show x ${at} --token-file ${token}`), {
+    status: 1,
+    stdout: '',
+    stderr: 'archfarm: no such build\n  archfarm builds\n',
+  });
+  const absent = await archfarm('agents --coordinator 127.0.0.1:1');
+  assert.is(absent.status, 3);
+  assert.match(
+    absent.stderr,
+    /^archfarm: cannot reach the coordinator http:\/\/127\.0\.0\.1:1\/: .*\n  is it running/,
+  );
+  assert.not.match(absent.stderr, /    at /);
+  const debugged = await archfarm('agents --coordinator 127.0.0.1:1', { env: { ARCHFARM_DEBUG: '1' } });
+  assert.match(debugged.stderr, /    at /);
+});
+
+test('an interrupt ends a command with 130', async () => {
+  await using server = await httpServer((request, response) => {
+    if (request.url?.includes('/events') === true) response.write(`${JSON.stringify(exampleFrames[0])}\n`);
+    else response.end(JSON.stringify(exampleResult));
+  });
+  const outcome = await archfarm('logs -f b1', {
+    env: { ARCHFARM_COORDINATOR: server.url.host },
+    onStdout: (child) => child.kill('SIGINT'),
+  });
+  assert.is(outcome.status, 130);
+  assert.match(outcome.stderr, /^archfarm: interrupted \(SIGINT\)\n$/);
+});
+
+test('a reader that closes early is not an error', async () => {
+  await using server = await httpServer(endless);
+  const outcome = await archfarm('logs -f b1', {
+    env: { ARCHFARM_COORDINATOR: server.url.host },
+    onStdout: (child) => child.stdout?.destroy(),
+  });
+  assert.is(outcome.status, 0);
+  assert.is(outcome.stderr, '');
+});
+
+test.run();

@@ -1,0 +1,71 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { assembleList } from '../../../coordinator/manifest/list.ts';
+import type { VerifiedImage } from '../../../coordinator/farm/events.ts';
+
+function child(kind: 'docker' | 'oci', platform: VerifiedImage['platform'], digit: string): VerifiedImage {
+  const family = kind === 'docker' ? 'docker.distribution.manifest.v2' : 'oci.image.manifest.v1';
+  const descriptor = {
+    mediaType: `application/vnd.${family}+json`,
+    digest: `sha256:${digit.repeat(64)}`,
+    size: 528,
+  };
+  return { repository: 'host/a', descriptor, config: descriptor.digest, platform, blobs: [] };
+}
+
+test('a Docker list has the bytes that docker manifest push would write', () => {
+  const list = assembleList([
+    child('docker', { os: 'linux', architecture: 'amd64' }, 'a'),
+    child(
+      'docker',
+      { os: 'windows', architecture: 'arm64', variant: 'v8', osVersion: '10.0', osFeatures: ['x'] },
+      'b',
+    ),
+  ]);
+  assert.is(list.mediaType, 'application/vnd.docker.distribution.manifest.list.v2+json');
+  assert.is(
+    list.bytes.toString(),
+    `{
+   "schemaVersion": 2,
+   "mediaType": "application/vnd.docker.distribution.manifest.list.v2+json",
+   "manifests": [
+      {
+         "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+         "size": 528,
+         "digest": "sha256:${'a'.repeat(64)}",
+         "platform": {
+            "architecture": "amd64",
+            "os": "linux"
+         }
+      },
+      {
+         "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+         "size": 528,
+         "digest": "sha256:${'b'.repeat(64)}",
+         "platform": {
+            "architecture": "arm64",
+            "os": "windows",
+            "os.version": "10.0",
+            "os.features": [
+               "x"
+            ],
+            "variant": "v8"
+         }
+      }
+   ]
+}`,
+  );
+});
+
+test('one OCI child makes it an OCI index, in the order given', () => {
+  const docker = child('docker', { os: 'linux', architecture: 'amd64' }, 'a');
+  const oci = child('oci', { os: 'linux', architecture: 's390x' }, 'b');
+  const list = assembleList([oci, docker]);
+  assert.is(list.mediaType, 'application/vnd.oci.image.index.v1+json');
+  const text = list.bytes.toString();
+  assert.match(text, '{\n  "schemaVersion": 2,\n  "mediaType": "application/vnd.oci.image.index.v1+json",');
+  assert.ok(text.indexOf('s390x') < text.indexOf('amd64'));
+  assert.not.equal(list.digest, assembleList([docker, oci]).digest);
+});
+
+test.run();

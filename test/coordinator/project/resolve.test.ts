@@ -1,0 +1,141 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { resolvePlan, type PlanFlags, type ResolvedPlan } from '../../../coordinator/project/resolve.ts';
+import { ArchfarmError } from '../../../shared/errors.ts';
+import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.ts';
+
+const noFlags: PlanFlags = {
+  tags: [],
+  platforms: [],
+  args: {},
+  labels: {},
+  noCache: false,
+  pull: false,
+  secrets: [],
+  ssh: [],
+  suffix: 'repo',
+  allowEmulation: false,
+  waitAgent: 15_000,
+};
+
+const oneService = `
+services:
+  py-app:
+    image: reg.example/onap/py-app
+    build:
+      context: ./app
+      platforms: [arm64, linux/amd64, linux/arm64/v8]
+      args: {A: file, B: file}
+      labels: {l: file}
+      no_cache: true
+  redis: {image: redis}
+`;
+
+async function project(compose?: string): Promise<TemporaryDirectory> {
+  const dir = await temporaryDirectory();
+  await mkdir(path.join(dir.path, 'app'));
+  if (compose !== undefined) await writeFile(path.join(dir.path, 'compose.yaml'), compose);
+  return dir;
+}
+
+function resolve(cwd: string, target?: string, flags: Partial<PlanFlags> = {}): Promise<ResolvedPlan> {
+  return resolvePlan(target, { ...noFlags, ...flags }, { cwd, environment: {} });
+}
+
+async function failure(work: Promise<unknown>): Promise<ArchfarmError> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof ArchfarmError) return error;
+    throw error;
+  }
+  throw new Error('did not fail');
+}
+
+test('a service becomes a plan with normalized names and platforms', async () => {
+  await using dir = await project(oneService);
+  const { plan, warnings } = await resolve(path.join(dir.path, 'app'), 'py-app');
+  assert.equal(warnings, []);
+  assert.is(plan.name, 'py-app');
+  assert.equal(plan.tags, ['reg.example/onap/py-app:latest']);
+  assert.equal(plan.platforms, ['linux/arm64/v8', 'linux/amd64']);
+  assert.is(plan.contextDirectory, path.join(dir.path, 'app'));
+  assert.equal(plan.dockerfile, { type: 'file', path: path.join(dir.path, 'app', 'Dockerfile') });
+  assert.is(plan.noCache, true);
+});
+
+test('without a name the only buildable service is meant', async () => {
+  await using dir = await project(oneService);
+  assert.is((await resolve(dir.path)).plan.name, 'py-app');
+});
+
+test('flags replace tags and platforms, and add to arguments, labels and mounts', async () => {
+  await using dir = await project(oneService);
+  const { plan } = await resolve(dir.path, 'py-app', {
+    tags: ['reg.example/x:1', 'reg.example/x:1'],
+    platforms: ['linux/s390x'],
+    args: { B: 'flag', C: 'flag' },
+    labels: { m: 'flag' },
+    secrets: [{ id: 's', type: 'env', variable: 'S' }],
+    dockerfile: 'other/Dockerfile',
+  });
+  assert.equal(plan.tags, ['reg.example/x:1']);
+  assert.equal(plan.platforms, ['linux/s390x']);
+  assert.equal(plan.args, { A: 'file', B: 'flag', C: 'flag' });
+  assert.equal(plan.labels, { l: 'file', m: 'flag' });
+  assert.equal(plan.secrets, [{ id: 's', type: 'env', variable: 'S' }]);
+  assert.equal(plan.dockerfile, { type: 'file', path: path.join(dir.path, 'other', 'Dockerfile') });
+});
+
+test('a directory is built as it is, even below a broken project file when it is given as a path', async () => {
+  await using dir = await project('services: [');
+  const { plan } = await resolve(dir.path, './app', { tags: ['onap/app'] });
+  assert.is(plan.name, 'app');
+  assert.equal(plan.tags, ['docker.io/onap/app:latest']);
+  assert.equal(plan.platforms, []);
+  assert.is((await failure(resolve(dir.path, 'app', { tags: ['onap/app'] }))).code, 'config');
+});
+
+test('a directory needs no project file', async () => {
+  await using dir = await project();
+  assert.is(
+    (await resolve(dir.path, 'app', { tags: ['onap/app'] })).plan.contextDirectory,
+    path.join(dir.path, 'app'),
+  );
+  assert.is((await resolve(dir.path, undefined, { tags: ['onap/app'] })).plan.contextDirectory, dir.path);
+});
+
+test('an unknown name offers the nearest one and lists those there are', async () => {
+  await using dir = await project(oneService);
+  const error = await failure(resolve(dir.path, 'pyapp'));
+  assert.is(error.code, 'unknown-name');
+  assert.match(error.message, /nothing to build is called pyapp in .*compose\.yaml/);
+  assert.is(error.hint, 'did you mean py-app? known: py-app');
+  assert.is((await failure(resolve(dir.path, './nowhere'))).code, 'unknown-name');
+});
+
+test('what cannot be built is said before anything is sent', async () => {
+  await using dir = await project(`
+services:
+  a: {build: ./app}
+  b: {build: ./gone, image: b}
+  c: {build: ./app, image: "c@sha256:${'0'.repeat(64)}"}
+`);
+  const golden: [target: string | undefined, flags: Partial<PlanFlags>, code: string, text: RegExp][] = [
+    [undefined, {}, 'usage', /several services to build name one: a, b, c/],
+    ['a', {}, 'usage', /no name for the image of a give one with -t/],
+    ['a', { tags: ['Reg/A'] }, 'usage', /invalid image reference/],
+    ['a', { tags: ['a'], platforms: ['armv7'] }, 'usage', /did you mean linux\/arm\/v7/],
+    ['b', {}, 'context-invalid', /gone is not a directory/],
+    ['c', {}, 'usage', /cannot be named by digest/],
+  ];
+  for (const [target, flags, code, text] of golden) {
+    const error = await failure(resolve(dir.path, target, flags));
+    assert.is(error.code, code);
+    assert.match(`${error.message} ${error.hint}`, text);
+  }
+});
+
+test.run();

@@ -1,0 +1,150 @@
+import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { createState } from '../../../coordinator/farm/farm-state.ts';
+import { resultOf } from '../../../coordinator/farm/result.ts';
+import { apply } from '../../../coordinator/farm/state.ts';
+import { FrameLog } from '../../../coordinator/store/frames.ts';
+import { ArchfarmError } from '../../../shared/errors.ts';
+import type { BuildEvent, Frame } from '../../../shared/progress.ts';
+import { defaultTimers } from '../../../shared/timers.ts';
+import { sampleSpec } from '../../support/farm-fixtures.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const line = (text: string): BuildEvent => ({ type: 'log', time: 1, step: 's', stream: 'stdout', text });
+
+function result(): BuildEvent {
+  const state = createState({ timers: defaultTimers, startedAt: 0 });
+  const build = { id: 'one', sequence: 1, spec: sampleSpec(), client: 'test' };
+  apply(state, { type: 'submitted', at: 1, build });
+  const [open] = state.builds.values();
+  if (open === undefined) throw new Error('no build');
+  return { type: 'result', time: 2, result: resultOf(open, { at: 2 }) };
+}
+
+async function collect(frames: AsyncIterable<Frame>): Promise<Frame[]> {
+  const collected: Frame[] = [];
+  for await (const frame of frames) collected.push(frame);
+  return collected;
+}
+
+const numbers = (frames: readonly Frame[]): number[] => frames.map(({ seq }) => seq);
+
+test('numbers frames of all platforms in one sequence and gives them back after any number', async () => {
+  await using directory = await temporaryDirectory();
+  await using log = new FrameLog({ directory: directory.path });
+  log.append('one', { platform: 'linux/amd64', agent: 'a', events: [line('first'), line('second')] });
+  log.append('one', { platform: 'linux/arm64/v8', agent: 'b', events: [line('thírd')] });
+  const frames = await collect(log.read('one', 1));
+  assert.equal(numbers(frames), [2, 3]);
+  assert.equal(frames[1], { seq: 3, build: 'one', platform: 'linux/arm64/v8', agent: 'b', ...line('thírd') });
+});
+
+test('goes on with the next number after a restart, without the line that a crash left unfinished', async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, 'one.ndjson');
+  new FrameLog({ directory: directory.path }).append('one', { events: [line('1'), line('2')] });
+  const whole = await readFile(path);
+  for (const torn of ['{"seq":3,"build":"one","type":"lo', '{"seq":3}x\n', '\0\0\0\0\n', '\0']) {
+    await writeFile(path, Buffer.concat([whole, Buffer.from(torn)]));
+    const log = new FrameLog({ directory: directory.path });
+    assert.equal(numbers(log.append('one', { events: [line('3')] })), [3], JSON.stringify(torn));
+    assert.equal(numbers(await collect(log.read('one', 0))), [1, 2, 3]);
+  }
+});
+
+test('gives every follower every frame up to the result, whenever it comes and however slowly it is read', async () => {
+  await using directory = await temporaryDirectory();
+  await using log = new FrameLog({ directory: directory.path });
+  const { signal } = new AbortController();
+  log.append('one', { events: [line('0')] });
+  const quick = [collect(log.follow('one', 0, signal)), collect(log.follow('one', 50, signal))];
+  const slow = log.follow('one', 0, signal);
+  assert.is((await slow.next()).value?.seq, 1);
+  // Larger than any buffer of a reader: the slow one finds it all in the file.
+  for (let n = 0; n < 100; n++) {
+    log.append('one', { events: [line('x'.repeat(20_000))] });
+    if (n % 10 === 0) await new Promise(setImmediate);
+  }
+  log.append('one', { events: [result()] });
+  assert.equal(log.append('one', { events: [line('too late')] }), []);
+  const [all, later] = await Promise.all(quick);
+  const sequence = Array.from({ length: 102 }, (_, index) => index + 1);
+  assert.equal(numbers(all!), sequence);
+  assert.equal(numbers(later!), sequence.slice(50));
+  assert.equal(numbers(await collect(slow)), sequence.slice(1));
+  assert.equal(numbers(await collect(log.follow('one', 101, signal))), [102], 'also when it has ended');
+});
+
+test('a follower of a build that goes on waits until it is told to stop', async () => {
+  await using directory = await temporaryDirectory();
+  await using log = new FrameLog({ directory: directory.path });
+  log.append('one', { events: [line('0')] });
+  const stop = new AbortController();
+  const following = log.follow('one', 0, stop.signal);
+  await following.next();
+  const next = following.next().catch((thrown: unknown) => String(thrown));
+  stop.abort();
+  assert.match(String(await next), 'AbortError');
+});
+
+test('keeps a bounded amount of output per task, says so once, and remembers it after a restart', async () => {
+  await using directory = await temporaryDirectory();
+  const options = { directory: directory.path, outputLimit: 100 };
+  const write = (log: FrameLog, platform: string): void => {
+    for (let n = 0; n < 5; n++) log.append('one', { platform, events: [line('x'.repeat(40))] });
+  };
+  const log = new FrameLog(options);
+  write(log, 'linux/amd64');
+  write(new FrameLog(options), 'linux/amd64');
+  const after = new FrameLog(options);
+  write(after, 'linux/arm64/v8');
+  after.append('one', {
+    platform: 'linux/amd64',
+    events: [{ type: 'warning', time: 1, message: 'still heard' }],
+  });
+  const frames = await collect(after.read('one', 0));
+  assert.equal(
+    frames.map(({ platform, type }) => `${platform} ${type}`),
+    [
+      ...['log', 'log', 'warning'].map((type) => `linux/amd64 ${type}`),
+      ...['log', 'log', 'warning'].map((type) => `linux/arm64/v8 ${type}`),
+      'linux/amd64 warning',
+    ],
+  );
+});
+
+test('refuses logs of builds that are not there, and names that are no build', async () => {
+  await using directory = await temporaryDirectory();
+  await mkdir(join(directory.path, 'logs'));
+  await appendFile(join(directory.path, 'secret.ndjson'), '{"seq":1}\n');
+  await using log = new FrameLog({ directory: join(directory.path, 'logs') });
+  for (const name of ['none', '../secret', '']) {
+    const failure = await collect(log.read(name, 0)).catch((thrown: unknown) => thrown);
+    assert.instance(failure, ArchfarmError);
+  }
+});
+
+test('takes nothing on when the log cannot be written, and goes on when it can', async () => {
+  await using directory = await temporaryDirectory();
+  await using log = new FrameLog({ directory: directory.path });
+  const path = join(directory.path, 'one.ndjson');
+  await mkdir(path);
+  assert.throws(() => log.append('one', { events: [line('1')] }));
+  await rm(path, { recursive: true });
+  assert.equal(numbers(log.append('one', { events: [line('1')] })), [1]);
+});
+
+test('without a directory, leaves nothing behind', async () => {
+  let path = '';
+  {
+    await using log = new FrameLog();
+    log.append('one', { events: [line('1')] });
+    path = log.directory;
+    assert.ok((await stat(path)).isDirectory());
+  }
+  assert.is(await stat(path).catch((thrown: { code: string }) => thrown.code), 'ENOENT');
+});
+
+test.run();

@@ -1,0 +1,178 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { DurableEvent } from '../../../coordinator/farm/events.ts';
+import { createState } from '../../../coordinator/farm/farm-state.ts';
+import { resultOf } from '../../../coordinator/farm/result.ts';
+import { apply } from '../../../coordinator/farm/state.ts';
+import { MemoryStore } from '../../../coordinator/store/memory.ts';
+import { SqliteStore } from '../../../coordinator/store/sqlite.ts';
+import type { Store } from '../../../coordinator/store/store.ts';
+import { ArchfarmError } from '../../../shared/errors.ts';
+import type { BuildResult, BuildStatus } from '../../../shared/progress.ts';
+import { defaultTimers } from '../../../shared/timers.ts';
+import { sampleSpec } from '../../support/farm-fixtures.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+const hasNodeSqlite = major > 22 || (major === 22 && minor >= 13);
+const kinds: Record<string, (directory: string) => Promise<Store>> = {
+  memory: () => Promise.resolve(new MemoryStore()),
+  libsql: (directory) => SqliteStore.open(directory, { driver: 'libsql' }),
+  ...(hasNodeSqlite ? { node: (directory) => SqliteStore.open(directory, { driver: 'node' }) } : {}),
+};
+
+function submitted(id: string, sequence: number, key?: string): DurableEvent {
+  return {
+    type: 'submitted',
+    at: sequence,
+    build: {
+      id,
+      sequence,
+      spec: sampleSpec(),
+      client: 'test',
+      ...(key === undefined ? {} : { idempotencyKey: key }),
+    },
+  };
+}
+
+function resultFor(event: DurableEvent, status: BuildStatus): BuildResult {
+  const state = createState({ timers: defaultTimers, startedAt: 0 });
+  apply(state, event);
+  const [build] = state.builds.values();
+  if (build === undefined) throw new Error('not a submission');
+  return { ...resultOf(build, { at: 10 }), status };
+}
+
+for (const [kind, open] of Object.entries(kinds)) {
+  const test = suite(`${kind} store`);
+
+  test('gives back the events of unfinished builds in order, and the last sequence', async () => {
+    await using directory = await temporaryDirectory();
+    await using store = await open(directory.path);
+    const [one, two] = [submitted('one', 1), submitted('two', 2)];
+    const offered: DurableEvent = {
+      type: 'offered',
+      at: 3,
+      attempt: { build: 'one', platform: 'linux/amd64', number: 1 },
+      agent: 'a',
+      session: 'a-1',
+      native: true,
+    };
+    await store.append([one, two]);
+    await store.append([offered]);
+    await store.finish(resultFor(two, 'failed'));
+    const saved = await store.load();
+    assert.equal(saved.events, [one, offered]);
+    assert.is(saved.sequence, 2);
+  });
+
+  test('drops events of builds that have ended or were never submitted', async () => {
+    await using directory = await temporaryDirectory();
+    await using store = await open(directory.path);
+    const one = submitted('one', 1);
+    await store.append([one]);
+    await store.finish(resultFor(one, 'cancelled'));
+    await store.append([
+      { type: 'superseded', at: 5, build: 'one' },
+      { type: 'superseded', at: 5, build: 'never' },
+    ]);
+    assert.equal((await store.load()).events, []);
+    assert.is((await store.build('one'))?.status, 'cancelled');
+    await store.finish(resultFor(one, 'failed'));
+    assert.is((await store.build('one'))?.status, 'cancelled', 'the first ending stays');
+  });
+
+  test('lists results newest first, page by page and by status', async () => {
+    await using directory = await temporaryDirectory();
+    await using store = await open(directory.path);
+    for (let n = 1; n <= 5; n++) {
+      const event = submitted(`b${n}`, n);
+      await store.append([event]);
+      await store.finish(resultFor(event, n % 2 === 0 ? 'failed' : 'succeeded'));
+    }
+    const ids = async (options: Parameters<Store['builds']>[0]): Promise<string[]> =>
+      (await store.builds(options)).map(({ build }) => build);
+    assert.equal(await ids({ limit: 2 }), ['b5', 'b4']);
+    assert.equal(await ids({ limit: 2, before: 'b4' }), ['b3', 'b2']);
+    assert.equal(await ids({ limit: 9, status: 'failed' }), ['b4', 'b2']);
+    assert.equal(await store.find('b'), ['b1', 'b2']);
+    assert.equal(await store.find('b3'), ['b3']);
+    assert.equal(await store.find('c'), []);
+  });
+
+  test('remembers idempotency keys of builds that go on and of those that ended', async () => {
+    await using directory = await temporaryDirectory();
+    await using store = await open(directory.path);
+    const one = submitted('one', 1, 'key-one');
+    await store.append([one, submitted('two', 2, 'key-two')]);
+    await store.finish(resultFor(one, 'succeeded'));
+    assert.is(await store.findByIdempotencyKey('key-one'), 'one');
+    assert.is(await store.findByIdempotencyKey('key-two'), 'two');
+    assert.is(await store.findByIdempotencyKey('key'), undefined);
+  });
+
+  test('remembers who published a tag as long as an older build goes on', async () => {
+    await using directory = await temporaryDirectory();
+    await using store = await open(directory.path);
+    const newer = submitted('newer', 2);
+    await store.append([submitted('older', 1), newer]);
+    await store.finish(resultFor(newer, 'succeeded'));
+    assert.is((await store.load()).published.get('localhost:5000/onap/py-app:latest'), 2);
+  });
+
+  if (kind !== 'memory') {
+    test('is there again after it was closed, and refuses a second opener meanwhile', async () => {
+      await using directory = await temporaryDirectory();
+      {
+        await using store = await open(directory.path);
+        await store.append([submitted('one', 1)]);
+        const second = await open(directory.path).catch((thrown: unknown) => thrown);
+        assert.instance(second, ArchfarmError);
+        assert.match(String(second), `${directory.path} is in use by another coordinator`);
+      }
+      await using again = await open(directory.path);
+      assert.is((await again.load()).events.length, 1);
+    });
+
+    test('takes all events of an append or none', async () => {
+      await using directory = await temporaryDirectory();
+      await using store = await open(directory.path);
+      await store.append([submitted('one', 1)]);
+      const failure = await store
+        .append([submitted('two', 2), submitted('one', 1)])
+        .catch((thrown: unknown) => thrown);
+      assert.instance(failure, Error);
+      assert.is((await store.load()).events.length, 1);
+      await store.append([submitted('two', 2)]);
+      assert.is((await store.load()).events.length, 2);
+    });
+
+    test('has every acknowledged event after its process was killed', async () => {
+      await using directory = await temporaryDirectory();
+      const writer = join(import.meta.dirname, '../../support/store-writer.ts');
+      const child = spawn(process.execPath, ['--import', 'tsx', writer, directory.path, kind], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      let acknowledged = 0;
+      for await (const line of createInterface({ input: child.stdout })) {
+        acknowledged = Number(line);
+        if (acknowledged === 200) child.kill('SIGKILL');
+      }
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      assert.is(child.signalCode, 'SIGKILL');
+      await using store = await open(directory.path);
+      const { events, sequence } = await store.load();
+      assert.ok(sequence >= acknowledged, `${sequence} stored, ${acknowledged} acknowledged`);
+      assert.equal(
+        events.map(({ at }) => at),
+        Array.from({ length: sequence }, (_, index) => index + 1),
+      );
+    });
+  }
+
+  test.run();
+}

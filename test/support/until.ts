@@ -1,0 +1,29 @@
+/** Waits for a condition instead of a time. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface UntilOptions {
+  /** Milliseconds; 10 s if not given. */
+  readonly timeout?: number;
+  /** Said when the time is over. */
+  readonly what?: string;
+}
+
+/** Asks every 10 ms until the answer is neither undefined nor false, and returns it. */
+export async function until<T>(
+  check: () => T | Promise<T>,
+  options: UntilOptions = {},
+): Promise<Exclude<T, undefined | false>> {
+  const timeout = options.timeout ?? 10_000;
+  const deadline = performance.now() + timeout;
+  for (;;) {
+    const answer = await check();
+    if (isMet(answer)) return answer;
+    if (performance.now() > deadline)
+      throw new Error(`not within ${timeout} ms: ${options.what ?? check.toString()}`);
+    await sleep(10);
+  }
+}
+
+function isMet<T>(answer: T): answer is Exclude<T, undefined | false> {
+  return answer !== undefined && answer !== false;
+}
