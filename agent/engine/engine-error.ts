@@ -42,7 +42,7 @@ export function fromFailedBuild(message: string, host: string): ArchfarmError {
 const buildTroubles: readonly (readonly [ErrorCode, RegExp])[] = [
   [
     'engine-error',
-    /no active session|session (?:closed|\S+ not found)|transport is closing|context canceled$/i,
+    /no active session|session (?:closed|\S+ not found)|transport is closing|context canceled$|flightcontrol/i,
   ],
   ['registry-unreachable', /failed to do request|i\/o timeout|TLS handshake timeout|status code 5\d\d/i],
 ];

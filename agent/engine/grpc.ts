@@ -54,12 +54,7 @@ export function serveGrpc(socket: Duplex, { methods, onError }: GrpcOptions): As
     settings: { maxHeaderListSize: maxHeaderBytes },
   });
   // The engine closes without ceremony when the build is over; whoever needs the session notices by its signal.
-  session.on('error', (e) => {
-    console.log('SESSION ERR', e);
-  });
-  session.on('goaway', (...a) => console.log('goaway', a));
-  session.on('frameError', (...a) => console.log('frameError', a));
-  session.on('close', () => console.log('session close'));
+  session.on('error', () => {});
   socket.on('error', () => {});
   session.on(
     'stream',
@@ -70,18 +65,11 @@ export function serveGrpc(socket: Duplex, { methods, onError }: GrpcOptions): As
   );
   return {
     async [Symbol.asyncDispose]() {
-      await closed(session);
+      session.destroy();
       socket.destroy();
       await Promise.all(calls);
     },
   };
-}
-
-async function closed(session: ServerHttp2Session): Promise<void> {
-  if (session.closed && session.destroyed) return;
-  const gone = once(session, 'close');
-  session.destroy();
-  await gone;
 }
 
 interface IncomingCall extends GrpcOptions {
@@ -91,12 +79,9 @@ interface IncomingCall extends GrpcOptions {
 /** Never rejects: how a call failed is the caller's news, and `onError`'s. */
 async function serveCall(stream: ServerHttp2Stream, incoming: IncomingCall): Promise<void> {
   const gone = new AbortController();
-  stream.on('error', (e) => {
-    console.log('STREAM ERR', e);
-  });
+  stream.on('error', () => {});
   stream.on('close', () => gone.abort(new Error('the engine ended the call')));
   const metadata = readMetadata(incoming.rawHeaders);
-  console.log(metadata.get(':path'), incoming.rawHeaders.length);
   const path = metadata.get(':path')?.[0] ?? '';
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
   const method = incoming.methods[path];

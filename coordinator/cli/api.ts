@@ -33,6 +33,8 @@ export interface Submission {
   readonly spec: BuildSpec;
   /** By id, base64. */
   readonly secrets?: Readonly<Record<string, string>> | undefined;
+  /** Names the connection that contents can be had from. */
+  readonly link?: string | undefined;
   /** Two submissions with the same key are one build. */
   readonly idempotencyKey: string;
 }
@@ -47,6 +49,8 @@ export interface BuildsQuery {
 interface Call {
   readonly signal: AbortSignal;
   readonly body?: unknown;
+  /** Milliseconds until the answer must have begun; infinite for what waits for a transfer or an agent. */
+  readonly answerWithin?: number;
 }
 
 export class Api implements Disposable {
@@ -67,7 +71,11 @@ export class Api implements Disposable {
 
   /** Gives the id of the build, which is stored when this resolves. */
   async submit(submission: Submission, signal: AbortSignal): Promise<string> {
-    const answer = await this.#json('POST', 'v1/builds', { body: submission, signal });
+    const answer = await this.#json('POST', 'v1/builds', {
+      body: submission,
+      signal,
+      answerWithin: Infinity,
+    });
     return this.#check(submittedSchema, answer).build;
   }
 
@@ -124,6 +132,11 @@ export class Api implements Disposable {
     await this.#json('PUT', `${buildPath(id)}/secrets`, { body: options.secrets, signal: options.signal });
   }
 
+  /** Resolves once the coordinator has everything that the build could ask for. */
+  async complete(id: string, signal: AbortSignal): Promise<void> {
+    await this.#json('POST', `${buildPath(id)}/complete`, { signal, answerWithin: Infinity });
+  }
+
   async agents(signal: AbortSignal): Promise<AgentInfo[]> {
     return this.#check(agentsSchema, await this.#json('GET', 'v1/agents', { signal })).agents;
   }
@@ -147,11 +160,12 @@ export class Api implements Disposable {
   }
 
   /** `path` is below the coordinator's address. Gives answers of 2xx only. */
-  async #request(method: string, path: string, { signal, body }: Call): Promise<http.IncomingMessage> {
+  async #request(method: string, path: string, call: Call): Promise<http.IncomingMessage> {
+    const { signal, body, answerWithin = answerTimeout } = call;
     const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
     let answer: http.IncomingMessage;
     try {
-      answer = await this.#send(new URL(path, this.url), { method, payload, signal });
+      answer = await this.#send(new URL(path, this.url), { method, payload, signal, answerWithin });
     } catch (error) {
       throw this.#failure(error, signal);
     }
@@ -163,8 +177,9 @@ export class Api implements Disposable {
 
   #send(
     url: URL,
-    { method, payload, signal }: { method: string; payload: Buffer | undefined; signal: AbortSignal },
+    sent: { method: string; payload: Buffer | undefined; signal: AbortSignal; answerWithin: number },
   ): Promise<http.IncomingMessage> {
+    const { method, payload, signal, answerWithin } = sent;
     const { request } = url.protocol === 'https:' ? https : http;
     return new Promise((resolve, reject) => {
       const outgoing = request(url, {
@@ -179,9 +194,8 @@ export class Api implements Disposable {
             : { 'content-type': 'application/json', 'content-length': payload.length }),
         },
       });
-      const timer = setTimeout(() => {
-        outgoing.destroy(new Error(`no answer in ${answerTimeout / 1000} s`));
-      }, answerTimeout);
+      const late = (): unknown => outgoing.destroy(new Error(`no answer in ${answerWithin / 1000} s`));
+      const timer = Number.isFinite(answerWithin) ? setTimeout(late, answerWithin) : undefined;
       // A silent peer that is gone is found by TCP in half a minute; a quiet build may take hours.
       outgoing.on('socket', (socket) => socket.setKeepAlive(true, 15_000));
       outgoing.on('close', () => clearTimeout(timer));
@@ -192,7 +206,7 @@ export class Api implements Disposable {
       outgoing.on('error', (error) => {
         // The server closed an idle connection just as it was taken up again; every call may be made twice.
         const stale = outgoing.reusedSocket && systemCode(error) === 'ECONNRESET';
-        if (stale) resolve(this.#send(url, { method, payload, signal }));
+        if (stale) resolve(this.#send(url, sent));
         else reject(error);
       });
       outgoing.end(payload);

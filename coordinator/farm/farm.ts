@@ -50,7 +50,7 @@ export interface SubmitOptions {
   readonly client: string;
   readonly idempotencyKey?: string | undefined;
   /** Called with the new id before anything is asked for on its behalf; not for a build that was there already. */
-  readonly prepare?: (build: string) => void;
+  readonly onId?: (build: string) => void;
 }
 
 interface Queued {
@@ -213,11 +213,11 @@ export class Farm implements AsyncDisposable {
     return known ?? this.#submit(spec, options);
   }
 
-  async #submit(spec: BuildSpec, { client, idempotencyKey, prepare }: SubmitOptions): Promise<string> {
+  async #submit(spec: BuildSpec, { client, idempotencyKey, onId }: SubmitOptions): Promise<string> {
     const at = this.#now();
     const id = newBuildId(at);
     this.#sequence += 1;
-    prepare?.(id);
+    onId?.(id);
     const build = { id, sequence: this.#sequence, spec, client, idempotencyKey };
     await this.record({ type: 'submitted', at, build });
     return id;

@@ -41,7 +41,7 @@ export class Actions implements ApiActions {
       client,
       idempotencyKey,
       // Its contents and secrets may be asked for as soon as it is stored.
-      prepare: (build) => {
+      onId: (build) => {
         contexts.adopt(build, trees);
         if (submission.secrets.size > 0) secrets.supply(build, submission.secrets);
       },

@@ -194,8 +194,8 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
 
 async function openStore({ durable, data }: CoordinatorOptions): Promise<Store> {
   if (!durable) return new MemoryStore();
-  const { openSqliteStore } = await import('../store/sqlite.ts');
-  return openSqliteStore(data);
+  const { SqliteStore } = await import('../store/sqlite.ts');
+  return SqliteStore.open(data);
 }
 
 function urlOf(address: AddressInfo | string | null, host: string): URL {

@@ -1,4 +1,5 @@
 /** One content or directory record on its way here, with everybody who waits for it. */
+import { setMaxListeners } from 'node:events';
 import { untilAborted } from '../abort.ts';
 import { ArchfarmError } from '../errors.ts';
 import type { BlobWriter } from './blob-writer.ts';
@@ -38,20 +39,20 @@ export class Transfer {
 
   /** The whole content. */
   async whole(signal: AbortSignal): Promise<Buffer> {
-    const content = await untilAborted(this.#available.promise, signal);
+    const content = await wait(this.#available.promise, signal);
     if (Buffer.isBuffer(content)) return content;
     throw new ArchfarmError('internal', `${this.item.digest} is too large to be taken whole`);
   }
 
   /** The content as it comes. Its stream fails when it turns out wrong. */
   async stream(signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
-    const content = await untilAborted(this.#available.promise, signal);
+    const content = await wait(this.#available.promise, signal);
     return Buffer.isBuffer(content) ? single(content) : content.read(signal);
   }
 
   /** Resolves when it is in the store. */
   async stored(signal: AbortSignal): Promise<void> {
-    await untilAborted(this.#complete.promise, signal);
+    await wait(this.#complete.promise, signal);
   }
 
   /** Takes `size` bytes, checks and stores them. Throws `protocol` for a wrong size; other failures are the waiters'. */
@@ -118,6 +119,12 @@ export class Transfer {
       });
     }
   }
+}
+
+function wait<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // A build waits for many contents at once under one signal.
+  setMaxListeners(0, signal);
+  return untilAborted(promise, signal);
 }
 
 async function* single(content: Buffer): AsyncGenerator<Buffer> {

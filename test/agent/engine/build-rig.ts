@@ -62,8 +62,20 @@ export async function runBuild(engine: Engine, setup: BuildSetup): Promise<Build
     },
   });
   const output = (stream: string): string =>
-    events.flatMap((event) => (event.type === 'log' && event.stream === stream ? [event.text] : [])).join('\n');
+    events
+      .flatMap((event) => (event.type === 'log' && event.stream === stream ? [event.text] : []))
+      .join('\n');
   return { image, events, stdout: output('stdout'), stderr: output('stderr') };
+}
+
+/** What a promise rejects with, which must be an error of ours. */
+export async function failureOf(promise: Promise<unknown>): Promise<ArchfarmError> {
+  const thrown: unknown = await promise.then(
+    () => 'nothing was thrown',
+    (error: unknown) => error,
+  );
+  if (thrown instanceof ArchfarmError) return thrown;
+  throw new Error(`not an error of ours: ${String(thrown)}`, { cause: thrown });
 }
 
 function unavailable(what: string): never {

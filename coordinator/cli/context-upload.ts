@@ -1,0 +1,46 @@
+/** The client's end of a context: serves what the coordinator asks for, over as many connections as it takes. */
+import { randomBytes } from 'node:crypto';
+import { delay } from '../../shared/abort.ts';
+import { Backoff } from '../../shared/backoff.ts';
+import { sendContents, type ContentSource } from '../../shared/context/sender.ts';
+import { dial, onceOpen, type DialOptions } from '../../shared/dial.ts';
+
+export class ContextUpload {
+  /** What the coordinator knows this client by. */
+  readonly link = randomBytes(12).toString('base64url');
+  readonly #coordinator: Pick<DialOptions, 'coordinator' | 'token'>;
+  readonly #stop = new AbortController();
+  readonly #serving: Promise<void>;
+  #build: string | undefined;
+
+  constructor(coordinator: Pick<DialOptions, 'coordinator' | 'token'>, source: ContentSource) {
+    this.#coordinator = coordinator;
+    this.#serving = this.#serve(source);
+  }
+
+  /** A coordinator that restarted knows builds, but not whose link they came by. */
+  submitted(build: string): void {
+    this.#build = build;
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort(new Error('the build has ended'));
+    await this.#serving;
+  }
+
+  async #serve(source: ContentSource): Promise<void> {
+    const { signal } = this.#stop;
+    const backoff = new Backoff({ first: 200, max: 10_000 });
+    while (!signal.aborted) {
+      const query = { link: this.link, ...(this.#build === undefined ? {} : { build: this.#build }) };
+      const socket = dial('/v1/client/context', { ...this.#coordinator, query });
+      try {
+        await onceOpen(socket, () => sendContents(socket, source, signal), signal);
+        backoff.reset();
+      } catch {
+        // Whoever follows the build says that the coordinator is away; here it is only dialed again.
+      }
+      await delay(backoff.next(), signal).catch(() => {});
+    }
+  }
+}

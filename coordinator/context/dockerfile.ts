@@ -1,0 +1,70 @@
+/** The Dockerfile's own small tree: BuildKit reads it apart from the context, so it may lie outside of it. */
+import { readFile, stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { compareNames, digestOf, encodeDirectory } from '../../shared/context/encoding.ts';
+import type { Digest, FileEntry } from '../../shared/context/tree.ts';
+import { ArchfarmError, systemCode } from '../../shared/errors.ts';
+import type { DockerfileSource } from '../project/spec.ts';
+import { fileError } from './context-file.ts';
+import type { Snapshot } from './snapshot.ts';
+import { ignoreFile } from './walk.ts';
+
+export interface DockerfileTree extends Snapshot {
+  /** What the Dockerfile is called in the tree. */
+  readonly name: string;
+}
+
+/** Throws `context-invalid` naming the path that was looked for. */
+export async function dockerfileTree(source: DockerfileSource): Promise<DockerfileTree> {
+  if (source.type === 'inline') {
+    return treeOf('Dockerfile', [{ name: 'Dockerfile', content: Buffer.from(source.text), mtime: 0n }]);
+  }
+  const name = basename(source.path);
+  const dockerfile = await read(source.path, name);
+  if (dockerfile === undefined) {
+    throw new ArchfarmError('context-invalid', `No Dockerfile: ${source.path} does not exist`, {
+      hint: `name another one with -f, or create it in ${dirname(source.path)}`,
+    });
+  }
+  const ignore = await read(`${source.path}${ignoreFile}`, `${name}${ignoreFile}`);
+  return treeOf(name, ignore === undefined ? [dockerfile] : [dockerfile, ignore]);
+}
+
+interface SmallFile {
+  readonly name: string;
+  readonly content: Buffer;
+  /** Nanoseconds since 1970. */
+  readonly mtime: bigint;
+}
+
+/** A Dockerfile may be a link; what it leads to is what counts. */
+async function read(path: string, name: string): Promise<SmallFile | undefined> {
+  try {
+    const { mtimeNs } = await stat(path, { bigint: true });
+    return { name, content: await readFile(path), mtime: mtimeNs };
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
+    throw fileError(error, path);
+  }
+}
+
+function treeOf(name: string, files: readonly SmallFile[]): DockerfileTree {
+  const sorted = files.toSorted((left, right) => compareNames(left.name, right.name));
+  const entries = sorted.map((file): FileEntry => ({
+    type: 'file',
+    name: file.name,
+    mode: 0o644,
+    size: file.content.length,
+    digest: digestOf(file.content),
+  }));
+  const { digest, record } = encodeDirectory({ entries, mtimes: sorted.map(({ mtime }) => mtime) });
+  return {
+    name,
+    root: digest,
+    directories: new Map([[digest, record]]),
+    contents: new Map<Digest, Buffer>(sorted.map(({ content }) => [digestOf(content), content])),
+    files: sorted.length,
+    bytes: entries.reduce((sum, entry) => sum + entry.size, 0),
+    warnings: [],
+  };
+}

@@ -1,0 +1,137 @@
+/** Makes a tree of a directory: finds what the ignore rules leave, hashes it, and encodes it from the leaves up. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { encodeDirectory } from '../../shared/context/encoding.ts';
+import { Matcher, parseIgnoreFile } from '../../shared/context/ignore.ts';
+import { defaultLimits, type ContextLimits } from '../../shared/context/limits.ts';
+import type { Digest, TreeEntry } from '../../shared/context/tree.ts';
+import { ArchfarmError, systemCode } from '../../shared/errors.ts';
+import { fileError, hashFile, type ContextFile } from './context-file.ts';
+import type { Snapshot } from './snapshot.ts';
+import { ignoreFile, Walk, type Found, type FoundFile } from './walk.ts';
+
+export interface ScanOptions {
+  /** Path of the Dockerfile: an ignore file of its own beside it replaces the context's. */
+  readonly dockerfile?: string | undefined;
+  readonly limits?: ContextLimits | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Files that are read at a time; each holds one chunk in memory. */
+const parallelFiles = 16;
+/** Names that a warning lists. */
+const maxNamed = 10;
+
+/** `directory` is absolute. Throws `context-invalid`, `context-changed` or `context-limit`, naming the path at fault. */
+export async function scanContext(directory: string, options: ScanOptions): Promise<Snapshot> {
+  const { signal, limits = defaultLimits } = options;
+  const walk = new Walk(directory, { matcher: await ignoreRules(directory, options), limits, signal });
+  const found = await walk.run();
+  const tree = new TreeBuilder(await hashAll(found, signal));
+  const root = tree.add('', found);
+  return {
+    root,
+    directories: tree.directories,
+    contents: tree.contents,
+    files: tree.files,
+    bytes: tree.bytes,
+    warnings: walk.skipped.length === 0 ? [] : [skippedWarning(walk.skipped)],
+  };
+}
+
+async function ignoreRules(directory: string, { dockerfile }: ScanOptions): Promise<Matcher> {
+  const own = dockerfile === undefined ? [] : [`${dockerfile}${ignoreFile}`];
+  for (const path of [...own, join(directory, ignoreFile)]) {
+    try {
+      return parseIgnoreFile(await readFile(path, 'utf8'), { name: path });
+    } catch (error) {
+      if (error instanceof ArchfarmError) throw error;
+      if (systemCode(error) === 'ENOENT') continue;
+      if (systemCode(error) === 'ENOTDIR') throw notDirectory(directory);
+      throw fileError(error, path);
+    }
+  }
+  return new Matcher([]);
+}
+
+async function hashAll(
+  found: readonly Found[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<ContextFile, Digest>> {
+  const digests = new Map<ContextFile, Digest>();
+  // All take from one generator, which ends for all when one of them fails.
+  const files = filesOf(found);
+  const work = async (): Promise<void> => {
+    for (const { file } of files) digests.set(file, await hashFile(file, signal));
+  };
+  await Promise.all(Array.from({ length: parallelFiles }, work));
+  return digests;
+}
+
+function* filesOf(found: readonly Found[]): Generator<FoundFile> {
+  for (const entry of found) {
+    if (entry.type === 'file') yield entry;
+    else if (entry.type === 'directory') yield* filesOf(entry.children);
+  }
+}
+
+class TreeBuilder {
+  readonly directories = new Map<Digest, Buffer>();
+  readonly contents = new Map<Digest, ContextFile>();
+  files = 0;
+  bytes = 0;
+  readonly #digests: ReadonlyMap<ContextFile, Digest>;
+  /** First names, in walk order, of files that have several. */
+  readonly #firstNames = new Map<string, string>();
+
+  constructor(digests: ReadonlyMap<ContextFile, Digest>) {
+    this.#digests = digests;
+  }
+
+  /** Called in walk order, so that the first name of a file is met first. */
+  add(path: string, children: readonly Found[]): Digest {
+    const entries = children.map((child) =>
+      this.#entry(path === '' ? child.name : `${path}/${child.name}`, child),
+    );
+    const { digest, record } = encodeDirectory({ entries, mtimes: children.map(({ mtime }) => mtime) });
+    this.directories.set(digest, record);
+    return digest;
+  }
+
+  #entry(path: string, found: Found): TreeEntry {
+    const { name, mode } = found;
+    switch (found.type) {
+      case 'directory':
+        return { type: 'directory', name, mode, digest: this.add(path, found.children) };
+      case 'symlink':
+        return { type: 'symlink', name, target: found.target };
+      case 'file':
+        return this.#file(path, found);
+      default:
+        return found satisfies never;
+    }
+  }
+
+  #file(path: string, { name, mode, file, identity }: FoundFile): TreeEntry {
+    const first = identity === undefined ? undefined : this.#firstNames.get(identity);
+    if (first !== undefined) return { type: 'hardlink', name, target: first };
+    if (identity !== undefined) this.#firstNames.set(identity, path);
+    const digest = this.#digests.get(file);
+    if (digest === undefined) throw new ArchfarmError('internal', `${path} was not hashed`);
+    this.files += 1;
+    this.bytes += file.size;
+    if (!this.contents.has(digest)) this.contents.set(digest, file);
+    return { type: 'file', name, mode, size: file.size, digest };
+  }
+}
+
+function skippedWarning(paths: readonly string[]): string {
+  const sorted = paths.toSorted();
+  const names = sorted.slice(0, maxNamed).map((path) => JSON.stringify(path));
+  const more = sorted.length > maxNamed ? ` and ${sorted.length - maxNamed} more` : '';
+  return `left out sockets, pipes and devices, which no image can hold: ${names.join(', ')}${more}`;
+}
+
+function notDirectory(directory: string): ArchfarmError {
+  return new ArchfarmError('context-invalid', `the context ${directory} is not a directory`);
+}

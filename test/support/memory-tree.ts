@@ -1,0 +1,70 @@
+/** A tree in memory, written as nested objects, and a source that reads it. */
+import { compareNames, decodeDirectory, digestOf, encodeDirectory } from '../../shared/context/encoding.ts';
+import type { ContentSource } from '../../shared/context/sender.ts';
+import type { ContextSource, Digest, TreeEntry } from '../../shared/context/tree.ts';
+
+/** What a name stands for; a string is a file's content. */
+export type Branch = string | Buffer | { readonly link: string } | { readonly hardlink: string } | Map<string, Branch>;
+
+export interface MemoryTree extends Pick<ContextSource, 'directory'>, ContentSource {
+  readonly root: Digest;
+  readonly records: ReadonlyMap<Digest, Buffer>;
+  readonly blobs: ReadonlyMap<Digest, Buffer>;
+}
+
+/** Nested arrays of `[name, branch]` read best: `dir(['a', 'text'], ['b', dir()])`. */
+export function dir(...entries: readonly (readonly [string, Branch])[]): Map<string, Branch> {
+  return new Map(entries);
+}
+
+export function memoryTree(branches: Map<string, Branch>): MemoryTree {
+  const records = new Map<Digest, Buffer>();
+  const blobs = new Map<Digest, Buffer>();
+
+  function add(directory: Map<string, Branch>): Digest {
+    const sorted = [...directory].toSorted(([left], [right]) => compareNames(left, right));
+    const entries = sorted.map(([name, branch]) => entryOf(name, branch));
+    const { digest, record } = encodeDirectory({ entries, mtimes: entries.map((_, index) => BigInt(index)) });
+    records.set(digest, record);
+    return digest;
+  }
+
+  function entryOf(name: string, branch: Branch): TreeEntry {
+    if (branch instanceof Map) return { type: 'directory', name, mode: 0o755, digest: add(branch) };
+    if (typeof branch === 'string' || Buffer.isBuffer(branch)) {
+      const content = Buffer.from(branch);
+      const digest = digestOf(content);
+      blobs.set(digest, content);
+      return { type: 'file', name, mode: 0o644, size: content.length, digest };
+    }
+    return 'link' in branch
+      ? { type: 'symlink', name, target: branch.link }
+      : { type: 'hardlink', name, target: branch.hardlink };
+  }
+
+  const root = add(branches);
+  return {
+    root,
+    records,
+    blobs,
+    async directory(digest) {
+      return decodeDirectory(digest, records.get(digest) ?? Buffer.alloc(0));
+    },
+    async open({ kind, digest, offset }) {
+      const content = (kind === 'directory' ? records : blobs).get(digest);
+      if (content === undefined) throw new Error(`no ${kind} ${digest}`);
+      return { size: content.length - offset, chunks: inChunks(content.subarray(offset)) };
+    },
+  };
+}
+
+/** Pieces as a file gives them. */
+export async function* inChunks(content: Buffer, bytes = 65_536): AsyncGenerator<Buffer> {
+  for (let at = 0; at < content.length; at += bytes) yield content.subarray(at, at + bytes);
+}
+
+export async function collect(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return Buffer.concat(parts);
+}
