@@ -32,7 +32,7 @@ export interface EngineInfo {
 export interface BuildCall {
   readonly signal: AbortSignal;
   readonly onEvent: (event: TaskEvent) => void;
-  /** Bytes of contents handed to the engine so far. */
+  /** Bytes of contents handed to the engine so far; called for each piece of at most 64 KiB. */
   readonly onEngineBytes?: ((bytes: number) => void) | undefined;
 }
 

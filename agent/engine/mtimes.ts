@@ -43,9 +43,12 @@ export class MtimeStore {
     entry.users += 1;
     const release = async (): Promise<void> => {
       entry.users -= 1;
-      if (entry.users > 0) return;
+      const record = await entry.record;
+      // Whoever opens it meanwhile joins this one: a second reader could miss what is still being written.
+      await record.settled();
+      if (entry.users > 0 || this.#open.get(name) !== entry) return;
       this.#open.delete(name);
-      await (await entry.record).close();
+      await record.close();
     };
     try {
       const record = await entry.record;
@@ -108,10 +111,8 @@ class MtimeRecord {
   readonly sharedKey: string;
   readonly #path: string;
   readonly #file: FileHandle;
-  /** By path. */
-  readonly #last = new Map<string, ServedFile>();
-  /** The one content that a path, mode, size and mtime stand for. */
-  readonly #served = new Map<string, Digest>();
+  /** By path: each way it was served, the last one at the end. */
+  readonly #served = new Map<string, ServedFile[]>();
   #unwritten: RecordEntry[] = [];
   #writing: Promise<void> = Promise.resolve();
 
@@ -123,10 +124,11 @@ class MtimeRecord {
   }
 
   serve(path: string, file: ServedFile): bigint {
-    const last = this.#last.get(path);
+    const served = this.#served.get(path) ?? [];
+    const last = served.at(-1);
     if (last?.digest === file.digest && last.mode === file.mode) return last.mtime;
     let mtime = file.mtime;
-    for (let attempt = 0n; this.#isTaken(path, { ...file, mtime }); attempt += 1n) {
+    for (let attempt = 0n; isTaken(served, { ...file, mtime }); attempt += 1n) {
       mtime = derivedMtime(file, attempt);
     }
     this.#add({ path, ...file, mtime });
@@ -143,9 +145,13 @@ class MtimeRecord {
     await this.#writing;
   }
 
-  async close(): Promise<void> {
-    await this.#writing.catch(() => undefined);
-    await this.#file.close();
+  /** When nothing is being written any more, however that went. */
+  settled(): Promise<void> {
+    return this.#writing.catch(() => undefined);
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
   }
 
   /** On disk before the engine hears of it: what it was told and we forgot would be a stale image. */
@@ -163,15 +169,10 @@ class MtimeRecord {
     this.#unwritten.push(entry);
   }
 
-  #remember(entry: RecordEntry): void {
-    const { path, ...file } = entry;
-    this.#last.set(path, file);
-    this.#served.set(keyOf(path, file), file.digest);
-  }
-
-  #isTaken(path: string, file: ServedFile): boolean {
-    const served = this.#served.get(keyOf(path, file));
-    return served !== undefined && served !== file.digest;
+  #remember({ path, ...file }: RecordEntry): void {
+    const served = this.#served.get(path);
+    if (served === undefined) this.#served.set(path, [file]);
+    else served.push(file);
   }
 }
 
@@ -184,21 +185,14 @@ interface RecordOptions {
 
 /** Undefined for a record that is not there, or cannot be trusted. */
 async function reopen(path: string, contextKey: string): Promise<MtimeRecord | undefined> {
-  let file: FileHandle;
-  try {
-    file = await open(path, 'r+');
-  } catch {
-    return undefined;
-  }
+  const found = await open(path, 'r+').catch(() => undefined);
+  if (found === undefined) return undefined;
+  await using file = found;
   const { size } = await file.stat();
   const decoded = size > maxRecordBytes ? undefined : decodeRecord(await file.readFile());
-  if (decoded === undefined) {
-    await file.close();
-    return undefined;
-  }
-  // Reading left the position at the end; a torn last line, which was never served, is written over.
+  if (decoded === undefined) return undefined;
+  // A torn last line was never served: nothing was, before it was whole.
   await file.truncate(decoded.length);
-  await file.close();
   return new MtimeRecord({
     path,
     file: await open(path, 'a', 0o600),
@@ -207,8 +201,11 @@ async function reopen(path: string, contextKey: string): Promise<MtimeRecord | u
   });
 }
 
-function keyOf(path: string, { mode, size, mtime }: ServedFile): string {
-  return `${mode} ${size} ${mtime} ${path}`;
+/** Whether the engine would take this for another content that it was served. */
+function isTaken(served: readonly ServedFile[], { mode, size, mtime, digest }: ServedFile): boolean {
+  return served.some(
+    (other) => other.mode === mode && other.size === size && other.mtime === mtime && other.digest !== digest,
+  );
 }
 
 /** The second stays: layers keep only that, and a step that orders by time sees the least change. */

@@ -1,5 +1,4 @@
 /** The farm that a build runs on: the configured coordinator, or one in this process for this machine's engine. */
-import { Registries } from '../registry/registries.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { Cleanup } from '../../shared/cleanup.ts';
 import { Api } from './api.ts';
@@ -44,6 +43,8 @@ async function localFarm(options: BuildOptions, { signal }: GlobalOptions): Prom
   }
   const cleanup = new Cleanup();
   try {
+    // The client of registries is loaded where one is spoken to: with a coordinator, not here.
+    const { Registries } = await import('../registry/registries.ts');
     const registries = new Registries({ insecure: options.insecureRegistry });
     cleanup.defer(() => registries[Symbol.asyncDispose]());
     const { startLocalFarm } = await import('./local.ts');

@@ -1,7 +1,9 @@
 /** Everything that the farm's decisions rest on: the builds that have not ended, and the agents. */
+import { formatAttempt } from '../../shared/attempt.ts';
 import type { AttemptId } from '../../shared/attempt.ts';
 import type { Timers } from '../../shared/timers.ts';
 import type { Agent } from './agent-state.ts';
+import { isSettled } from './build-state.ts';
 import type { Attempt, Build, TaskState } from './build-state.ts';
 import type { Effect } from './events.ts';
 
@@ -62,4 +64,15 @@ export function findAttempt(state: FarmState, id: AttemptId): Found | undefined 
   const task = build?.tasks.get(id.platform);
   const attempt = task?.attempts[id.number - 1];
   return build && task && attempt && { build, task, attempt };
+}
+
+/** Whether what this agent says of the attempt matters: it frees a slot, or could still bring an image. */
+export function isWanted(
+  state: FarmState,
+  { attempt, agent }: { attempt: AttemptId; agent: string },
+): boolean {
+  if (state.agents.get(agent)?.held.has(formatAttempt(attempt)) === true) return true;
+  const found = findAttempt(state, attempt);
+  if (found?.attempt.agent !== agent) return false;
+  return found.attempt.report === undefined && !isSettled(found.task);
 }

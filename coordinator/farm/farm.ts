@@ -3,7 +3,6 @@
  * effects on in order, and asks the scheduler what is next.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { formatAttempt } from '../../shared/attempt.ts';
 import type { AttemptId } from '../../shared/attempt.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { BuildResult } from '../../shared/progress.ts';
@@ -16,7 +15,7 @@ import { newBuildId } from './build-id.ts';
 import { isSettled } from './build-state.ts';
 import { isDurable } from './events.ts';
 import type { DurableEvent, Effect, FarmEvent, VolatileEvent } from './events.ts';
-import { createState, findAttempt } from './farm-state.ts';
+import { createState, isWanted } from './farm-state.ts';
 import type { FarmState } from './farm-state.ts';
 import { resultOf } from './result.ts';
 import { decide } from './scheduler.ts';
@@ -154,10 +153,7 @@ export class Farm implements AsyncDisposable {
 
   /** Whether what this agent says of the attempt matters: it frees a slot, or could still bring an image. */
   wants(attempt: AttemptId, agent: string): boolean {
-    if (this.#state.agents.get(agent)?.held.has(formatAttempt(attempt)) === true) return true;
-    const found = findAttempt(this.#state, attempt);
-    if (found?.attempt.agent !== agent) return false;
-    return found.attempt.report === undefined && !isSettled(found.task);
+    return isWanted(this.#state, { attempt, agent });
   }
 
   /** What was asked for; undefined for a build that has ended. */

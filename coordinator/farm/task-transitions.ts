@@ -172,7 +172,7 @@ function giveUp(step: Step, { build, task, attempt }: Found, error: ErrorInfo): 
 
 function requeue(step: Step, { build, task, attempt }: Found, { outcome, error }: Failed): void {
   // An offer that came to nothing does not begin the wait anew.
-  if (outcome === 'declined') return;
+  if (outcome === 'declined' && task.status === 'queued') return;
   task.status = 'queued';
   task.queuedAt = step.at;
   notifyTask(

@@ -2,17 +2,27 @@
  * The demo: a farm of two agents on this machine builds a Python service for two architectures, and both images
  * answer. With --keep the farm goes on in the background, in a process that ends it when it is told to.
  */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
-import { execFile } from 'node:child_process';
 import { pythonBase } from './base-image.ts';
 import { archfarmCommand, startFarm, type RunningFarm } from './farm.ts';
 import { removeUnusedRuntimeDirectories, sweepDeadOwners } from './leftovers.ts';
 
 const project = fileURLToPath(new URL('../py-app', import.meta.url));
 const runFile = promisify(execFile);
+
+/** Asks the service from inside its container, where nothing but Python is sure to be. */
+const ask = `
+import time, urllib.request
+for tries in range(300):
+    try:
+        print(urllib.request.urlopen('http://127.0.0.1:5000/').read().decode())
+        break
+    except OSError:
+        time.sleep(0.1)
+`;
 
 const { values: flags } = parseArgs({
   options: {
@@ -77,7 +87,7 @@ async function archfarm(farm: RunningFarm, ...parameters: string[]): Promise<voi
   if (code !== 0) throw new Error(`archfarm ${parameters[0]} ended with ${String(code)}`);
 }
 
-/** Runs the image as a service and asks it, from inside its container. */
+/** Runs the image as a service and asks it. */
 async function answer(
   farm: RunningFarm,
   options: { readonly image: string; readonly platform: 'linux/amd64' | 'linux/arm64' },
@@ -94,16 +104,6 @@ async function answer(
   console.log(container);
   return docker('exec', container, 'python3', '-c', ask);
 }
-
-const ask = `
-import time, urllib.request
-for tries in range(300):
-    try:
-        print(urllib.request.urlopen('http://127.0.0.1:5000/').read().decode())
-        break
-    except OSError:
-        time.sleep(0.1)
-`;
 
 /** Tells how to use the farm, lets the foreground go, and waits to be stopped. */
 async function keepRunning(farm: RunningFarm): Promise<void> {

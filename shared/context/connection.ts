@@ -9,6 +9,8 @@ import { decodeAnswer, itemName, type Answer, type Want } from './transfer-messa
 const windowBytes = 4 * 1024 * 1024;
 /** Bounds the same for many tiny contents. */
 const windowItems = 1024;
+/** Came and is being written. */
+const maxStoringBytes = 4 * 1024 * 1024;
 /** A sender that ends batches without their contents has something wrong with it. */
 const maxFruitless = 3;
 
@@ -29,6 +31,8 @@ export class Connection {
   readonly #stop = new AbortController();
   #lastBatch = 0;
   #askedBytes = 0;
+  readonly #storing = new Set<Promise<void>>();
+  #storingBytes = 0;
 
   constructor(socket: TransferSocket, events: ConnectionEvents) {
     this.#frames = new Frames(socket);
@@ -90,6 +94,7 @@ export class Connection {
         : new ArchfarmError('protocol', `a broken transfer: ${messageOf(error)}`, { cause: error });
     } finally {
       await intake?.destroy();
+      await Promise.all(this.#storing);
     }
   }
 
@@ -97,7 +102,20 @@ export class Connection {
     const transfer = this.#asked.get(name);
     if (transfer === undefined) throw new ArchfarmError('protocol', `${name} was sent and not wanted`);
     await transfer.land(size, this.#counted(chunks));
-    this.#settle(name);
+    this.#asked.delete(name);
+    this.#store(name, { transfer, size });
+    while (this.#storingBytes > maxStoringBytes) await Promise.race(this.#storing);
+  }
+
+  /** Several at a time, since the store writes together what it is given together. */
+  #store(name: string, { transfer, size }: { readonly transfer: Transfer; readonly size: number }): void {
+    this.#storingBytes += size;
+    const storing = transfer.store().finally(() => {
+      this.#storing.delete(storing);
+      this.#storingBytes -= size;
+      this.#events.settled(name);
+    });
+    this.#storing.add(storing);
   }
 
   async *#counted(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

@@ -20,6 +20,7 @@ export class Transfer {
   readonly #available = new Deferred<Buffer | BlobWriter>();
   readonly #complete = new Deferred<void>();
   #writer: BlobWriter | undefined;
+  #landed: Buffer | undefined;
   #failed = false;
 
   constructor(item: Omit<WantedItem, 'offset'>, store: BlobStore) {
@@ -55,7 +56,10 @@ export class Transfer {
     await wait(this.#complete.promise, signal);
   }
 
-  /** Takes `size` bytes, checks and stores them. Throws `protocol` for a wrong size; other failures are the waiters'. */
+  /**
+   * Takes `size` bytes and hands them to those who wait; `store` has to follow. Throws `protocol` for a wrong size and
+   * whatever `chunks` throws, after which it can be sent again; all other failures are those of the waiters.
+   */
   async land(size: number, chunks: AsyncIterable<Buffer>): Promise<void> {
     const { kind, digest } = this.item;
     if (kind === 'blob' ? size !== this.expected : size > maxRecordBytes) {
@@ -63,6 +67,14 @@ export class Transfer {
     }
     if (kind === 'blob' && this.item.size > smallBytes) await this.#landLarge(chunks);
     else await this.#landWhole(chunks);
+  }
+
+  /** Resolves when what has landed is in the store. Never throws. */
+  async store(): Promise<void> {
+    await this.#unlessFailed(async () => {
+      if (this.#landed !== undefined) await this.#store.put(this.item, this.#landed);
+      this.#complete.resolve();
+    });
   }
 
   /** Ends it for all who wait. */
@@ -79,9 +91,8 @@ export class Transfer {
     const content = Buffer.concat(parts);
     await this.#unlessFailed(async () => {
       this.#check(content);
-      await this.#store.put(this.item, content);
+      this.#landed = content;
       this.#available.resolve(content);
-      this.#complete.resolve();
     });
   }
 
@@ -95,10 +106,7 @@ export class Transfer {
         await this.#writer.write(chunk);
       });
     }
-    await this.#unlessFailed(async () => {
-      await this.#writer?.finish();
-      this.#complete.resolve();
-    });
+    await this.#unlessFailed(async () => this.#writer?.finish());
   }
 
   async #unlessFailed(action: () => Promise<void>): Promise<void> {

@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import { failedTries } from '../../coordinator/farm/build-state.ts';
 import { isDurable } from '../../coordinator/farm/events.ts';
 import type { DurableEvent, Effect, FarmEvent } from '../../coordinator/farm/events.ts';
-import { createState } from '../../coordinator/farm/farm-state.ts';
+import { createState, isWanted } from '../../coordinator/farm/farm-state.ts';
 import type { FarmState } from '../../coordinator/farm/farm-state.ts';
 import { decide } from '../../coordinator/farm/scheduler.ts';
 import { apply, unfinishedWork } from '../../coordinator/farm/state.ts';
@@ -46,7 +46,8 @@ export class FarmSimulation implements World {
   #state: FarmState | undefined;
   /** Counts lives of the coordinator: what an earlier one began does not come back to a later one. */
   #life = 0;
-  #pausedUntil = 0;
+  /** What a paused coordinator has not read yet. */
+  #unheard: Untimed[] | undefined;
   #submitted = 0;
   #faults = 0;
 
@@ -75,7 +76,7 @@ export class FarmSimulation implements World {
       if (!this.time.step(end))
         assert.unreachable(`builds never ended: ${[...(this.#state?.builds.keys() ?? [])]}`);
     }
-    const quiet = this.time.now + 10 * minute;
+    const quiet = this.time.now + 30 * minute;
     while (this.time.step(quiet));
     this.#checkEnd();
     const statuses: Record<string, number> = {};
@@ -103,6 +104,10 @@ export class FarmSimulation implements World {
   }
 
   #hear(from: { agent: string; session: string }, message: FromAgent): void {
+    if (this.#state === undefined) return;
+    if ('attempt' in message && !isWanted(this.#state, { ...from, attempt: message.attempt })) {
+      return this.#sendTo(from.agent, { type: 'settle', attempt: message.attempt });
+    }
     switch (message.type) {
       case 'hello':
         return this.#tell({ type: 'agent-up', agent: message.facts, attempts: message.attempts });
@@ -131,15 +136,10 @@ export class FarmSimulation implements World {
     }
   }
 
-  /** To the coordinator, if it is there; a paused one hears it when it wakes. */
+  /** To the coordinator, if it is there; a paused one hears it, in order, when it wakes. */
   #tell(untimed: Untimed): void {
-    const pause = this.#pausedUntil - this.time.now;
-    if (pause > 0) {
-      const life = this.#life;
-      this.time.after(pause, () => life === this.#life && this.#tell(untimed));
-      return;
-    }
     if (this.#state === undefined) return;
+    if (this.#unheard !== undefined) return void this.#unheard.push(untimed);
     this.#handle(this.#state, { ...untimed, at: this.time.now });
     for (
       let due = decide(this.#state, this.time.now);
@@ -148,6 +148,18 @@ export class FarmSimulation implements World {
     ) {
       for (const event of due) this.#handle(this.#state, event);
     }
+  }
+
+  #pause(milliseconds: number): void {
+    if (this.#state === undefined || this.#unheard !== undefined) return;
+    this.#unheard = [];
+    const life = this.#life;
+    this.time.after(milliseconds, () => {
+      if (life !== this.#life) return;
+      const unheard = this.#unheard ?? [];
+      this.#unheard = undefined;
+      for (const event of unheard) this.#tell(event);
+    });
   }
 
   #handle(state: FarmState, event: FarmEvent): void {
@@ -283,7 +295,7 @@ export class FarmSimulation implements World {
 
   #submitNext(): void {
     if (this.#submitted === this.#builds) return;
-    if (this.#state !== undefined && this.#pausedUntil <= this.time.now) this.#submit();
+    if (this.#state !== undefined && this.#unheard === undefined) this.#submit();
     this.time.after(this.random.between(0, 16_000), () => this.#submitNext());
   }
 
@@ -312,7 +324,7 @@ export class FarmSimulation implements World {
     const { random } = this;
     const what = random.between(0, 20);
     if (what === 0) this.#crash();
-    else if (what === 1) this.#pausedUntil = this.time.now + random.between(6000, minute);
+    else if (what === 1) this.#pause(random.between(6000, minute));
     else if (what < 9) random.pick(this.#agents).kill(random.between(500, 2 * minute));
     else if (what < 19) random.pick(this.#agents).cut(random.between(100, 3 * minute));
     else random.pick(this.#agents).cut(20 * minute);
@@ -321,18 +333,18 @@ export class FarmSimulation implements World {
 
   #crash(): void {
     const before = this.#state;
+    if (before === undefined) return;
     this.#state = undefined;
     this.#life += 1;
-    this.#pausedUntil = 0;
+    this.#unheard = undefined;
     for (const agent of this.#agents) agent.cut(this.random.between(500, 30_000));
     this.time.after(this.random.between(100, 5000), () => {
       this.#startCoordinator();
-      if (before !== undefined) assert.equal(durableParts(this.#state), durableParts(before));
+      assert.equal(durableParts(this.#state), durableParts(before));
     });
   }
 
   #startCoordinator(): void {
-    if (this.#state !== undefined) return;
     const state = createState({
       timers: defaultTimers,
       startedAt: this.time.now,
@@ -345,5 +357,5 @@ export class FarmSimulation implements World {
 }
 
 function durableParts(state: FarmState | undefined): unknown {
-  return [...(state?.builds.values() ?? [])];
+  return [...(state?.builds.values() ?? [])].map((build) => ({ ...build, tasks: [...build.tasks.values()] }));
 }

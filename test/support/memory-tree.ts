@@ -4,7 +4,8 @@ import type { ContentSource } from '../../shared/context/sender.ts';
 import type { ContextSource, Digest, TreeEntry } from '../../shared/context/tree.ts';
 
 /** What a name stands for; a string is a file's content. */
-export type Branch = string | Buffer | { readonly link: string } | { readonly hardlink: string } | Map<string, Branch>;
+export type Branch =
+  string | Buffer | { readonly link: string } | { readonly hardlink: string } | Map<string, Branch>;
 
 export interface MemoryTree extends Pick<ContextSource, 'directory'>, ContentSource {
   readonly root: Digest;

@@ -54,6 +54,8 @@ export class SimulatedAgent {
   }
 
   start(): void {
+    // Killed twice, it is started twice.
+    if (this.#alive) return;
     this.#alive = true;
     this.#session += 1;
     this.#dial(this.#session);

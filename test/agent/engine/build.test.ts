@@ -308,12 +308,14 @@ function dynamicProgram(path: string): Contents {
 
 /** What an ssh agent that holds one ed25519 key answers to a question for its keys. */
 function identitiesAnswer(comment: string): Buffer {
-  const text = (content: Buffer): Buffer => {
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(content.length);
-    return Buffer.concat([length, content]);
-  };
   const key = Buffer.concat([text(Buffer.from('ssh-ed25519')), text(Buffer.alloc(32, 7))]);
   const identities = Buffer.concat([Buffer.of(12, 0, 0, 0, 1), text(key), text(Buffer.from(comment))]);
   return text(identities);
+}
+
+/** As the agent protocol writes them: after their length. */
+function text(content: Buffer): Buffer {
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(content.length);
+  return Buffer.concat([length, content]);
 }

@@ -50,8 +50,6 @@ test('refuses an engine without BuildKit, also one that is only asked to build',
 
 test('refuses an image of another architecture, and takes one without its variant', async () => {
   await using directory = await temporaryDirectory();
-  const inspected = (Architecture: string, Variant?: string): string =>
-    JSON.stringify({ Os: 'linux', Architecture, Variant, RepoDigests: null });
   await using fake = await startFakeEngine({
     ...currentVersion,
     'POST /build': JSON.stringify({ id: 'moby.image.id', aux: { ID: imageId } }),
@@ -86,7 +84,6 @@ test('believes no build that ends without an image', async () => {
 
 test('pushes again when the tag was moved to another image, but not for ever', async () => {
   await using directory = await temporaryDirectory();
-  const pushed = (Digest: string): string => JSON.stringify({ aux: { Tag: 'latest', Digest, Size: 500 } });
   const answers = {
     [`POST /images/${imageId}/tag`]: '',
     [`GET /images/${imageId}/json`]: JSON.stringify({
@@ -117,3 +114,11 @@ test('pushes again when the tag was moved to another image, but not for ever', a
 });
 
 test.run();
+
+function inspected(Architecture: string, Variant?: string): string {
+  return JSON.stringify({ Os: 'linux', Architecture, Variant, RepoDigests: null });
+}
+
+function pushed(Digest: string): string {
+  return JSON.stringify({ aux: { Tag: 'latest', Digest, Size: 500 } });
+}

@@ -9,6 +9,11 @@ async function read(...chunks: readonly Buffer[]): Promise<EngineMessage[]> {
   return messages;
 }
 
+/** The text of what reading them throws. */
+function failed(...chunks: readonly Buffer[]): Promise<string> {
+  return read(...chunks).then(String, String);
+}
+
 test('reads the same messages wherever the stream is cut', async () => {
   const stream = Buffer.from(
     '{"status":"größe"}\r\n\n{"id":"x","aux":{"ID":"y"}}\n{"error":"é","errorDetail":{"message":"é!"}}',
@@ -22,7 +27,6 @@ test('reads the same messages wherever the stream is cut', async () => {
 });
 
 test('refuses what is no message, and a line that never ends', async () => {
-  const failed = async (...chunks: Buffer[]): Promise<string> => read(...chunks).then(String, String);
   assert.match(await failed(Buffer.from('<html>\n')), /no message: "<html>"/);
   assert.match(await failed(Buffer.from('{"status":7}\n')), /no message/);
   const chunk = Buffer.alloc(8 << 20, 'x');

@@ -5,7 +5,7 @@ import { Engine } from '../../../agent/engine/engine.ts';
 import type { PushEvent } from '../../../shared/progress.ts';
 import { startEngine } from '../../../scripts/rig/engine.ts';
 import { startRegistry } from '../../../scripts/rig/registry.ts';
-import { startServer } from '../../support/http-server.ts';
+import { httpServer } from '../../support/http-server.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { startTokenServer } from '../../support/token-server.ts';
 import { failureOf, runBuild } from './build-rig.ts';
@@ -75,16 +75,16 @@ test('says which line an engine lacks that will not speak http', async () => {
   const address = Object.values(networkInterfaces())
     .flat()
     .find((candidate) => candidate?.family === 'IPv4' && !candidate.internal)?.address;
-  await using server = await startServer((_request, response) => response.end(), address);
+  await using server = await httpServer((_request, response) => void response.end(), address);
   const failure = await failureOf(
     engine.push(
-      { imageId: await imageOf('plain'), reference: `${server.host}/app:1`, auth: anonymous },
+      { imageId: await imageOf('plain'), reference: `${server.url.host}/app:1`, auth: anonymous },
       options,
     ),
   );
   assert.is(failure.code, 'registry-error');
-  assert.ok(failure.message.includes(rig.host) && failure.message.includes(server.host));
-  assert.is(failure.hint?.includes(`"insecure-registries": ["${server.host}"]`), true);
+  assert.ok(failure.message.includes(rig.host) && failure.message.includes(server.url.host));
+  assert.is(failure.hint?.includes(`"insecure-registries": ["${server.url.host}"]`), true);
 });
 
 test('tells a registry that is away from one that refuses', async () => {

@@ -1,0 +1,160 @@
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import {
+  compareNames,
+  decodeDirectory,
+  digestOf,
+  encodeDirectory,
+} from '../../../shared/context/encoding.ts';
+import { ArchfarmError } from '../../../shared/errors.ts';
+import type { Directory, TreeEntry } from '../../../shared/context/tree.ts';
+
+const seed = Date.now() % 2 ** 31;
+const empty = digestOf(Buffer.alloc(0));
+
+const name = fc
+  .string({
+    unit: fc.constantFrom('a', 'b', '-', ' ', '\n', '.', 'é', '\ue000', '💡', '\\', '*'),
+    minLength: 1,
+    maxLength: 12,
+  })
+  .filter((text) => text !== '.' && text !== '..');
+const digest = fc.uint8Array({ minLength: 0, maxLength: 4 }).map((bytes) => digestOf(bytes));
+const mode = fc.integer({ min: 0, max: 0o7777 });
+const plain = { noNullPrototype: true };
+const entry: fc.Arbitrary<TreeEntry> = fc.oneof(
+  fc.record({ type: fc.constant('file' as const), name, mode, digest, size: fc.maxSafeNat() }, plain),
+  fc.record({ type: fc.constant('directory' as const), name, mode, digest }, plain),
+  fc.record(
+    {
+      type: fc.constant('symlink' as const),
+      name,
+      target: fc.constantFrom('/', '../x', 'a//b', ' '),
+    },
+    plain,
+  ),
+  fc.record({ type: fc.constant('hardlink' as const), name, target: fc.constantFrom('a', 'a/b c') }, plain),
+);
+const directory: fc.Arbitrary<Directory> = fc
+  .uniqueArray(entry, { selector: (each) => each.name })
+  .map((entries) =>
+    entries.toSorted((left, right) => Buffer.compare(Buffer.from(left.name), Buffer.from(right.name))),
+  )
+  .chain((entries) =>
+    fc
+      .array(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), {
+        minLength: entries.length,
+        maxLength: entries.length,
+      })
+      .map((mtimes) => ({ entries, mtimes })),
+  );
+
+test('a directory comes back as it was', () => {
+  fc.assert(
+    fc.property(directory, (given) => {
+      const { digest, record } = encodeDirectory(given);
+      assert.equal(decodeDirectory(digest, record), given);
+    }),
+    { seed },
+  );
+});
+
+test('times are no part of the digest, all else is', () => {
+  const file = { type: 'file', name: 'a', mode: 0o644, size: 0, digest: empty } as const;
+  const digestWith = (entry: TreeEntry, mtime = 0n): string =>
+    encodeDirectory({ entries: [entry], mtimes: [mtime] }).digest;
+  const same = digestWith(file);
+  assert.is(digestWith(file, 5n), same);
+  for (const other of [
+    { ...file, name: 'b' },
+    { ...file, mode: 0o755 },
+    { ...file, size: 1 },
+    { ...file, digest: digestOf(Buffer.from('x')) },
+  ]) {
+    assert.is.not(digestWith(other), same);
+  }
+});
+
+test('the encoding is the documented one', () => {
+  const { record, digest } = encodeDirectory({
+    entries: [
+      { type: 'file', name: 'a', mode: 0o4755, size: 0, digest: empty },
+      { type: 'directory', name: 'b', mode: 0o755, digest: empty },
+      { type: 'symlink', name: 'c', target: '../x' },
+      { type: 'hardlink', name: 'd', target: 'a' },
+    ],
+    mtimes: [1n, -1n, 2n, 3n],
+  });
+  const hex = empty.slice('sha256:'.length);
+  const encoding = `archfarm directory 1\0f\0a\x004755\x000\0${hex}\0d\0b\x000755\0${hex}\0l\0c\0../x\0h\0d\0a\0`;
+  assert.is(record.readUInt32BE(), encoding.length);
+  assert.is(record.subarray(4, 4 + encoding.length).toString(), encoding);
+  assert.is(
+    record.subarray(4 + encoding.length).toString('hex'),
+    `${'00'.repeat(7)}01${'ff'.repeat(8)}${'00'.repeat(7)}02${'00'.repeat(7)}03`,
+  );
+  assert.is(digest, digestOf(Buffer.from(encoding)));
+});
+
+test('a record that was tampered with is refused or is another canonical one', () => {
+  fc.assert(
+    fc.property(directory, fc.nat(), fc.integer({ min: 1, max: 255 }), (given, position, flip) => {
+      const { record } = encodeDirectory(given);
+      const at = position % record.length;
+      record[at] = (record[at] ?? 0) ^ flip;
+      const claimed = digestOf(record.subarray(4, 4 + record.readUInt32BE()));
+      let decoded: Directory;
+      try {
+        decoded = decodeDirectory(claimed, record);
+      } catch (error) {
+        assert.instance(error, ArchfarmError);
+        return;
+      }
+      assert.equal(encodeDirectory(decoded).record, record);
+    }),
+    { seed },
+  );
+});
+
+test('refuses entries that no tree may hold', () => {
+  const file = { type: 'file', name: 'a', mode: 0o644, size: 0, digest: empty } as const;
+  const refused: TreeEntry[][] = [
+    [{ ...file, name: '' }],
+    [{ ...file, name: '.' }],
+    [{ ...file, name: '..' }],
+    [{ ...file, name: 'a/b' }],
+    [{ ...file, name: 'a\0b' }],
+    [{ ...file, name: '\ud800' }],
+    [{ ...file, name: 'é'.repeat(128) }],
+    [{ ...file, mode: 0o10000 }],
+    [{ ...file, size: -1 }],
+    [{ ...file, size: 2 ** 53 }],
+    [{ ...file, digest: 'sha256:short' }],
+    [{ type: 'symlink', name: 'a', target: '' }],
+    [{ type: 'hardlink', name: 'a', target: '/etc/passwd' }],
+    [{ type: 'hardlink', name: 'a', target: '../x' }],
+    [file, file],
+    [{ ...file, name: 'b' }, file],
+  ];
+  for (const entries of refused) {
+    assert.throws(
+      () => encodeDirectory({ entries, mtimes: entries.map(() => 0n) }),
+      /not a valid tree/,
+      JSON.stringify(entries),
+    );
+  }
+});
+
+test('orders names by their bytes', () => {
+  fc.assert(
+    fc.property(name, name, (left, right) => {
+      const bytes = Buffer.compare(Buffer.from(left), Buffer.from(right));
+      assert.is(Math.sign(compareNames(left, right)), bytes);
+    }),
+    { seed, examples: [['\ue000', '💡']] },
+  );
+});
+
+console.log(`seed ${seed}`);
+test.run();

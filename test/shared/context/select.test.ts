@@ -1,0 +1,143 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { select, type Selection } from '../../../shared/context/select.ts';
+import { dir, memoryTree, type MemoryTree } from '../../support/memory-tree.ts';
+
+async function paths(tree: MemoryTree, selection: Partial<Selection>): Promise<string[]> {
+  const found: string[] = [];
+  const full = { followPaths: [], includePatterns: [], excludePatterns: [], ...selection };
+  for await (const { path, entry } of select(tree.root, full, tree, AbortSignal.timeout(5000))) {
+    found.push(entry.type === 'hardlink' ? `${path} = ${entry.target}` : path);
+  }
+  return found;
+}
+
+const project = memoryTree(
+  dir(
+    ['Dockerfile', 'FROM scratch'],
+    ['app', dir(['main.py', 'x'], ['lib', dir(['a.py', 'a'], ['b.pyc', 'b'])])],
+    ['app!', 'sorts after app and before app/…'],
+    ['docs', dir(['readme.md', 'r'], ['keep', dir(['me.md', 'm'])])],
+    ['empty', dir()],
+  ),
+);
+
+test('gives all entries depth first, a directory right before what it holds', async () => {
+  assert.equal(await paths(project, {}), [
+    'Dockerfile',
+    'app',
+    'app/lib',
+    'app/lib/a.py',
+    'app/lib/b.pyc',
+    'app/main.py',
+    'app!',
+    'docs',
+    'docs/keep',
+    'docs/keep/me.md',
+    'docs/readme.md',
+    'empty',
+  ]);
+});
+
+test('sends the parents of what is included and no others', async () => {
+  assert.equal(await paths(project, { includePatterns: ['app/lib/a.py'] }), [
+    'app',
+    'app/lib',
+    'app/lib/a.py',
+  ]);
+  assert.equal(await paths(project, { includePatterns: ['**/*.md'] }), [
+    'docs',
+    'docs/keep',
+    'docs/keep/me.md',
+    'docs/readme.md',
+  ]);
+});
+
+test('leaves out what is excluded, with exceptions', async () => {
+  assert.equal(await paths(project, { excludePatterns: ['app', 'docs', '!docs/keep', 'D*'] }), [
+    'app!',
+    'docs',
+    'docs/keep',
+    'docs/keep/me.md',
+    'empty',
+  ]);
+  assert.equal(await paths(project, { followPaths: ['app'], excludePatterns: ['**/*.pyc'] }), [
+    'app',
+    'app/lib',
+    'app/lib/a.py',
+    'app/main.py',
+  ]);
+});
+
+test('does not read directories that nothing can be selected from', async () => {
+  const read: string[] = [];
+  const counting = {
+    ...project,
+    directory: (digest: string, signal: AbortSignal) => {
+      read.push(digest);
+      return project.directory(digest, signal);
+    },
+  };
+  await paths(counting, { followPaths: ['docs/keep'] });
+  assert.is(
+    read.filter((digest) => digest !== project.root).length,
+    3,
+    'docs for following and for walking, keep for walking',
+  );
+});
+
+/** The cases of fsutil's own tests. */
+test('follows links, absolute ones within the tree, and through wildcards', async () => {
+  const links = memoryTree(
+    dir(
+      [
+        'dir',
+        dir(
+          ['foo', 'contents'],
+          ['l1', { link: 'foo' }],
+          ['up', { link: '/foo/bar/baz' }],
+          ['root', { link: '/' }],
+        ),
+      ],
+      ['foo', dir(['bar', { link: '../../../' }], ['bar1', '1'], ['bar2', { link: '../baz' }])],
+      ['l2', { link: 'dir/l1' }],
+      ['loop', { link: 'loop' }],
+      ['m1', { link: 'foo/bar1' }],
+      ['m2', { link: '/foo/bar2' }],
+      ['bar', ''],
+      ['baz', ''],
+    ),
+  );
+  assert.equal(await paths(links, { followPaths: ['l2', 'bar'] }), ['bar', 'dir', 'dir/foo', 'dir/l1', 'l2']);
+  assert.equal(await paths(links, { followPaths: ['loop'] }), ['loop']);
+  assert.equal(await paths(links, { followPaths: ['dir/up'] }), ['baz', 'dir', 'dir/up', 'foo', 'foo/bar']);
+  assert.equal(await paths(links, { followPaths: ['m*'] }), [
+    'baz',
+    'foo',
+    'foo/bar1',
+    'foo/bar2',
+    'm1',
+    'm2',
+  ]);
+  assert.equal(await paths(links, { followPaths: ['f*/no/t*'] }), []);
+  assert.is((await paths(links, { followPaths: ['dir/root'] })).length, (await paths(links, {})).length);
+});
+
+test('the first selected name of a file stands for it, the others link to that', async () => {
+  const tree = memoryTree(
+    dir(['a', dir(['one', 'content'])], ['b', { hardlink: 'a/one' }], ['c', { hardlink: 'a/one' }]),
+  );
+  assert.equal(await paths(tree, {}), ['a', 'a/one', 'b = a/one', 'c = a/one']);
+  assert.equal(await paths(tree, { excludePatterns: ['a'] }), ['b', 'c = b']);
+});
+
+test('refuses a hard link to what is no earlier file', async () => {
+  for (const target of ['z', 'd', 'd/x', 'b']) {
+    const tree = memoryTree(dir(['b', { hardlink: target }], ['d', dir()], ['z', 'later']));
+    let message = '';
+    await paths(tree, {}).catch((error: unknown) => (message = String(error)));
+    assert.match(message, /"b" is a hard link to/, target);
+  }
+});
+
+test.run();
