@@ -70,8 +70,13 @@ function procFile(pid: number, name: string): Promise<string> {
   return readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '');
 }
 
+/** Only what the kernel says: a file that cannot be read for another reason proves nothing. */
 async function isGone(pid: number): Promise<boolean> {
-  return !/^State:\s+[^ZX\s]/m.test(await procFile(pid, 'status'));
+  try {
+    return /^State:\s+[ZX]/m.test(await readFile(`/proc/${pid}/status`, 'utf8'));
+  } catch (error) {
+    return /ENOENT|ESRCH/.test(String(error));
+  }
 }
 
 function kill(pid: number): void {

@@ -1,0 +1,52 @@
+/** Runs `archfarm` as a user does: the command that `npm run build` made, in a process of its own. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { archfarmCommand } from '../../scripts/rig/farm.ts';
+
+export interface CommandOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+}
+
+export interface EndedCommand {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Disposing it kills it where it still runs. */
+export interface RunningCommand extends AsyncDisposable {
+  readonly pid: number;
+  /** What it wrote so far. */
+  readonly stderr: string;
+  readonly ended: Promise<EndedCommand>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+export function startArchfarm(args: readonly string[], options: CommandOptions): RunningCommand {
+  // The kernel ends it should this process be killed.
+  const command = ['--pdeathsig', 'KILL', '--', process.execPath, archfarmCommand, ...args];
+  const child = spawn('setpriv', command, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const ended = once(child, 'close').then(() => ({ status: child.exitCode, stdout, stderr }));
+  return {
+    pid: child.pid ?? 0,
+    get stderr() {
+      return stderr;
+    },
+    ended,
+    kill: (signal) => void child.kill(signal),
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+      await ended;
+    },
+  };
+}
+
+export async function archfarm(args: readonly string[], options: CommandOptions): Promise<EndedCommand> {
+  await using command = startArchfarm(args, options);
+  return await command.ended;
+}

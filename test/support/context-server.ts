@@ -1,0 +1,51 @@
+/** A WebSocket server that sends the contents of a source, and sockets to it that a test may cut. */
+import { once } from 'node:events';
+import { WebSocket, WebSocketServer } from 'ws';
+import { sendContents, type ContentSource } from '../../shared/context/sender.ts';
+
+export interface ContextServer extends AsyncDisposable {
+  /** A socket that is open. */
+  dial(): Promise<WebSocket>;
+  /** How each of its connections ended: undefined, or the error. */
+  readonly outcomes: unknown[];
+}
+
+export async function contextServer(source: ContentSource): Promise<ContextServer> {
+  const server = new WebSocketServer({
+    port: 0,
+    host: '127.0.0.1',
+    maxPayload: 1 << 20,
+    perMessageDeflate: false,
+  });
+  await once(server, 'listening');
+  const stop = new AbortController();
+  const outcomes: unknown[] = [];
+  const ended: Promise<unknown>[] = [];
+  server.on('connection', (socket) => {
+    const sending = sendContents(socket, source, stop.signal).catch((error: unknown) => error);
+    ended.push(sending.then((outcome) => outcomes.push(outcome)));
+  });
+  return {
+    outcomes,
+    async dial() {
+      const socket = new WebSocket(`ws://127.0.0.1:${portOf(server)}`, {
+        perMessageDeflate: false,
+        maxPayload: 1 << 20,
+      });
+      await once(socket, 'open');
+      return socket;
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort(new Error('the test is over'));
+      for (const client of server.clients) client.terminate();
+      server.close();
+      await Promise.all(ended);
+    },
+  };
+}
+
+function portOf(server: { address(): ReturnType<WebSocketServer['address']> }): number {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('not listening');
+  return address.port;
+}
