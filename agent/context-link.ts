@@ -45,7 +45,7 @@ export class ContextLink {
     return new ContextLink(options, await BlobStore.open(join(options.config.cache, 'contexts')));
   }
 
-  /** To be disposed when the job has ended: without jobs there is no connection. */
+  /** To be disposed when the job has ended: a connection that breaks is made again for jobs only. */
   forJob(): JobContext & Disposable {
     const [store, receiver] = [this.#store, this.#receiver];
     this.#jobs += 1;
@@ -77,7 +77,7 @@ export class ContextLink {
     await this.#store[Symbol.asyncDispose]();
   }
 
-  /** While there are jobs. What a connection leaves unanswered is asked for on the next. */
+  /** What a connection leaves unanswered is asked for on the next; one without work stays for the next job. */
   async #dial(): Promise<void> {
     const { config, timers, log } = this.#options;
     const { signal } = this.#stop;

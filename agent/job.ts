@@ -46,7 +46,10 @@ export async function runJob(task: Task, services: JobServices, options: JobOpti
       context.prepare([task.context.root, task.dockerfile.root], options.signal),
     );
     const image = await timed(timings, 'build', () =>
-      engine.build(task, buildServices(task, services), options),
+      engine.build(task, buildServices(task, services), {
+        ...options,
+        onEngineBytes: reporter(context, options),
+      }),
     );
     const pushed = await timed(timings, 'push', async () => {
       const auth = await askAuth(services, { kind: 'push-auth' }, options.signal);
@@ -68,6 +71,20 @@ export async function runJob(task: Task, services: JobServices, options: JobOpti
     const kind = buildErrors.has(info.code) ? 'build' : 'infrastructure';
     return { status: 'failed', kind, error: info, timings, sentBytes: context.sentBytes };
   }
+}
+
+/** Milliseconds between two words on how much of the context has moved. */
+const contextEvery = 1000;
+
+/** Says at first, and then now and again, how many bytes of contents moved. */
+function reporter(context: JobContext, { onEvent }: JobOptions): (engineBytes: number) => void {
+  let saidAt = 0;
+  return (engineBytes) => {
+    const time = Date.now();
+    if (time - saidAt < contextEvery) return;
+    saidAt = time;
+    onEvent({ type: 'context', time, engineBytes, sentBytes: context.sentBytes });
+  };
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };

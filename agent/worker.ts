@@ -205,9 +205,10 @@ export class Worker {
       timers,
       send: (frame, events) => this.#link.send({ type: 'progress', attempt, frame, events }),
     });
+    const context = contexts.forJob();
     const services = {
       engine: engine.engine,
-      context: contexts.forJob(),
+      context,
       ask: (question: Parameters<Questions['ask']>[1], signal: AbortSignal) =>
         this.#questions.ask(attempt, question, signal),
       ssh: (id: string, signal: AbortSignal) => openSshTunnel({ config, attempt, id }, signal),
@@ -216,6 +217,7 @@ export class Worker {
     const run = async (): Promise<void> => {
       const options = { signal: cancel.signal, onEvent: outbox.push.bind(outbox) };
       const outcome = await runJob(task, services, options);
+      context[Symbol.dispose]();
       outbox.end(Date.now());
       log.info(
         { attempt, status: outcome.status, error: outcome.status === 'failed' ? outcome.error : undefined },

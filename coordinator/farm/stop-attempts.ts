@@ -23,14 +23,12 @@ export function stopAttempts(step: Step, task: TaskState, options: StopOptions):
       attempt.endedAt = step.at;
       attempt.outcome = options.outcome;
     }
-    const holder = step.state.agents.get(attempt.agent);
-    if (holder?.held.has(formatAttempt(attempt.id)) === true) {
-      step.effects.push({
-        type: 'cancel',
-        attempt: attempt.id,
-        agent: attempt.agent,
-        reason: options.reason,
-      });
-    }
+    const name = formatAttempt(attempt.id);
+    const held = step.state.agents.get(attempt.agent)?.held;
+    const holding = held?.get(name);
+    if (holding === undefined) continue;
+    // An agent that never answered the offer owes no report that would free the slot.
+    if (holding === 'offered') held?.delete(name);
+    step.effects.push({ type: 'cancel', attempt: attempt.id, agent: attempt.agent, reason: options.reason });
   }
 }

@@ -11,7 +11,7 @@ export interface EndedBuild extends EndedCommand {
 }
 
 export interface RunningBuild extends AsyncDisposable {
-  readonly ended: Promise<EndedBuild>;
+  ended(): Promise<EndedBuild>;
   /** What happened so far. */
   frames(): Frame[];
   /** The build's id, as soon as there is one. */
@@ -28,7 +28,7 @@ export function startBuild(args: readonly string[], options: CommandOptions): Ru
   const command = startArchfarm(['build', '--progress', 'rawjson', ...args], options);
   const frames = (): Frame[] => framesOf(command.stderr);
   return {
-    ended: command.ended.then((ended) => endedBuild(ended)),
+    ended: async () => endedBuild(await command.ended),
     frames,
     id: () => until(() => frames()[0]?.build, { ...patience, what: 'the build gets an id' }),
     async logged(text, platforms) {
@@ -46,7 +46,7 @@ export function startBuild(args: readonly string[], options: CommandOptions): Ru
 
 export async function runBuild(args: readonly string[], options: CommandOptions): Promise<EndedBuild> {
   await using build = startBuild(args, options);
-  return await build.ended;
+  return await build.ended();
 }
 
 /** A build that must succeed. */

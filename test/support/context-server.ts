@@ -44,7 +44,8 @@ export async function contextServer(source: ContentSource): Promise<ContextServe
   };
 }
 
-function portOf(server: { address(): ReturnType<WebSocketServer['address']> }): number {
+/** Of a server that listens. */
+export function portOf(server: WebSocketServer): number {
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('not listening');
   return address.port;

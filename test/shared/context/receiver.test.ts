@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { WebSocket } from 'ws';
+import { WebSocket, WebSocketServer } from 'ws';
 import { digestOf } from '../../../shared/context/encoding.ts';
 import { fetchTree } from '../../../shared/context/fetch-tree.ts';
 import { defaultLimits } from '../../../shared/context/limits.ts';
@@ -11,7 +11,7 @@ import { BlobReceiver } from '../../../shared/context/receiver.ts';
 import { sendContents, type ContentSource } from '../../../shared/context/sender.ts';
 import { BlobStore } from '../../../shared/context/store.ts';
 import { ArchfarmError } from '../../../shared/errors.ts';
-import { contextServer } from '../../support/context-server.ts';
+import { contextServer, portOf } from '../../support/context-server.ts';
 import { failureOf } from '../../support/failure.ts';
 import { collect, dir, inChunks, memoryTree, type Branch } from '../../support/memory-tree.ts';
 import { Random } from '../../support/random.ts';
@@ -51,6 +51,32 @@ function attached(
     async [Symbol.asyncDispose]() {
       socket.terminate();
       await ended;
+    },
+  };
+}
+
+/** Gives one answer to whatever is said to it. */
+async function answeringServer(
+  answer: string | Buffer,
+): Promise<AsyncDisposable & { dial(): Promise<WebSocket>; readonly closed: Promise<number> }> {
+  const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+  await once(server, 'listening');
+  const closed = new Promise<number>((resolve) => {
+    server.on('connection', (socket) => {
+      socket.on('close', resolve);
+      socket.on('message', () => socket.send(answer));
+    });
+  });
+  return {
+    closed,
+    async dial() {
+      const socket = new WebSocket(`ws://127.0.0.1:${portOf(server)}`);
+      await once(socket, 'open');
+      return socket;
+    },
+    async [Symbol.asyncDispose]() {
+      server.close();
+      await once(server, 'close');
     },
   };
 }
@@ -179,7 +205,7 @@ test('passes on what is still arriving', async () => {
   await using coordinator = await receiving();
   await using _first = attached(coordinator, await clientServer.dial());
   await using coordinatorServer = await contextServer(coordinator.receiver);
-  await using agents = new AsyncDisposableStack2();
+  await using agents = new Resources();
   const readers: AsyncIterator<Buffer>[] = [];
   for (let agent = 0; agent < 2; agent++) {
     const here = agents.use(await receiving());
@@ -193,7 +219,7 @@ test('passes on what is still arriving', async () => {
 });
 
 /** Disposes in reverse order; Node 20 has no stack of its own. */
-class AsyncDisposableStack2 implements AsyncDisposable {
+class Resources implements AsyncDisposable {
   readonly #resources: AsyncDisposable[] = [];
   use<T extends AsyncDisposable>(resource: T): T {
     this.#resources.unshift(resource);
@@ -333,25 +359,15 @@ test('a receiver closes the socket on frames that break the protocol', async () 
     JSON.stringify({ type: 'missing', batch: 1, item: 'blob/x', error: { code: 'internal', message: '' } }),
     JSON.stringify({ type: 'missing', batch: 1, item: 'blob/x', error: { code: 'made-up', message: '' } }),
   ];
-  const { WebSocketServer } = await import('ws');
   for (const answer of answers) {
-    const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
+    await using server = await answeringServer(answer);
     await using here = await receiving();
-    const closed = new Promise((resolve) => {
-      server.on('connection', (socket) => {
-        socket.on('close', resolve);
-        socket.send(answer);
-      });
-    });
-    await once(server, 'listening');
-    const address = server.address();
-    const { WebSocket } = await import('ws');
-    const socket = new WebSocket(`ws://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`);
-    await once(socket, 'open');
-    const error = await failureOf(here.receiver.attach(socket, here.signal));
+    const wanted = failureOf(here.receiver.blob(digestOf(Buffer.from('x')), 1, here.signal));
+    const error = await failureOf(here.receiver.attach(await server.dial(), here.signal));
     assert.is(error.code, 'protocol', String(answer));
-    assert.is(await closed, 4400);
-    server.close();
+    assert.is(await server.closed, 4400);
+    await here.receiver.end(error);
+    await wanted;
   }
 });
 

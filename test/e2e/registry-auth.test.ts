@@ -1,0 +1,228 @@
+/** Builds on registries that want to know who comes, and on registries that do not do as they should. */
+import { execFile } from 'node:child_process';
+import { readFile, writeFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { busyboxBase } from '../../scripts/rig/base-image.ts';
+import { startEmulation } from '../../scripts/rig/emulation.ts';
+import { startEngine } from '../../scripts/rig/engine.ts';
+import { startRegistry, type RunningRegistry } from '../../scripts/rig/registry.ts';
+import { Resources } from '../../scripts/rig/resources.ts';
+import { scratchDirectory } from '../../scripts/rig/scratch.ts';
+import { archfarm, type CommandOutcome } from '../support/archfarm-command.ts';
+import { logOf, readFrames } from '../support/build-result.ts';
+import { dockerConfig } from '../support/docker-config.ts';
+import { startFarmProcesses, type FarmProcesses } from '../support/farm-processes.ts';
+import { startFaultProxy } from '../support/fault-proxy.ts';
+import type { RunningServer } from '../support/logged-server.ts';
+import { readPublished } from '../support/published-image.ts';
+import { startTokenServer, type TokenServer } from '../support/token-server.ts';
+
+const password = 'quiet-otter-4711';
+/** bob and that password, as htpasswd -B writes it. */
+const htpasswd = 'bob:$2y$05$abcdefghijklmnopqrstuuQ9.jkkyEimkFzZVb/IZAqfgZ5r5wGPa\n';
+const basicAuth = Buffer.from(`bob:${password}`).toString('base64');
+
+const both = ['--platform', 'linux/amd64,linux/arm64', '--allow-emulation'];
+const bothPlatforms = ['linux/amd64', 'linux/arm64/v8'];
+
+interface Setting extends AsyncDisposable {
+  readonly farm: FarmProcesses;
+  readonly dir: string;
+  /** Wants Basic authentication. */
+  readonly basic: RunningRegistry;
+  readonly tokens: TokenServer;
+  /** Wants the tokens of that server. */
+  readonly bearer: RunningRegistry;
+  /** Lets everybody in. */
+  readonly open: RunningRegistry;
+  /** The open one, behind a door at which every mount becomes a plain upload. */
+  readonly mountless: RunningServer;
+}
+
+async function setUp(): Promise<Setting> {
+  await using started = new Resources();
+  const { path: dir } = started.use(await scratchDirectory('auth'));
+  started.use(await startEmulation());
+  await writeFile(`${dir}/htpasswd`, htpasswd);
+  const auth = { htpasswd: { realm: 'test', path: `${dir}/htpasswd` } };
+  const basic = started.use(await startRegistry({ auth }));
+  const tokens = started.use(await startTokenServer({ username: 'bob', password }));
+  const bearer = started.use(await startRegistry({ auth: tokens.registryAuth }));
+  const open = started.use(await startRegistry());
+  const mountless = started.use(
+    await startFaultProxy(open.host, (request) => {
+      if (request.method === 'POST') request.url = request.url?.replace(/\?.*/, '');
+      return false;
+    }),
+  );
+  const config = started.use(
+    await dockerConfig({
+      auths: {
+        [basic.host]: { auth: basicAuth },
+        [bearer.host]: { auth: basicAuth },
+        [otherName(basic)]: { auth: Buffer.from('bob:wrong').toString('base64') },
+      },
+    }),
+  );
+  const engine = started.use(await startEngine({ name: 'auth-engine' }));
+  const farm = started.use(
+    await startFarmProcesses({
+      agents: [{ name: 'a', platforms: bothPlatforms, engine: engine.host }],
+      // So that three attempts at a registry that is not there do not take a minute.
+      coordinatorEnv: { DOCKER_CONFIG: config.path, ARCHFARM_TIMERS: '0.2' },
+    }),
+  );
+  const resources = started.move();
+  return {
+    farm,
+    dir,
+    basic,
+    tokens,
+    bearer,
+    open,
+    mountless,
+    [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose](),
+  };
+}
+
+const setting = await setUp();
+const { farm, basic, tokens, bearer, open, mountless } = setting;
+
+/** The same registry for whoever has other credentials. */
+function otherName(registry: RunningRegistry): string {
+  return registry.host.replace('127.0.0.1', 'localhost');
+}
+
+async function build(image: string, ...flags: string[]): Promise<CommandOutcome> {
+  const parameters = ['build', await busyboxBase(), '-t', image, '--progress', 'rawjson', ...flags];
+  return archfarm(parameters, { env: farm.env });
+}
+
+async function dockerfile(name: string, ...lines: string[]): Promise<string[]> {
+  await writeFile(`${setting.dir}/${name}`, `${lines.join('\n')}\n`);
+  return ['-f', `${setting.dir}/${name}`];
+}
+
+test('a build publishes on a registry with Basic authentication', async () => {
+  const refused = await fetch(`http://${basic.host}/v2/`);
+  assert.is(refused.status, 401);
+  const outcome = await build(`${basic.host}/team/base`, ...both);
+  assert.is(outcome.status, 0, outcome.stderr);
+  const published = await readPublished({
+    host: basic.host,
+    repository: 'team/base',
+    authorization: `Basic ${basicAuth}`,
+  });
+  assert.is(outcome.stdout, `${published?.digest}\n`);
+  assert.equal(published?.platforms, bothPlatforms);
+});
+
+test('a private base image is pulled with what the coordinator knows', async () => {
+  const base = await dockerfile('derived', `FROM ${basic.host}/team/base`, 'RUN echo from-$(uname -m)');
+  const before = (await basic.accessLog()).length;
+  const outcome = await build(`${basic.host}/team/derived`, ...base, ...both);
+  assert.is(outcome.status, 0, outcome.stderr);
+  const frames = readFrames(outcome.stderr);
+  assert.match(logOf(frames, 'linux/amd64'), 'from-x86_64');
+  assert.match(logOf(frames, 'linux/arm64/v8'), 'from-aarch64');
+  const pulls = (await basic.accessLog())
+    .slice(before)
+    .filter((line) => line.includes('/v2/team/base/manifests/latest') && line.includes('" 200 '));
+  assert.ok(pulls.length > 0, 'the base was not asked for by its name');
+});
+
+test('a build publishes on a registry with token authentication', async () => {
+  const outcome = await build(`${bearer.host}/team/app`, ...both);
+  assert.is(outcome.status, 0, outcome.stderr);
+  const published = await readPublished({
+    host: bearer.host,
+    repository: 'team/app',
+    authorization: `Bearer ${tokens.issue(['repository:team/app:pull'])}`,
+  });
+  assert.is(outcome.stdout, `${published?.digest}\n`);
+  assert.equal(published?.platforms, bothPlatforms);
+  assert.ok(
+    tokens.asked.some((scopes) => scopes.join() === 'repository:team/app-arm64v8:pull,push'),
+    `no token for that push alone: ${JSON.stringify(tokens.asked)}`,
+  );
+});
+
+test('the agent has no credential in its environment, its arguments or its files', async () => {
+  const forbidden = [password, basicAuth];
+  const [agent] = farm.agents;
+  for (const file of ['environ', 'cmdline']) {
+    const text = await readFile(`/proc/${agent?.pid}/${file}`, 'utf8');
+    assert.ok(text.length > 10);
+    for (const secret of forbidden) assert.not.match(text, secret);
+  }
+  // Coordinator's data and all logs as well: none of them has a use for it.
+  for (const secret of forbidden) assert.equal(await filesWith(secret, farm.dir), []);
+  assert.ok((await filesWith('team/app-arm64v8', farm.dir)).length > 0, 'the search finds nothing at all');
+});
+
+test('a wrong password is exit 3, and the message names the repository', async () => {
+  const image = `${otherName(basic)}/team/denied`;
+  const outcome = await build(image, '--platform', 'linux/amd64');
+  assert.is(outcome.status, 3, outcome.stderr);
+  assert.is(outcome.stdout, '');
+  const message = lastWords(outcome);
+  assert.match(message, `${image}-amd64`);
+  assert.match(message, /denied|unauthorized/);
+  assert.match(outcome.stderr, '"code":"registry-denied"');
+  assert.not.match(outcome.stderr, 'bob:wrong');
+});
+
+test('a registry that is not there is exit 3, and the message names the host', async () => {
+  const outcome = await build('127.0.0.1:1/team/app', '--platform', 'linux/amd64');
+  assert.is(outcome.status, 3, outcome.stderr);
+  assert.match(lastWords(outcome), '127.0.0.1:1');
+  assert.match(outcome.stderr, '"code":"registry-unreachable"');
+});
+
+test('a registry that answers every mount with an upload gets copies', async () => {
+  const outcome = await build(`${mountless.host}/team/app`, ...both);
+  assert.is(outcome.status, 0, outcome.stderr);
+  const published = await readPublished({ host: open.host, repository: 'team/app' });
+  assert.is(outcome.stdout, `${published?.digest}\n`);
+  assert.equal(published?.platforms, bothPlatforms);
+
+  const mounts = mountless.log.filter((line) => line.startsWith('POST /v2/team/app/') && /mount=/.test(line));
+  assert.ok(mounts.length >= published.blobs.length, `${mounts.length} mounts were tried`);
+  const posts = (await open.accessLog()).filter((line) => line.includes('"POST /v2/team/app/'));
+  assert.ok(posts.length >= mounts.length);
+  assert.ok(
+    posts.every((line) => line.includes('" 202 ')),
+    posts.join('\n'),
+  );
+  const actions = readFrames(outcome.stderr).map(({ action }) => action);
+  assert.ok(actions.includes('copy'));
+  assert.not.ok(actions.includes('mount'));
+});
+
+test('the farm ends when it is told to', async () => {
+  await setting[Symbol.asyncDispose]();
+  for (const { ended } of [farm.coordinator, ...farm.agents]) assert.is(await ended, 'exit code 0');
+});
+
+test.run();
+
+/** What the command said after the last event. */
+function lastWords({ stderr }: CommandOutcome): string {
+  return stderr
+    .split('\n')
+    .filter((line) => !line.startsWith('{'))
+    .join('\n');
+}
+
+async function filesWith(text: string, directory: string): Promise<string[]> {
+  const found = await promisify(execFile)('grep', ['-rlaF', '--', text, directory]).catch(
+    (error: unknown) => {
+      // 1 is how it says that there are none.
+      if (error instanceof Error && 'code' in error && error.code === 1) return { stdout: '' };
+      throw error;
+    },
+  );
+  return found.stdout.split('\n').filter((line) => line !== '');
+}
