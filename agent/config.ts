@@ -42,6 +42,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Builds at once where nothing else is said: BuildKit itself runs the steps of one build in parallel. */
 const defaultSlots = 2;
+const slotNumbers = { least: 1, whole: true };
 
 /** Throws `usage` naming the flag or variable that is wrong. */
 export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
@@ -61,12 +62,11 @@ export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
       platforms === undefined
         ? undefined
         : [...new Set(platforms.flatMap((list) => split(list) ?? []).map(normalized))],
-    slots: positive(
-      flags.slots ?? (env['ARCHFARM_SLOTS'] || String(defaultSlots)),
-      '--slots',
-      Number.isInteger,
-    ),
-    weight: positive(flags.weight ?? '1', '--weight', Number.isFinite),
+    slots:
+      flags.slots === undefined
+        ? readNumber(env['ARCHFARM_SLOTS'] || String(defaultSlots), { of: 'ARCHFARM_SLOTS', ...slotNumbers })
+        : readNumber(flags.slots, { of: '--slots', ...slotNumbers }),
+    weight: readNumber(flags.weight ?? '1', { of: '--weight', least: 0.01 }),
     labels: parseLabels(flags.label ?? split(env['ARCHFARM_LABELS']) ?? []),
     data,
     cache: flags.cache === undefined ? data : resolve(flags.cache),
@@ -83,12 +83,23 @@ export function dataDirectory(flag: string | undefined, env: Environment): strin
 }
 
 function readToken(file: string | undefined, env: Environment): string | undefined {
-  if (file === undefined) return env['ARCHFARM_TOKEN']?.trim() || undefined;
+  if (file === undefined) return oneToken(env['ARCHFARM_TOKEN'] ?? '', 'ARCHFARM_TOKEN');
+  let text: string;
   try {
-    return readFileSync(file, 'utf8').trim() || undefined;
+    text = readFileSync(file, 'utf8');
   } catch (cause) {
     throw new ArchfarmError('usage', `cannot read the token file ${file}: ${messageOf(cause)}`, { cause });
   }
+  return oneToken(text, `the token file ${file}`);
+}
+
+/** Else the header that carries it could not be made, at each dial anew. */
+function oneToken(text: string, from: string): string | undefined {
+  const token = text.trim();
+  if (/^[\x21-\x7e]*$/.test(token)) return token || undefined;
+  throw new ArchfarmError('usage', `${from} does not hold one token`, {
+    hint: 'a token is one line of printable ASCII without spaces',
+  });
 }
 
 function normalized(text: string): string {
@@ -102,10 +113,21 @@ function agentName(text: string): string {
   });
 }
 
-function positive(text: string, flag: string, isRight: (value: number) => boolean): number {
+/** Slots and weights that the coordinator takes. */
+const most = 1000;
+
+function readNumber(
+  text: string,
+  { of, least, whole = false }: { of: string; least: number; whole?: boolean },
+): number {
   const value = Number(text);
-  if (text.trim() !== '' && isRight(value) && value > 0 && value <= 1000) return value;
-  throw new ArchfarmError('usage', `${flag} ${JSON.stringify(text)} is not a number between 1 and 1000`);
+  const isRight = whole ? Number.isInteger(value) : Number.isFinite(value);
+  if (text.trim() !== '' && isRight && value >= least && value <= most) return value;
+  const kind = whole ? 'whole number' : 'number';
+  throw new ArchfarmError(
+    'usage',
+    `${of} ${JSON.stringify(text)} is not a ${kind} between ${least} and ${most}`,
+  );
 }
 
 function parseLabels(pairs: readonly string[]): Record<string, string> {

@@ -103,8 +103,12 @@ async function environment({ root, coordinator, tokenFile }: InstallOptions): Pr
 }
 
 function set(text: string, name: string, value: string): string {
-  const line = new RegExp(`^(# *)?${name}=.*$`, 'm');
-  return line.test(text) ? text.replace(line, () => `${name}=${value}`) : `${text}${name}=${value}\n`;
+  const setting = `${name}=${value}`;
+  // Of several lines the last one counts for systemd; an example in a comment is replaced only where there is none.
+  for (const line of [new RegExp(`^${name}=.*$`, 'gm'), new RegExp(`^# *${name}=.*$`, 'm')]) {
+    if (line.test(text)) return text.replace(line, () => setting);
+  }
+  return `${text}${text === '' || text.endsWith('\n') ? '' : '\n'}${setting}\n`;
 }
 
 async function put({ path, text, mode }: InstalledFile, root: string): Promise<void> {

@@ -3,7 +3,9 @@ import { ArchfarmError, messageOf, toErrorInfo, type ErrorCode } from '../shared
 import type { Answer, Question } from '../shared/messages.ts';
 import type { TaskEvent, Timings } from '../shared/progress.ts';
 import type { Outcome, RegistryAuth, Task } from '../shared/task.ts';
+import type { BuiltImage } from './engine/build.ts';
 import type { Engine } from './engine/engine.ts';
+import type { Pushed } from './engine/push.ts';
 import type { BuildServices } from './engine/services.ts';
 import type { JobContext } from './context-link.ts';
 import type { Duplex } from 'node:stream';
@@ -18,7 +20,7 @@ export interface JobServices {
 
 export interface JobOptions {
   readonly signal: AbortSignal;
-  onEvent(event: TaskEvent): void;
+  readonly onEvent: (event: TaskEvent) => void;
 }
 
 /** Errors that another host would meet as well: no further attempt is made. */
@@ -51,10 +53,7 @@ export async function runJob(task: Task, services: JobServices, options: JobOpti
         onEngineBytes: reporter(context, options),
       }),
     );
-    const pushed = await timed(timings, 'push', async () => {
-      const auth = await askAuth(services, { kind: 'push-auth' }, options.signal);
-      return engine.push({ imageId: image.imageId, reference: task.image, auth }, options);
-    });
+    const pushed = await timed(timings, 'push', () => pushChecked(task, image, { services, options }));
     return {
       status: 'pushed',
       image: {
@@ -96,6 +95,36 @@ async function timed<T>(timings: Mutable<Timings>, phase: keyof Timings, work: (
   } finally {
     timings[phase] = Math.round(performance.now() - start);
   }
+}
+
+/** The push does not wait for the check of the image's programs, but counts only with it. */
+async function pushChecked(
+  task: Task,
+  { imageId }: BuiltImage,
+  { services, options }: { services: JobServices; options: JobOptions },
+): Promise<Pushed> {
+  const stop = new AbortController();
+  const together = { ...options, signal: AbortSignal.any([options.signal, stop.signal]) };
+  const push = async (): Promise<Pushed> => {
+    const auth = await askAuth(services, { kind: 'push-auth' }, together.signal);
+    return services.engine.push({ imageId, reference: task.image, auth }, together);
+  };
+  const check = async (): Promise<void> => {
+    try {
+      await services.engine.checkPrograms(
+        { imageId, reference: task.image, platform: task.platform },
+        options,
+      );
+    } catch (error) {
+      stop.abort(error);
+      throw error;
+    }
+  };
+  // Both are over before this is, and what the check says goes before what became of the push.
+  const [checked, pushed] = await Promise.allSettled([check(), push()]);
+  if (checked.status === 'rejected') throw checked.reason;
+  if (pushed.status === 'rejected') throw pushed.reason;
+  return pushed.value;
 }
 
 function buildServices(task: Task, services: JobServices): BuildServices {

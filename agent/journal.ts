@@ -2,11 +2,14 @@
  * Reports that the coordinator has not settled yet, on disk: what an agent built must not be lost because it,
  * or the coordinator, restarted. An append-only file of JSON lines; a torn last line is dropped.
  */
-import { mkdir, open, readFile, rename, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { systemCode } from '../shared/errors.ts';
 import { decodeToCoordinator } from '../shared/codec.ts';
 import type { Outcome } from '../shared/task.ts';
+
+/** Bytes of a file that is emptied once nothing in it is pending. */
+const emptyAbove = 1024 * 1024;
 
 type Line = { readonly settled: string } | { readonly attempt: string; readonly outcome: Outcome };
 
@@ -14,6 +17,9 @@ export class Journal {
   readonly #file: FileHandle;
   readonly #pending: Map<string, Outcome>;
   #writing: Promise<void> = Promise.resolve();
+  #bytes = 0;
+  /** The last write failed, perhaps in the middle of its line. */
+  #torn = false;
 
   private constructor(file: FileHandle, pending: Map<string, Outcome>) {
     this.#file = file;
@@ -25,7 +31,9 @@ export class Journal {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const pending = readLines(await readFile(path, 'utf8').catch(absentIsEmpty));
     const fresh = `${path}.new`;
-    const file = await open(fresh, 'w', 0o600);
+    // Appending, so that it can be emptied while it is open.
+    await rm(fresh, { force: true });
+    const file = await open(fresh, 'a', 0o600);
     const text = [...pending]
       .map(([attempt, outcome]) => `${JSON.stringify({ attempt, outcome })}\n`)
       .join('');
@@ -59,12 +67,22 @@ export class Journal {
   #append(line: Line): Promise<void> {
     const written = this.#writing
       .catch(() => {})
-      .then(async () => {
-        await this.#file.appendFile(`${JSON.stringify(line)}\n`);
-        await this.#file.datasync();
-      });
+      .then(() => this.#write(`${JSON.stringify(line)}\n`));
     this.#writing = written;
     return written;
+  }
+
+  async #write(line: string): Promise<void> {
+    const text = this.#torn ? `\n${line}` : line;
+    this.#torn = true;
+    await this.#file.appendFile(text);
+    this.#torn = false;
+    this.#bytes += Buffer.byteLength(text);
+    if (this.#bytes > emptyAbove && this.#pending.size === 0) {
+      await this.#file.truncate(0);
+      this.#bytes = 0;
+    }
+    await this.#file.datasync();
   }
 }
 

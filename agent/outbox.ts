@@ -38,9 +38,13 @@ export class Outbox {
 
   push(event: TaskEvent): void {
     const bytes = JSON.stringify(event).length;
-    if (event.type === 'log' && this.#held + this.#waitingBytes + bytes > limits.unacknowledged) {
-      this.#dropped += bytes;
-      return;
+    if (this.#held + this.#waitingBytes + bytes > limits.unacknowledged) {
+      // How far a layer or the context came is told again, by what comes later.
+      if (event.type === 'push' || event.type === 'context') return;
+      if (event.type === 'log') {
+        this.#dropped += bytes;
+        return;
+      }
     }
     this.#noteDropped(event.time);
     // A frame that holds one more event must still fit into a message.

@@ -50,15 +50,18 @@ export async function serveStatus(data: string, status: () => AgentStatus): Prom
   };
 }
 
-/** Throws `agent-lost` where no agent runs on this data directory. */
-export async function readStatus(data: string): Promise<AgentStatus> {
+/** Throws `agent-lost` where no agent runs on this data directory, or one that does not answer. */
+export async function readStatus(data: string, { timeout = 5000 } = {}): Promise<AgentStatus> {
+  const socket = connect(pathIn(data));
+  const late = setTimeout(() => socket.destroy(new Error(`no answer in ${timeout / 1000} s`)), timeout);
   try {
-    const answer = await text(connect(pathIn(data)));
-    return check(statusSchema, Buffer.from(answer));
+    return check(statusSchema, Buffer.from(await text(socket)));
   } catch (cause) {
     throw new ArchfarmError('agent-lost', `no agent runs on ${data}: ${messageOf(cause)}`, {
       hint: 'start it with `archfarm-agent run`, or name its directory with --data',
       cause,
     });
+  } finally {
+    clearTimeout(late);
   }
 }

@@ -15,6 +15,8 @@ export interface ChannelHandlers<In> {
 export class Channel<In, Out> {
   readonly #socket: WebSocket;
   #open = true;
+  /** How this side closed it: the other side may never answer, and its silence is not the reason. */
+  #own: { readonly code: number; readonly reason: string } | undefined;
 
   constructor(socket: WebSocket, handlers: ChannelHandlers<In>) {
     this.#socket = socket;
@@ -36,7 +38,8 @@ export class Channel<In, Out> {
     socket.on('error', () => {});
     socket.on('close', (code, reason) => {
       this.#open = false;
-      handlers.closed(code, reason.toString('utf8'));
+      const { code: how, reason: why } = this.#own ?? { code, reason: reason.toString('utf8') };
+      handlers.closed(how, why);
     });
   }
 
@@ -56,7 +59,8 @@ export class Channel<In, Out> {
   close(code: number, reason: string): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#socket.close(code, clipReason(reason));
+    this.#own = { code, reason: clipReason(reason) };
+    this.#socket.close(code, this.#own.reason);
     // A peer that does not answer the close must not hold the socket.
     setTimeout(() => this.#socket.terminate(), 2000).unref();
   }
@@ -74,7 +78,5 @@ export function toBuffer(data: RawData): Buffer {
 
 /** RFC 6455: a close reason has at most 123 bytes of UTF-8. */
 export function clipReason(reason: string): string {
-  let clipped = reason.slice(0, 123);
-  while (Buffer.byteLength(clipped) > 123) clipped = clipped.slice(0, -1);
-  return clipped;
+  return Buffer.from(reason).subarray(0, 123).toString('utf8').replace(/\uFFFD+$/, '');
 }

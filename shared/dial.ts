@@ -30,7 +30,10 @@ export function onceOpen<T>(socket: WebSocket, serve: () => Promise<T>, signal: 
     const aborted = (): void => socket.terminate();
     signal.addEventListener('abort', aborted, { once: true });
     socket.once('error', reject);
-    socket.once('close', () => reject(new Error('the connection closed before it was open')));
+    socket.once('close', () => {
+      signal.removeEventListener('abort', aborted);
+      reject(new Error('the connection closed before it was open'));
+    });
     socket.once('open', () => {
       signal.removeEventListener('abort', aborted);
       serve().then(resolve, reject);

@@ -73,10 +73,13 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(exitStatusOf, text);
 }
 
+/** Causes that a message tells; they can go in a circle. */
+const maxCauses = 8;
+
 /** Text of anything that was thrown, with the causes that add something. */
-export function messageOf(thrown: unknown): string {
+export function messageOf(thrown: unknown, causes = maxCauses): string {
   if (!(thrown instanceof Error)) return String(thrown);
-  const cause = thrown.cause === undefined ? '' : messageOf(thrown.cause);
+  const cause = thrown.cause === undefined || causes === 0 ? '' : messageOf(thrown.cause, causes - 1);
   // Node's AggregateError (a failed connect to several addresses) has an empty message of its own.
   const own = thrown.message || ('code' in thrown ? String(thrown.code) : thrown.name);
   return cause && !own.includes(cause) ? `${own}: ${cause}` : own;

@@ -92,7 +92,7 @@ export function parsePlatform(text: string): Platform {
 export function normalizePlatform(raw: Platform): Platform {
   const os = raw.os.toLowerCase() === 'macos' ? 'darwin' : raw.os.toLowerCase();
   const given = raw.architecture.toLowerCase();
-  const [architecture, implied] = architectureAliases[given] ?? [given];
+  const [architecture, implied] = own(architectureAliases, given) ?? [given];
   const variant = normalizeVariant(architecture, raw.variant?.toLowerCase() || implied);
   return { os, architecture, ...(variant === undefined ? {} : { variant }) };
 }
@@ -112,17 +112,22 @@ function normalizeVariant(architecture: string, variant: string | undefined): st
   }
 }
 
+/** Names come from anywhere, and every object answers to `constructor`. */
+function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
 function isKnown(platform: Platform): boolean {
-  if (knownPairs[platform.os]?.includes(platform.architecture) !== true) return false;
+  if (own(knownPairs, platform.os)?.includes(platform.architecture) !== true) return false;
   if (platform.variant === undefined) return true;
-  return knownVariants[platform.architecture]?.test(platform.variant) === true;
+  return own(knownVariants, platform.architecture)?.test(platform.variant) === true;
 }
 
 function unknownPlatform(text: string): ArchfarmError {
   const all = Object.entries(knownPairs).flatMap(([os, archs]) => archs.map((arch) => `${os}/${arch}`));
   const wanted = text.trim().toLowerCase();
   const bare = wanted.replace(/^linux\//, '');
-  const known = misspellings[bare];
+  const known = own(misspellings, bare);
   const nearest =
     known === undefined
       ? all

@@ -19,9 +19,17 @@ const digestGrammar = /^sha256:[0-9a-f]{64}$/;
 
 /** Repository names above this are refused by registries (distribution: total length of the name). */
 const maxNameLength = 255;
+/** Longer than any name with a tag and a digest: what is beyond is not looked at. */
+const maxTextLength = 1024;
 
 /** Throws `usage` naming the text and what is wrong with it. Adds neither tag nor digest. */
 export function parseReference(text: string): Reference {
+  if (text.length > maxTextLength) {
+    throw new ArchfarmError(
+      'usage',
+      `an image reference of ${text.length} characters, which begins ${JSON.stringify(text.slice(0, 64))}`,
+    );
+  }
   const match = grammar.exec(text);
   if (match === null) throw invalidReference(text);
   const [, domain, path = '', tag, digest] = match;
@@ -47,7 +55,7 @@ export function parseReference(text: string): Reference {
 }
 
 function invalidReference(text: string): ArchfarmError {
-  const name = text.replace(/[:@].*$/, '');
+  const name = text.replace(/@.*$/, '').replace(/:[^/]*$/, '');
   const hint = /[A-Z]/.test(name.replace(/^[^/]*[.:][^/]*\//, ''))
     ? 'repository names are lower case'
     : 'the form is [HOST[:PORT]/]NAME[:TAG][@sha256:DIGEST]';

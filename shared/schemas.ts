@@ -1,5 +1,6 @@
 /** What a message must look like to be believed. Kept equal to the types of messages.ts by the compiler. */
 import * as v from 'valibot';
+import { parseAttempt } from './attempt.ts';
 import { isErrorCode, type ErrorCode } from './errors.ts';
 import type { ToAgent, ToCoordinator } from './messages.ts';
 
@@ -13,7 +14,7 @@ const milliseconds = v.pipe(v.number(), v.finite(), v.minValue(0));
 const digest = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/, 'not a sha256 digest'));
 const attempt = v.pipe(
   v.string(),
-  v.regex(/^[a-z0-9]{1,32}\/[a-z0-9_./-]{3,100}\/[1-9][0-9]{0,5}$/, 'not an attempt'),
+  v.check((text) => parseAttempt(text) !== undefined, 'not an attempt'),
 );
 const platform = v.pipe(v.string(), v.regex(/^[a-z0-9_.-]+(\/[a-z0-9_.-]+){1,2}$/, 'not a platform'));
 const errorCode = v.custom<ErrorCode>(
@@ -22,13 +23,15 @@ const errorCode = v.custom<ErrorCode>(
 );
 const state = v.picklist(['ready', 'draining', 'cordoned']);
 
-/** Plain records only: `__proto__` and its like are refused. */
+/** Plain records only: `__proto__` and its like are refused, where `v.record` alone would drop them silently. */
 const textRecord = v.pipe(
-  v.record(v.pipe(v.string(), v.maxLength(4096)), text),
+  v.unknown(),
   v.check(
-    (record) => !['__proto__', 'constructor', 'prototype'].some((key) => Object.hasOwn(record, key)),
+    (record) =>
+      !['__proto__', 'constructor', 'prototype'].some((key) => Object.hasOwn(Object(record), key)),
     'reserved key',
   ),
+  v.record(v.pipe(v.string(), v.maxLength(4096)), text),
 );
 
 export const errorInfoSchema = v.strictObject({ code: errorCode, message: text, hint: v.optional(text) });
@@ -99,8 +102,8 @@ const auth = v.variant('type', [
 
 const answer = v.variant('kind', [
   v.strictObject({ kind: v.literal('auth'), auth }),
-  // A secret of 500 KiB, BuildKit's own limit, in base64.
-  v.strictObject({ kind: v.literal('secret'), value: v.pipe(v.string(), v.maxLength(700_000), v.base64()) }),
+  // A secret of 500 KiB, BuildKit's own limit, in base64. The library's own message would repeat the value.
+  v.strictObject({ kind: v.literal('secret'), value: v.pipe(v.string(), v.maxLength(700_000), v.base64('not base64')) }),
   v.strictObject({ kind: v.literal('error'), error: errorInfoSchema }),
 ]);
 
@@ -109,7 +112,8 @@ const tree = v.strictObject({ root: digest, name: v.pipe(v.string(), v.maxLength
 const task = v.strictObject({
   build: name,
   platform,
-  image: name,
+  // A name of 255 characters, a tag of 128, and what is between them.
+  image: v.pipe(v.string(), v.minLength(1), v.maxLength(512)),
   context: tree,
   dockerfile: tree,
   args: textRecord,

@@ -3,16 +3,8 @@ import type { Digest } from './context/tree.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { Timings } from './progress.ts';
 
-/** One platform of a build, with everything an agent must know to build and push it. */
-export interface Task {
-  readonly build: string;
-  /** Formatted platform, `linux/arm64/v8`. */
-  readonly platform: string;
-  /** Where the platform image is pushed: `host/onap/py-app-arm64v8:latest`. */
-  readonly image: string;
-  readonly context: { readonly root: Digest; readonly name: string };
-  /** A tree of its own that holds the Dockerfile (`name`) and its ignore file, whatever the context holds. */
-  readonly dockerfile: { readonly root: Digest; readonly name: string };
+/** What a build asks of BuildKit, the same for every platform. */
+export interface BuildParameters {
   readonly args: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly target?: string | undefined;
@@ -21,6 +13,18 @@ export interface Task {
   readonly network?: string | undefined;
   /** `name:address`, as the Engine API takes them. */
   readonly extraHosts: readonly string[];
+}
+
+/** One platform of a build, with everything an agent must know to build and push it. */
+export interface Task extends BuildParameters {
+  readonly build: string;
+  /** Formatted platform, `linux/arm64/v8`. */
+  readonly platform: string;
+  /** Where the platform image is pushed: `host/onap/py-app-arm64v8:latest`. */
+  readonly image: string;
+  readonly context: { readonly root: Digest; readonly name: string };
+  /** A tree of its own that holds the Dockerfile (`name`) and its ignore file, whatever the context holds. */
+  readonly dockerfile: { readonly root: Digest; readonly name: string };
   /** Ids that BuildKit may ask for; values are asked of the coordinator when it does. */
   readonly secrets: readonly string[];
   readonly ssh: readonly string[];

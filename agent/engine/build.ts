@@ -60,7 +60,11 @@ export async function build(connection: Connection, options: BuildOptions): Prom
   if (outcome.error !== undefined) {
     // The engine repeats what a service of ours said; the error itself says it better, and has its code.
     const own = failures.find((failure) => outcome.error?.includes(failure.message));
-    throw own ?? fromFailedBuild(outcome.error, connection.host);
+    // Of an ssh agent that is away a step sees nothing but a connection that closes, and fails in words of its own.
+    const away = failures.find(
+      (failure) => failure instanceof ArchfarmError && failure.code === 'client-gone',
+    );
+    throw own ?? away ?? fromFailedBuild(outcome.error, connection.host);
   }
   if (outcome.imageId === undefined) {
     throw (

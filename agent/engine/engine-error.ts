@@ -82,7 +82,8 @@ export interface PushTarget {
   readonly reference: string;
 }
 
-function isRefusal(error: unknown): boolean {
+/** Whether the engine answered, but with an error. */
+export function isRefusal(error: unknown): boolean {
   return error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number';
 }
 

@@ -10,6 +10,7 @@ import { Connection, type DockerEnvironment } from './connection.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { MtimeStore } from './mtimes.ts';
 import { push, type Pushed, type PushOptions, type PushRequest } from './push.ts';
+import { checkPrograms, type ProgramCheck, type ProgramCheckOptions } from './program-check.ts';
 import type { BuildServices } from './services.ts';
 
 export interface EngineOptions {
@@ -98,6 +99,11 @@ export class Engine {
       signal: options.signal,
       work: () => push(this.#connection, request, options),
     });
+  }
+
+  /** Throws `wrong-architecture` for an image that would run programs of another architecture. */
+  checkPrograms(check: ProgramCheck, options: ProgramCheckOptions): Promise<void> {
+    return checkPrograms(this.#connection, check, options);
   }
 
   async #version(signal: AbortSignal): Promise<v.InferOutput<typeof versionSchema>> {

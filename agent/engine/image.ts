@@ -26,3 +26,41 @@ export async function inspectImage(
   const { Os: os, Architecture: architecture, Variant: variant, RepoDigests } = v.parse(schema, inspected);
   return { os, architecture, ...(variant === '' ? {} : { variant }), repoDigests: RepoDigests ?? [] };
 }
+
+/** What containers of an image run, and where. */
+export interface ImageConfig {
+  readonly entrypoint: readonly string[];
+  readonly command: readonly string[];
+  /** `NAME=value` */
+  readonly environment: readonly string[];
+  readonly workingDirectory: string;
+  readonly volumes: readonly string[];
+}
+
+const texts = v.nullish(v.array(v.string()), []);
+
+const configSchema = v.object({
+  Config: v.nullish(
+    v.object({
+      Entrypoint: texts,
+      Cmd: texts,
+      Env: texts,
+      WorkingDir: v.nullish(v.string(), ''),
+      Volumes: v.nullish(v.record(v.string(), v.unknown()), {}),
+    }),
+  ),
+});
+
+export async function inspectImageConfig(
+  connection: Connection,
+  { imageId, signal }: { imageId: Digest; signal: AbortSignal },
+): Promise<ImageConfig> {
+  const { Config } = v.parse(configSchema, await connection.get(`/images/${imageId}/json`, signal));
+  return {
+    entrypoint: Config?.Entrypoint ?? [],
+    command: Config?.Cmd ?? [],
+    environment: Config?.Env ?? [],
+    workingDirectory: Config?.WorkingDir || '/',
+    volumes: Object.keys(Config?.Volumes ?? {}),
+  };
+}

@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { basename } from 'node:path';
-import { exitStatusOf } from '../../shared/errors.ts';
 import type { BuildResult } from '../../shared/progress.ts';
 import { dockerfileTree, type DockerfileTree } from '../context/dockerfile.ts';
 import { scanContext } from '../context/scan.ts';
@@ -10,6 +9,7 @@ import { SnapshotSource, type Snapshot } from '../context/snapshot.ts';
 import { resolvePlan } from '../project/resolve.ts';
 import type { BuildPlan, BuildSpec } from '../project/spec.ts';
 import type { BuildOptions } from './build-options.ts';
+import { conclude } from './conclusion.ts';
 import { ContextUpload } from './context-upload.ts';
 import { printPlan } from './dry-run.ts';
 import { accessFarm, type FarmAccess } from './farm-access.ts';
@@ -17,9 +17,8 @@ import { followBuild } from './follow.ts';
 import type { GlobalOptions } from './global-options.ts';
 import { print } from './output.ts';
 import { createRenderer } from './progress/create-renderer.ts';
-import { writeDigestFile, writeMetadataFile } from './progress/metadata.ts';
 import { wantsColours, type Renderer } from './progress/renderer.ts';
-import { FailureReport, summaryTable } from './progress/summary.ts';
+import { FailureReport } from './progress/summary.ts';
 import { readSecrets } from './secret-values.ts';
 import { SshForward } from './ssh-forward.ts';
 
@@ -65,7 +64,7 @@ export async function runBuild(
     const followed = follow(build, { farm, secrets, renderer, signal });
     const { result, report } = await Promise.race([followed, farm.failed]);
     renderer[Symbol.dispose]();
-    return await conclude(result, { options, quiet: mode === 'quiet' || mode === 'rawjson', report });
+    return await conclude(result, { options, mode, report });
   } finally {
     await upload.close();
   }
@@ -157,34 +156,4 @@ async function cancelOnInterrupt(
   } catch (error) {
     if (!ended.aborted) renderer.note(`could not cancel: ${String(error)}`);
   }
-}
-
-interface Conclusion {
-  readonly options: BuildOptions;
-  readonly quiet: boolean;
-  readonly report: FailureReport;
-}
-
-async function conclude(result: BuildResult, { options, quiet, report }: Conclusion): Promise<number> {
-  const digest = result['containerimage.digest'];
-  if (options.metadataFile !== undefined) await writeMetadataFile(options.metadataFile, result);
-  if (options.iidfile !== undefined && digest !== undefined) await writeDigestFile(options.iidfile, digest);
-  const say = (text: string): void => {
-    if (text !== '') process.stderr.write(`${text}\n`);
-  };
-  if (result.status === 'succeeded') {
-    if (!quiet) say(`\n${summaryTable(result)}\n${result.tags.join('\n')}`);
-    if (digest !== undefined) print(digest);
-    return 0;
-  }
-  if (result.status === 'superseded') {
-    say(`WARNING: a newer build has published ${result.tags.join(', ')}: this one left it as it is`);
-    return 0;
-  }
-  const { error = { code: 'internal', message: `the build ended as ${result.status}` } as const } = result;
-  if (!quiet) say(`\n${summaryTable(result)}\n`);
-  say(report.text(result));
-  say(`archfarm: ${result.status === 'cancelled' ? 'cancelled' : 'build failed'}: ${error.message}`);
-  if (error.hint !== undefined) say(`  ${error.hint}`);
-  return exitStatusOf[error.code];
 }

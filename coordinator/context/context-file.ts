@@ -51,6 +51,7 @@ export async function* readFileUnchanged(
 
 /** What went wrong with a path of a context, as its user should hear it. */
 export function fileError(error: unknown, name: string): Error {
+  if (error instanceof ArchfarmError) return error;
   switch (systemCode(error)) {
     case 'EACCES':
     case 'EPERM':

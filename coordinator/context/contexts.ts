@@ -126,7 +126,7 @@ export class Contexts {
 
   async close(): Promise<void> {
     this.#stop.abort(new ArchfarmError('coordinator-unreachable', 'the coordinator stops'));
-    for (const build of [...this.#builds.keys()]) this.release(build);
+    for (const build of this.#builds.keys()) this.release(build);
     await Promise.all([...this.#links.values()].map((link) => link.end()));
   }
 

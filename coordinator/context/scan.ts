@@ -1,11 +1,11 @@
 /** Makes a tree of a directory: finds what the ignore rules leave, hashes it, and encodes it from the leaves up. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { encodeDirectory } from '../../shared/context/encoding.ts';
 import { Matcher, parseIgnoreFile } from '../../shared/context/ignore.ts';
 import { defaultLimits, type ContextLimits } from '../../shared/context/limits.ts';
 import type { Digest, TreeEntry } from '../../shared/context/tree.ts';
-import { ArchfarmError, systemCode } from '../../shared/errors.ts';
+import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
 import { fileError, hashFile, type ContextFile } from './context-file.ts';
 import type { Snapshot } from './snapshot.ts';
 import { ignoreFile, Walk, type Found, type FoundFile } from './walk.ts';
@@ -25,6 +25,7 @@ const maxNamed = 10;
 /** `directory` is absolute. Throws `context-invalid`, `context-changed` or `context-limit`, naming the path at fault. */
 export async function scanContext(directory: string, options: ScanOptions): Promise<Snapshot> {
   const { signal, limits = defaultLimits } = options;
+  await checkDirectory(directory);
   const walk = new Walk(directory, { matcher: await ignoreRules(directory, options), limits, signal });
   const found = await walk.run();
   const tree = new TreeBuilder(await hashAll(found, signal));
@@ -47,7 +48,6 @@ async function ignoreRules(directory: string, { dockerfile }: ScanOptions): Prom
     } catch (error) {
       if (error instanceof ArchfarmError) throw error;
       if (systemCode(error) === 'ENOENT') continue;
-      if (systemCode(error) === 'ENOTDIR') throw notDirectory(directory);
       throw fileError(error, path);
     }
   }
@@ -132,6 +132,15 @@ function skippedWarning(paths: readonly string[]): string {
   return `left out sockets, pipes and devices, which no image can hold: ${names.join(', ')}${more}`;
 }
 
-function notDirectory(directory: string): ArchfarmError {
-  return new ArchfarmError('context-invalid', `the context ${directory} is not a directory`);
+async function checkDirectory(path: string): Promise<void> {
+  const found = await stat(path).catch((error: unknown) => {
+    throw new ArchfarmError('context-invalid', `cannot use ${path} as the context: ${messageOf(error)}`, {
+      hint: 'give the path of a directory',
+      cause: error,
+    });
+  });
+  if (found.isDirectory()) return;
+  throw new ArchfarmError('context-invalid', `the context ${path} is not a directory`, {
+    hint: 'give the path of a directory',
+  });
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Matcher, WalkState } from '../../shared/context/ignore.ts';
 import { checkLimit, type ContextLimits } from '../../shared/context/limits.ts';
 import { ArchfarmError, systemCode } from '../../shared/errors.ts';
-import { Limiter } from '../registry/limiter.ts';
+import { Limiter } from '../limiter.ts';
 import { fileError, type ContextFile } from './context-file.ts';
 
 export interface FoundEntry {
@@ -81,7 +81,9 @@ export class Walk {
 
   async #list(place: Place): Promise<readonly Found[]> {
     const names = await this.#names(place);
-    const found = await Promise.all(names.toSorted((left, right) => left.compare(right)).map((name) => this.#visit(place, name)));
+    const found = await Promise.all(
+      names.toSorted((left, right) => left.compare(right)).map((name) => this.#visit(place, name)),
+    );
     return found.filter((entry) => entry !== undefined);
   }
 

@@ -1,19 +1,18 @@
 /** How agents come, speak and go. */
-import type { AttemptId } from '../../shared/attempt.ts';
 import { newAgent } from './agent-state.ts';
 import type { Agent } from './agent-state.ts';
-import { isSettled } from './build-state.ts';
 import type { VolatileEvent } from './events.ts';
-import { findAttempt } from './farm-state.ts';
+import { couldCount } from './farm-state.ts';
 import type { FarmState, Step } from './farm-state.ts';
 
 type Up = Extract<VolatileEvent, { type: 'agent-up' }>;
 type Beat = Extract<VolatileEvent, { type: 'beat' }>;
 
 export function connect(step: Step, { agent: facts, attempts }: Up): void {
-  step.state.agents.set(facts.name, newAgent(facts, attempts, step.at));
+  const wanted = attempts.filter((attempt) => couldCount(step.state, { attempt, agent: facts.name }));
+  step.state.agents.set(facts.name, newAgent(facts, wanted, step.at));
   for (const attempt of attempts) {
-    if (isWanted(step.state, attempt)) continue;
+    if (wanted.includes(attempt)) continue;
     const reason = 'this attempt is no longer needed';
     step.effects.push({ type: 'cancel', attempt, agent: facts.name, reason });
   }
@@ -55,10 +54,4 @@ function speaker(
 ): Agent | undefined {
   const agent = state.agents.get(name);
   return agent?.connected === true && agent.facts.session === session ? agent : undefined;
-}
-
-/** A task that has no image yet takes it from whoever is first; a report in hand only waits to be settled. */
-function isWanted(state: FarmState, id: AttemptId): boolean {
-  const found = findAttempt(state, id);
-  return found !== undefined && !isSettled(found.task);
 }

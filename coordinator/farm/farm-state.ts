@@ -66,12 +66,20 @@ export function findAttempt(state: FarmState, id: AttemptId): Found | undefined 
   return build && task && attempt && { build, task, attempt };
 }
 
+/** What an agent may say of an attempt. */
+export interface Claim {
+  readonly attempt: AttemptId;
+  readonly agent: string;
+}
+
 /** Whether what this agent says of the attempt matters: it frees a slot, or could still bring an image. */
-export function isWanted(
-  state: FarmState,
-  { attempt, agent }: { attempt: AttemptId; agent: string },
-): boolean {
-  if (state.agents.get(agent)?.held.has(formatAttempt(attempt)) === true) return true;
+export function isWanted(state: FarmState, claim: Claim): boolean {
+  const holder = state.agents.get(claim.agent);
+  return holder?.held.has(formatAttempt(claim.attempt)) === true || couldCount(state, claim);
+}
+
+/** Whether a report of the attempt by this agent could still bring the task's image. */
+export function couldCount(state: FarmState, { attempt, agent }: Claim): boolean {
   const found = findAttempt(state, attempt);
   if (found?.attempt.agent !== agent) return false;
   return found.attempt.report === undefined && !isSettled(found.task);

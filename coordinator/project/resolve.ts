@@ -11,23 +11,12 @@ import type { ServiceBuild } from './service-build.ts';
 import type { BuildPlan, SecretSource, SshSource } from './spec.ts';
 
 /** What flags say about a build. They replace tags and platforms of the project file, and add to the rest. */
-export interface PlanFlags {
-  readonly tags: readonly string[];
-  readonly platforms: readonly string[];
+export interface PlanFlags extends Omit<
+  BuildPlan,
+  'name' | 'contextDirectory' | 'dockerfile' | 'extraHosts'
+> {
+  /** Relative to the current directory. */
   readonly dockerfile?: string | undefined;
-  readonly args: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly target?: string | undefined;
-  readonly network?: string | undefined;
-  readonly noCache: boolean;
-  readonly pull: boolean;
-  readonly secrets: readonly SecretSource[];
-  readonly ssh: readonly SshSource[];
-  readonly suffix: 'repo' | 'tag';
-  readonly allowEmulation: boolean;
-  /** Milliseconds. */
-  readonly waitAgent: number;
-  readonly timeout?: number | undefined;
   /** A project file instead of the one that is looked for. */
   readonly project?: string | undefined;
 }

@@ -1,28 +1,26 @@
 /** A build as a client asks for it: what `project/` makes of files and flags, and what `POST /v1/builds` takes. */
 import type { Digest } from '../../shared/context/tree.ts';
+import type { BuildParameters } from '../../shared/task.ts';
 
-/** Everything of a build that is known before its context is scanned. */
-export interface BuildPlan {
+/** What plan and spec have in common. */
+interface BuildRequest extends BuildParameters {
   /** What the user called it: a service, a target or a directory's name. */
   readonly name: string;
   /** Formatted references; the first names the platform images. */
   readonly tags: readonly string[];
   /** Formatted platforms; empty means every platform that a connected agent has natively. */
   readonly platforms: readonly string[];
-  readonly args: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly target?: string | undefined;
-  readonly noCache: boolean;
-  readonly pull: boolean;
-  readonly network?: string | undefined;
-  readonly extraHosts: readonly string[];
-  readonly secrets: readonly SecretSource[];
-  readonly ssh: readonly SshSource[];
   readonly suffix: 'repo' | 'tag';
   readonly allowEmulation: boolean;
   /** Milliseconds. */
   readonly waitAgent: number;
   readonly timeout?: number | undefined;
+}
+
+/** Everything of a build that is known before its context is scanned. */
+export interface BuildPlan extends BuildRequest {
+  readonly secrets: readonly SecretSource[];
+  readonly ssh: readonly SshSource[];
   /** Absolute path of the context directory. */
   readonly contextDirectory: string;
   readonly dockerfile: DockerfileSource;
@@ -44,24 +42,10 @@ export interface SshSource {
 }
 
 /** What travels and is stored: no paths of the client, no secret values. */
-export interface BuildSpec {
-  readonly name: string;
-  readonly tags: readonly string[];
-  readonly platforms: readonly string[];
-  readonly args: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly target?: string | undefined;
-  readonly noCache: boolean;
-  readonly pull: boolean;
-  readonly network?: string | undefined;
-  readonly extraHosts: readonly string[];
+export interface BuildSpec extends BuildRequest {
   /** Ids only. */
   readonly secrets: readonly string[];
   readonly ssh: readonly string[];
-  readonly suffix: 'repo' | 'tag';
-  readonly allowEmulation: boolean;
-  readonly waitAgent: number;
-  readonly timeout?: number | undefined;
   readonly context: {
     readonly root: Digest;
     /** The directory's base name: shown, and part of what engines key their copy by. */

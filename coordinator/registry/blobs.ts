@@ -4,7 +4,7 @@ import { reasonOf } from '../../shared/abort.ts';
 import type { RegistryRequest } from './client.ts';
 import { digestOf } from './digest.ts';
 import { RegistryError } from './registry-error.ts';
-import type { Limiter } from './limiter.ts';
+import type { Limiter } from '../limiter.ts';
 import type { Repository } from './repository.ts';
 import { withRetries } from './retry.ts';
 

@@ -5,7 +5,7 @@ import type { Manifest } from '../manifest/document.ts';
 import { RegistryClient } from './client.ts';
 import { defaultConfigDirectory } from './credentials.ts';
 import { endpointOf } from './endpoint.ts';
-import { Limiter } from './limiter.ts';
+import { Limiter } from '../limiter.ts';
 import { ManifestCache } from './manifest-cache.ts';
 import { getManifest } from './manifests.ts';
 import { RegistryError } from './registry-error.ts';

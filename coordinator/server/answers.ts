@@ -12,7 +12,7 @@ export interface AnswerSources {
   readonly registries: Registries;
   readonly secrets: Secrets;
   /** Undefined for a build that has ended. */
-  spec(build: string): BuildSpec | undefined;
+  readonly spec: (build: string) => BuildSpec | undefined;
 }
 
 export async function answer(

@@ -15,7 +15,7 @@ import type { Registries } from '../registry/registries.ts';
 export interface PublisherOptions {
   readonly registries: Registries;
   readonly log: Logger;
-  onEvent(build: string, event: PublishEvent): void;
+  readonly onEvent: (build: string, event: PublishEvent) => void;
 }
 
 export class Publisher {

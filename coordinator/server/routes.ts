@@ -79,8 +79,12 @@ export function addRoutes(app: FastifyInstance, auth: TokenAuth, actions: ApiAct
   app.get('/healthz', () => ({ status: 'ok' }));
 
   app.register((api, _options, done) => {
-    api.addHook('onRequest', async (request) => {
-      if (auth.admits(request.headers)) return;
+    api.addHook('onRequest', async (request, reply) => {
+      if (auth.admits(request.headers)) return undefined;
+      if (request.headers.origin !== undefined) {
+        const error = { code: 'unauthorized', message: 'the coordinator refuses what web pages ask' };
+        return reply.code(403).send({ error });
+      }
       throw new ArchfarmError('unauthorized', 'the coordinator refuses this token', {
         hint: 'give its token with --token-file or ARCHFARM_TOKEN',
       });

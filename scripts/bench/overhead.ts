@@ -71,8 +71,8 @@ async function build({ env, registry }: RunningFarm): Promise<void> {
       stdio: ['ignore', 'ignore', 'inherit'],
     },
   );
-  const [status] = (await once(child, 'exit')) as [number | null];
-  if (status !== 0) throw new Error(`archfarm build ended with ${status}`);
+  await once(child, 'exit');
+  if (child.exitCode !== 0) throw new Error(`archfarm build ended with ${child.exitCode}`);
 }
 
 async function timed(work: () => Promise<void>): Promise<number> {

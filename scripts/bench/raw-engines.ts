@@ -57,7 +57,7 @@ export class RawEngines {
     const name = `${registry}/bench/raw-${suffix}`;
     const engine = (path: string, sent: Sent): Promise<Answer> => request({ socketPath, path, sent });
     const query = new URLSearchParams({ version: '2', t: name, platform });
-    const built = await engine(`/build?${query}`, {
+    const built = await engine(`/build?${query.toString()}`, {
       method: 'POST',
       headers: { 'content-type': 'application/x-tar' },
       body: context,

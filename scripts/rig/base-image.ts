@@ -66,9 +66,53 @@ const python: Recipe = {
   ],
 };
 
+/** What ssh-add links to, and a shell. */
+const ssh: Recipe = {
+  packages: ['openssh-client', 'busybox-static'],
+  without: [
+    'adduser',
+    'debconf',
+    'gcc-12-base',
+    'libaudit-common',
+    'libaudit1',
+    'libbsd0',
+    'libbz2-1.0',
+    'libcap-ng0',
+    'libcbor0.8',
+    'libcom-err2',
+    'libcrypt1',
+    'libdb5.3',
+    'libedit2',
+    'libfido2-1',
+    'libgcc-s1',
+    'libgssapi-krb5-2',
+    'libk5crypto3',
+    'libkeyutils1',
+    'libkrb5-3',
+    'libkrb5support0',
+    'libmd0',
+    'libpam-modules',
+    'libpam-modules-bin',
+    'libpam0g',
+    'libsemanage-common',
+    'libsemanage2',
+    'libsepol2',
+    'libtinfo6',
+    'libudev1',
+    'passwd',
+    'zlib1g',
+  ],
+  exclude: ['./usr/lib/*/gconv', './usr/share'],
+};
+
 /** A context for `FROM scratch` with a static busybox, under 3 MB a platform. Returns its directory. */
 export function busyboxBase(): Promise<string> {
   return context('busybox-base', busybox);
+}
+
+/** A context with OpenSSH's clients of ssh agents and a shell. Returns its directory. */
+export function sshBase(): Promise<string> {
+  return context('ssh-base', ssh);
 }
 
 /** A context with python3, Flask and a shell. Returns its directory, which is always `.cache/python-base`. */

@@ -5,7 +5,8 @@
 set -eu
 
 action=$1 user=$2
-interpreter=/usr/bin/qemu-aarch64-static
+# Debian's name for it; by the -P qemu knows that the kernel passes argv[0] on.
+interpreter=/usr/libexec/qemu-binfmt/aarch64-binfmt-P
 binfmt=/proc/sys/fs/binfmt_misc
 state=/run/archfarm-emulation
 
@@ -26,10 +27,11 @@ up)
     touch "$state/mounted"
   fi
   if [ ! -e "$binfmt/qemu-aarch64" ]; then
-    # O: open the binary for qemu, C: keep its credentials, F: hold qemu open, so containers need no copy of it.
+    # O: open the binary for qemu, C: keep its credentials, P: keep argv[0], by which busybox knows what to be,
+    # F: hold qemu open, so containers need no copy of it.
     magic='\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00'
     mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
-    printf '%s' ":qemu-aarch64:M::$magic:$mask:$interpreter:OCF" >"$binfmt/register"
+    printf '%s' ":qemu-aarch64:M::$magic:$mask:$interpreter:OCPF" >"$binfmt/register"
     touch "$state/registered"
   fi
   touch "$state/user-$user"

@@ -66,12 +66,16 @@ export class Connection {
 
   /** Until the socket closes. Throws `protocol` on a bad frame, having closed the socket. */
   async run(signal: AbortSignal): Promise<void> {
-    const ending = AbortSignal.any([signal, this.#stop.signal]);
+    const broken = new AbortController();
+    const ending = AbortSignal.any([signal, this.#stop.signal, broken.signal]);
     let intake: TarIntake | undefined;
     try {
       for await (const { binary, content } of this.#frames.receive(ending)) {
         if (binary) {
-          intake ??= new TarIntake((entry) => this.#land(entry));
+          intake ??= new TarIntake(
+            (entry) => this.#land(entry),
+            (error) => broken.abort(error),
+          );
           await intake.write(content);
           continue;
         }
@@ -86,10 +90,10 @@ export class Connection {
       }
       this.#frames.release();
     } catch (error) {
-      const failed = ending.aborted ? goingAway : malformedFrame;
-      this.#frames.release({ code: failed, reason: messageOf(error) });
+      const isOver = signal.aborted || this.#stop.signal.aborted;
+      this.#frames.release({ code: isOver ? goingAway : malformedFrame, reason: messageOf(error) });
       if (this.#stop.signal.aborted) return;
-      throw ending.aborted || error instanceof ArchfarmError
+      throw isOver || error instanceof ArchfarmError
         ? error
         : new ArchfarmError('protocol', `a broken transfer: ${messageOf(error)}`, { cause: error });
     } finally {

@@ -1,5 +1,6 @@
 /** A WebSocket as frames with backpressure both ways: reading pauses it, and writing waits for what is under way. */
 import type { RawData, WebSocket } from 'ws';
+import { clipReason, toBuffer } from '../channel.ts';
 import { ArchfarmError } from '../errors.ts';
 import { Wakeup } from './wakeup.ts';
 
@@ -98,7 +99,7 @@ export class Frames {
     // A paused socket would never see the other side's close.
     this.#socket.resume();
     if (close === undefined || this.#closed !== undefined) return;
-    this.#socket.close(close.code, clip(close.reason));
+    this.#socket.close(close.code, clipReason(close.reason));
     setTimeout(() => this.#socket.terminate(), closePatience).unref();
   }
 
@@ -114,17 +115,4 @@ export class Frames {
     this.#closed = reason;
     this.#changed.wake();
   }
-}
-
-function toBuffer(data: RawData): Buffer {
-  if (Buffer.isBuffer(data)) return data;
-  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
-}
-
-/** A close reason has at most 123 bytes. */
-function clip(reason: string): string {
-  return Buffer.from(reason)
-    .subarray(0, 120)
-    .toString('utf8')
-    .replace(/\uFFFD+$/, '');
 }

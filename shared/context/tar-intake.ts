@@ -13,12 +13,15 @@ export interface TarEntry {
 export class TarIntake {
   readonly #extract = extract();
   readonly #done: Promise<void>;
+  #over = false;
 
-  /** `land` consumes each entry, one after the other; its failure fails the next `write` or `end`. */
-  constructor(land: (entry: TarEntry) => Promise<void>) {
+  /** `land` consumes each entry, one after the other. `onFailure` hears at once when it or the tar is at fault. */
+  constructor(land: (entry: TarEntry) => Promise<void>, onFailure: (error: unknown) => void) {
     this.#done = this.#consume(land);
-    // `write` and `end` tell of it.
-    this.#done.catch(() => {});
+    this.#done.catch((error: unknown) => {
+      // Otherwise `end` tells of it.
+      if (!this.#over) onFailure(error);
+    });
   }
 
   /** Resolves when there is room for more. */
@@ -29,12 +32,14 @@ export class TarIntake {
 
   /** Resolves when all entries were consumed; throws also when the tar was cut inside one. */
   async end(): Promise<void> {
+    this.#over = true;
     this.#extract.end(undefined);
     await this.#done;
   }
 
   /** Gives up; resolves when the last entry was let go. */
   async destroy(): Promise<void> {
+    this.#over = true;
     this.#extract.destroy();
     await this.#done.catch(() => {});
   }

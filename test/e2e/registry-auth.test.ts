@@ -1,7 +1,5 @@
 /** Builds on registries that want to know who comes, and on registries that do not do as they should. */
-import { execFile } from 'node:child_process';
-import { readFile, writeFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
+import { writeFile } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { busyboxBase } from '../../scripts/rig/base-image.ts';
@@ -10,13 +8,14 @@ import { startEngine } from '../../scripts/rig/engine.ts';
 import { startRegistry, type RunningRegistry } from '../../scripts/rig/registry.ts';
 import { Resources } from '../../scripts/rig/resources.ts';
 import { scratchDirectory } from '../../scripts/rig/scratch.ts';
-import { archfarm, type CommandOutcome } from '../support/archfarm-command.ts';
-import { logOf, readFrames } from '../support/build-result.ts';
+import { buildImage, runBuild, type EndedBuild } from '../support/build-command.ts';
 import { dockerConfig } from '../support/docker-config.ts';
 import { startFarmProcesses, type FarmProcesses } from '../support/farm-processes.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
 import type { RunningServer } from '../support/logged-server.ts';
 import { readPublished } from '../support/published-image.ts';
+import { stepOutput } from '../support/step-output.ts';
+import { filesWith, processesWith } from '../support/text-search.ts';
 import { startTokenServer, type TokenServer } from '../support/token-server.ts';
 
 const password = 'quiet-otter-4711';
@@ -95,9 +94,15 @@ function otherName(registry: RunningRegistry): string {
   return registry.host.replace('127.0.0.1', 'localhost');
 }
 
-async function build(image: string, ...flags: string[]): Promise<CommandOutcome> {
-  const parameters = ['build', await busyboxBase(), '-t', image, '--progress', 'rawjson', ...flags];
-  return archfarm(parameters, { env: farm.env });
+async function published(image: string, ...flags: string[]): Promise<EndedBuild> {
+  return buildImage([await busyboxBase(), '-t', image, ...both, ...flags], farm);
+}
+
+async function failed(image: string): Promise<EndedBuild> {
+  const build = await runBuild([await busyboxBase(), '-t', image, '--platform', 'linux/amd64'], farm);
+  assert.is(build.status, 3, build.stderr);
+  assert.is(build.stdout, '');
+  return build;
 }
 
 async function dockerfile(name: string, ...lines: string[]): Promise<string[]> {
@@ -106,27 +111,20 @@ async function dockerfile(name: string, ...lines: string[]): Promise<string[]> {
 }
 
 test('a build publishes on a registry with Basic authentication', async () => {
-  const refused = await fetch(`http://${basic.host}/v2/`);
-  assert.is(refused.status, 401);
-  const outcome = await build(`${basic.host}/team/base`, ...both);
-  assert.is(outcome.status, 0, outcome.stderr);
-  const published = await readPublished({
-    host: basic.host,
-    repository: 'team/base',
-    authorization: `Basic ${basicAuth}`,
-  });
-  assert.is(outcome.stdout, `${published?.digest}\n`);
-  assert.equal(published?.platforms, bothPlatforms);
+  assert.is((await fetch(`http://${basic.host}/v2/`)).status, 401);
+  const { stdout } = await published(`${basic.host}/team/base`);
+  const authorization = `Basic ${basicAuth}`;
+  const list = await readPublished({ host: basic.host, repository: 'team/base', authorization });
+  assert.is(stdout, `${list?.digest}\n`);
+  assert.equal(list?.platforms, bothPlatforms);
 });
 
 test('a private base image is pulled with what the coordinator knows', async () => {
   const base = await dockerfile('derived', `FROM ${basic.host}/team/base`, 'RUN echo from-$(uname -m)');
   const before = (await basic.accessLog()).length;
-  const outcome = await build(`${basic.host}/team/derived`, ...base, ...both);
-  assert.is(outcome.status, 0, outcome.stderr);
-  const frames = readFrames(outcome.stderr);
-  assert.match(logOf(frames, 'linux/amd64'), 'from-x86_64');
-  assert.match(logOf(frames, 'linux/arm64/v8'), 'from-aarch64');
+  const { frames } = await published(`${basic.host}/team/derived`, ...base);
+  assert.match(stepOutput(frames, 'linux/amd64'), 'from-x86_64');
+  assert.match(stepOutput(frames, 'linux/arm64/v8'), 'from-aarch64');
   const pulls = (await basic.accessLog())
     .slice(before)
     .filter((line) => line.includes('/v2/team/base/manifests/latest') && line.includes('" 200 '));
@@ -134,15 +132,11 @@ test('a private base image is pulled with what the coordinator knows', async () 
 });
 
 test('a build publishes on a registry with token authentication', async () => {
-  const outcome = await build(`${bearer.host}/team/app`, ...both);
-  assert.is(outcome.status, 0, outcome.stderr);
-  const published = await readPublished({
-    host: bearer.host,
-    repository: 'team/app',
-    authorization: `Bearer ${tokens.issue(['repository:team/app:pull'])}`,
-  });
-  assert.is(outcome.stdout, `${published?.digest}\n`);
-  assert.equal(published?.platforms, bothPlatforms);
+  const { stdout } = await published(`${bearer.host}/team/app`);
+  const authorization = `Bearer ${tokens.issue(['repository:team/app:pull'])}`;
+  const list = await readPublished({ host: bearer.host, repository: 'team/app', authorization });
+  assert.is(stdout, `${list?.digest}\n`);
+  assert.equal(list?.platforms, bothPlatforms);
   assert.ok(
     tokens.asked.some((scopes) => scopes.join() === 'repository:team/app-arm64v8:pull,push'),
     `no token for that push alone: ${JSON.stringify(tokens.asked)}`,
@@ -150,79 +144,61 @@ test('a build publishes on a registry with token authentication', async () => {
 });
 
 test('the agent has no credential in its environment, its arguments or its files', async () => {
-  const forbidden = [password, basicAuth];
-  const [agent] = farm.agents;
-  for (const file of ['environ', 'cmdline']) {
-    const text = await readFile(`/proc/${agent?.pid}/${file}`, 'utf8');
-    assert.ok(text.length > 10);
-    for (const secret of forbidden) assert.not.match(text, secret);
+  const agents = farm.agents.map(({ pid }) => pid);
+  for (const secret of [password, basicAuth]) {
+    assert.equal(await processesWith(secret, agents), []);
+    // The coordinator's data and all logs as well: none of them has a use for it.
+    assert.equal(await filesWith(secret, [farm.dir]), []);
   }
-  // Coordinator's data and all logs as well: none of them has a use for it.
-  for (const secret of forbidden) assert.equal(await filesWith(secret, farm.dir), []);
-  assert.ok((await filesWith('team/app-arm64v8', farm.dir)).length > 0, 'the search finds nothing at all');
+  assert.is((await processesWith('DOCKER_HOST=', agents)).length, 1);
+  assert.ok((await filesWith('team/app-arm64v8', [farm.dir])).length > 0);
 });
 
 test('a wrong password is exit 3, and the message names the repository', async () => {
   const image = `${otherName(basic)}/team/denied`;
-  const outcome = await build(image, '--platform', 'linux/amd64');
-  assert.is(outcome.status, 3, outcome.stderr);
-  assert.is(outcome.stdout, '');
-  const message = lastWords(outcome);
-  assert.match(message, `${image}-amd64`);
-  assert.match(message, /denied|unauthorized/);
-  assert.match(outcome.stderr, '"code":"registry-denied"');
-  assert.not.match(outcome.stderr, 'bob:wrong');
+  const { result, stderr } = await failed(image);
+  assert.is(result.error?.code, 'registry-denied');
+  assert.match(lastLines(stderr), `${image}-amd64`);
+  assert.not.match(stderr, 'bob:wrong');
 });
 
 test('a registry that is not there is exit 3, and the message names the host', async () => {
-  const outcome = await build('127.0.0.1:1/team/app', '--platform', 'linux/amd64');
-  assert.is(outcome.status, 3, outcome.stderr);
-  assert.match(lastWords(outcome), '127.0.0.1:1');
-  assert.match(outcome.stderr, '"code":"registry-unreachable"');
+  const { result, stderr } = await failed('127.0.0.1:1/team/app');
+  assert.is(result.error?.code, 'registry-unreachable');
+  assert.match(lastLines(stderr), '127.0.0.1:1');
 });
 
 test('a registry that answers every mount with an upload gets copies', async () => {
-  const outcome = await build(`${mountless.host}/team/app`, ...both);
-  assert.is(outcome.status, 0, outcome.stderr);
-  const published = await readPublished({ host: open.host, repository: 'team/app' });
-  assert.is(outcome.stdout, `${published?.digest}\n`);
-  assert.equal(published?.platforms, bothPlatforms);
+  const { stdout, frames } = await published(`${mountless.host}/team/app`);
+  const list = await readPublished({ host: open.host, repository: 'team/app' });
+  assert.is(stdout, `${list?.digest}\n`);
+  assert.ok(list);
+  assert.equal(list.platforms, bothPlatforms);
 
   const mounts = mountless.log.filter((line) => line.startsWith('POST /v2/team/app/') && /mount=/.test(line));
-  assert.ok(mounts.length >= published.blobs.length, `${mounts.length} mounts were tried`);
+  assert.ok(mounts.length >= list.blobs.length, `${mounts.length} mounts were tried`);
   const posts = (await open.accessLog()).filter((line) => line.includes('"POST /v2/team/app/'));
   assert.ok(posts.length >= mounts.length);
-  assert.ok(
-    posts.every((line) => line.includes('" 202 ')),
-    posts.join('\n'),
+  assert.equal(
+    posts.filter((line) => !line.includes('" 202 ')),
+    [],
   );
-  const actions = readFrames(outcome.stderr).map(({ action }) => action);
+  const actions = frames.flatMap((frame) => (frame.type === 'publish' ? [frame.action] : []));
   assert.ok(actions.includes('copy'));
   assert.not.ok(actions.includes('mount'));
 });
 
-test('the farm ends when it is told to', async () => {
+test('coordinator and agent end when they are told to', async () => {
   await setting[Symbol.asyncDispose]();
   for (const { ended } of [farm.coordinator, ...farm.agents]) assert.is(await ended, 'exit code 0');
 });
 
 test.run();
 
-/** What the command said after the last event. */
-function lastWords({ stderr }: CommandOutcome): string {
+/** What is for people, after the events. */
+function lastLines(stderr: string): string {
   return stderr
     .split('\n')
     .filter((line) => !line.startsWith('{'))
     .join('\n');
-}
-
-async function filesWith(text: string, directory: string): Promise<string[]> {
-  const found = await promisify(execFile)('grep', ['-rlaF', '--', text, directory]).catch(
-    (error: unknown) => {
-      // 1 is how it says that there are none.
-      if (error instanceof Error && 'code' in error && error.code === 1) return { stdout: '' };
-      throw error;
-    },
-  );
-  return found.stdout.split('\n').filter((line) => line !== '');
 }

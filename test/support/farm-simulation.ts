@@ -18,6 +18,8 @@ import { amd64, arm64, digestOf, pushedBy, sampleAgent, sampleSpec, verifiedFrom
 import { Random } from './random.ts';
 import { SimulatedAgent } from './simulated-agent.ts';
 import type { FromAgent, ToSimulatedAgent, World } from './simulated-agent.ts';
+import { eventOf } from './simulated-message.ts';
+import type { Untimed } from './simulated-message.ts';
 import { SimulatedTime } from './simulated-time.ts';
 
 export interface Outcome {
@@ -25,7 +27,6 @@ export interface Outcome {
   readonly statuses: Readonly<Record<string, number>>;
 }
 
-type Untimed = FarmEvent extends infer Event ? (Event extends unknown ? Omit<Event, 'at'> : never) : never;
 type Publish = Extract<Effect, { type: 'publish' }>;
 
 const minute = 60_000;
@@ -76,7 +77,7 @@ export class FarmSimulation implements World {
     const end = this.time.now + 24 * 60 * minute;
     while (this.#archive.size < this.#builds) {
       if (!this.time.step(end))
-        assert.unreachable(`builds never ended: ${[...(this.#state?.builds.keys() ?? [])]}`);
+        assert.unreachable(`builds never ended: ${[...(this.#state?.builds.keys() ?? [])].join()}`);
     }
     const quiet = this.time.now + 30 * minute;
     while (this.time.step(quiet));
@@ -110,32 +111,7 @@ export class FarmSimulation implements World {
     if ('attempt' in message && !isWanted(this.#state, { ...from, attempt: message.attempt })) {
       return this.#sendTo(from.agent, { type: 'settle', attempt: message.attempt });
     }
-    switch (message.type) {
-      case 'hello':
-        return this.#tell({ type: 'agent-up', agent: message.facts, attempts: message.attempts });
-      case 'beat':
-        return this.#tell({ type: 'beat', ...from, state: 'ready' });
-      case 'accept':
-        return this.#tell({ type: 'accepted', attempt: message.attempt });
-      case 'decline': {
-        const error = { code: 'agent-lost', message: 'declined' } as const;
-        const { attempt } = message;
-        return this.#tell({ type: 'failed', attempt, outcome: 'declined', kind: 'infrastructure', error });
-      }
-      case 'report': {
-        const { attempt, outcome } = message;
-        if (outcome.status === 'pushed')
-          return this.#tell({ type: 'reported', attempt, image: outcome.image });
-        if (outcome.status === 'failed') {
-          const { kind, error } = outcome;
-          return this.#tell({ type: 'failed', attempt, outcome: 'failed', kind, error });
-        }
-        const error = { code: 'cancelled', message: outcome.reason } as const;
-        return this.#tell({ type: 'failed', attempt, outcome: 'cancelled', kind: 'infrastructure', error });
-      }
-      default:
-        return message satisfies never;
-    }
+    this.#tell(eventOf(from, message));
   }
 
   /** To the coordinator, if it is there; a paused one hears it, in order, when it wakes. */
@@ -209,6 +185,8 @@ export class FarmSimulation implements World {
       const mine = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((number) => pushedBy({ build, platform, number }).digest);
       assert.ok(mine.includes(child.descriptor.digest), 'a child must be of this build and platform');
     }
+    const error = { code: 'cancelled', message: 'cancelled too late' } as const;
+    if (this.random.chance(0.05)) this.#later(() => ({ type: 'cancelled', build, error }));
     this.#later(() => {
       // After a crash the tags may have moved already; a registry that fails only then is beyond all promises.
       const moved = tags.some((tag) => this.#registry.get(tag) === build);

@@ -1,4 +1,4 @@
-/** Sends itself a content of 200 MiB and prints by how much its memory grew at most. */
+/** Sends itself a content of 200 MiB and prints the bytes received and those by which its memory grew at most. */
 import { createHash } from 'node:crypto';
 import { BlobReceiver } from '../../shared/context/receiver.ts';
 import type { ContentSource } from '../../shared/context/sender.ts';
@@ -41,4 +41,4 @@ socket.close();
 await attached;
 await server[Symbol.asyncDispose]();
 await store[Symbol.asyncDispose]();
-process.stdout.write(JSON.stringify({ received, growth: highest - before }));
+process.stdout.write(`${received} ${highest - before}`);

@@ -17,6 +17,13 @@ test('an arm64 binary runs as long as one of several users is left', async () =>
   assert.is((await run(busybox, ['uname', '-m'])).stdout.trim(), 'aarch64');
 });
 
+test('an arm64 shell starts programs under their own names', async () => {
+  const directory = `${await busyboxBase()}/arm64`;
+  await using _emulation = await startEmulation();
+  const { stdout } = await run('chroot', [directory, 'sh', '-c', 'echo b | cat']);
+  assert.is(stdout, 'b\n');
+});
+
 test('a user that has gone is not counted any more', async () => {
   {
     await using _user = await startEmulation();

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { encodeDirectory } from '../../../shared/context/encoding.ts';
+import { decodeDirectory, encodeDirectory } from '../../../shared/context/encoding.ts';
 import { fetchTree } from '../../../shared/context/fetch-tree.ts';
 import { defaultLimits, type ContextLimits } from '../../../shared/context/limits.ts';
 import { dir, memoryTree, type MemoryTree } from '../../support/memory-tree.ts';
@@ -53,12 +53,10 @@ test('a few records that describe a tree without end are refused at the limit', 
     records.set(digest, record);
     root = digest;
   }
-  const bomb = { ...memoryTree(dir()), root };
-  const { decodeDirectory } = await import('../../../shared/context/encoding.ts');
   const error = await failureOf(
     fetch(
       {
-        root: bomb.root,
+        root,
         directory: async (digest) => decodeDirectory(digest, records.get(digest) ?? Buffer.alloc(0)),
       },
       { entries: 10_000 },

@@ -1,5 +1,5 @@
 /** Lets at most so many pieces of work run at once; the others wait in line. */
-import { reasonOf } from '../../shared/abort.ts';
+import { reasonOf } from '../shared/abort.ts';
 
 export class Limiter {
   readonly #waiting: (() => void)[] = [];

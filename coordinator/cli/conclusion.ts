@@ -1,0 +1,54 @@
+/** How `archfarm build` ends: files for scripts, the digest, a table or a report, and the exit status. */
+import { exitStatusOf, type ErrorInfo } from '../../shared/errors.ts';
+import type { BuildResult } from '../../shared/progress.ts';
+import type { BuildOptions } from './build-options.ts';
+import { print } from './output.ts';
+import type { ProgressMode } from './progress/create-renderer.ts';
+import { writeDigestFile, writeMetadataFile } from './progress/metadata.ts';
+import { plainText } from './progress/sanitize.ts';
+import { summaryTable, type FailureReport } from './progress/summary.ts';
+
+export interface Conclusion {
+  readonly options: Pick<BuildOptions, 'metadataFile' | 'iidfile'>;
+  readonly mode: ProgressMode;
+  readonly report: FailureReport;
+}
+
+/** Gives the exit status. With `rawjson` the last frame says all, and standard error stays one event a line. */
+export async function conclude(result: BuildResult, { options, mode, report }: Conclusion): Promise<number> {
+  const digest = result['containerimage.digest'];
+  if (options.metadataFile !== undefined) await writeMetadataFile(options.metadataFile, result);
+  if (options.iidfile !== undefined && digest !== undefined) await writeDigestFile(options.iidfile, digest);
+  if (mode !== 'rawjson') {
+    const table = mode === 'quiet' ? [] : ['', summaryTable(result)];
+    const lines = [...table, ...ending(result, { report, quiet: mode === 'quiet' })];
+    if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
+  }
+  if (result.status === 'superseded') return 0;
+  if (result.status !== 'succeeded') return exitStatusOf[errorOf(result).code];
+  if (digest !== undefined) print(digest);
+  return 0;
+}
+
+function ending(result: BuildResult, { report, quiet }: { report: FailureReport; quiet: boolean }): string[] {
+  switch (result.status) {
+    case 'succeeded':
+      return quiet ? [] : [...result.tags];
+    case 'superseded':
+      return [`WARNING: a newer build has published ${result.tags.join(', ')}: they are left as they are`];
+    default: {
+      const { message, hint } = errorOf(result);
+      const what = result.status === 'cancelled' ? 'cancelled' : 'the build failed';
+      const failures = report.text(result);
+      return [
+        ...(failures === '' ? [] : ['', failures, '']),
+        `archfarm: ${what}: ${plainText(message)}`,
+        ...(hint === undefined ? [] : [`  ${plainText(hint)}`]),
+      ];
+    }
+  }
+}
+
+function errorOf(result: BuildResult): ErrorInfo {
+  return result.error ?? { code: 'internal', message: `the build ended as ${result.status}` };
+}

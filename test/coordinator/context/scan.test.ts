@@ -1,0 +1,224 @@
+import { execFileSync } from 'node:child_process';
+import { chmod, link, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { dirname, join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { scanContext, type ScanOptions } from '../../../coordinator/context/scan.ts';
+import { SnapshotSource, type Snapshot } from '../../../coordinator/context/snapshot.ts';
+import { decodeDirectory } from '../../../shared/context/encoding.ts';
+import { defaultLimits } from '../../../shared/context/limits.ts';
+import { select } from '../../../shared/context/select.ts';
+import { failureOf } from '../../support/failure.ts';
+import { collect } from '../../support/memory-tree.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const signal = AbortSignal.timeout(60_000);
+
+async function write(root: string, files: Readonly<Record<string, string | Buffer>>): Promise<void> {
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), content);
+  }
+}
+
+function scan(root: string, options: Partial<ScanOptions> = {}): Promise<Snapshot> {
+  return scanContext(root, { signal, ...options });
+}
+
+async function listing(snapshot: Snapshot): Promise<string[]> {
+  const source = {
+    directory: async (digest: string) =>
+      decodeDirectory(digest, snapshot.directories.get(digest) ?? Buffer.alloc(0)),
+  };
+  const everything = { followPaths: [], includePatterns: [], excludePatterns: [] };
+  const lines: string[] = [];
+  for await (const { path, entry } of select(snapshot.root, everything, source, signal)) {
+    const mode = 'mode' in entry ? ` ${entry.mode.toString(8)}` : '';
+    const target = 'target' in entry ? ` > ${entry.target}` : '';
+    lines.push(`${entry.type[0]} ${path}${mode}${target}`);
+  }
+  return lines;
+}
+
+/** Fetches one file of a snapshot as a coordinator would. */
+async function fetchFile(snapshot: Snapshot, offset = 0): Promise<Buffer> {
+  const [[digest, file] = ['', Buffer.alloc(0)]] = snapshot.contents;
+  const size = Buffer.isBuffer(file) ? file.length : file.size;
+  const source = new SnapshotSource([snapshot]);
+  return collect((await source.open({ kind: 'blob', digest, size, offset }, signal)).chunks);
+}
+
+test('keeps types, modes, links and names of all kinds', async () => {
+  await using directory = await temporaryDirectory();
+  const root = directory.path;
+  await write(root, { 'run.sh': '#!', 'ü/💡 new\nline': 'x', '-dash': '', 'z first.txt': 'linked' });
+  await chmod(join(root, 'run.sh'), 0o4755);
+  await mkdir(join(root, 'empty'), { mode: 0o700 });
+  await symlink('/etc/passwd', join(root, 'outside'));
+  await symlink('missing', join(root, 'dangling'));
+  await link(join(root, 'z first.txt'), join(root, 'a name of it'));
+  await link(join(root, 'z first.txt'), join(root, 'ü/another'));
+  for (const path of ['-dash', 'z first.txt', 'ü/💡 new\nline']) await chmod(join(root, path), 0o644);
+  await chmod(join(root, 'ü'), 0o755);
+  const snapshot = await scan(root);
+  assert.equal(await listing(snapshot), [
+    'f -dash 644',
+    'f a name of it 644',
+    's dangling > missing',
+    'd empty 700',
+    's outside > /etc/passwd',
+    'f run.sh 4755',
+    'h z first.txt > a name of it',
+    'd ü 755',
+    'h ü/another > a name of it',
+    'f ü/💡 new\nline 644',
+  ]);
+  assert.equal([snapshot.files, snapshot.bytes, snapshot.warnings], [4, 9, []]);
+});
+
+test('two copies with other times have one digest; content, mode and name change it', async () => {
+  await using directory = await temporaryDirectory();
+  const [one, two] = [join(directory.path, 'one'), join(directory.path, 'two')];
+  for (const root of [one, two]) await write(root, { 'a/b': 'content', c: 'd' });
+  await utimes(join(two, 'a/b'), 1, 1);
+  const { root } = await scan(one);
+  assert.is((await scan(two)).root, root);
+  await chmod(join(two, 'c'), 0o600);
+  assert.is.not((await scan(two)).root, root);
+});
+
+test('leaves out what is ignored, does not read it, and keeps the ignore file itself', async () => {
+  await using directory = await temporaryDirectory();
+  await write(directory.path, {
+    '.dockerignore': '*\n!src\nsrc/**/*.log\n!keep/me\n',
+    'src/a.ts': '',
+    'src/deep/x.log': '',
+    'keep/me': '',
+    'keep/not': '',
+    'big/data': '',
+    Dockerfile: '',
+  });
+  const paths = (await listing(await scan(directory.path))).map((line) => line.split(' ')[1]);
+  assert.equal(paths, ['.dockerignore', 'keep', 'keep/me', 'src', 'src/a.ts', 'src/deep']);
+});
+
+test("the ignore file of the Dockerfile replaces the context's", async () => {
+  await using directory = await temporaryDirectory();
+  await write(directory.path, { '.dockerignore': 'a', 'Other.dockerignore': 'b', a: '', b: '' });
+  const snapshot = await scan(directory.path, { dockerfile: join(directory.path, 'Other') });
+  const paths = (await listing(snapshot)).map((line) => line.split(' ')[1]);
+  assert.equal(paths, ['.dockerignore', 'Other.dockerignore', 'a']);
+});
+
+test('an invalid pattern names the ignore file and the line', async () => {
+  await using directory = await temporaryDirectory();
+  await write(directory.path, { '.dockerignore': 'fine\n[' });
+  const error = await failureOf(scan(directory.path));
+  assert.is(error.code, 'context-invalid');
+  assert.match(error.message, /\.dockerignore, line 2: invalid pattern "\["/);
+});
+
+test('sockets and pipes are left out with one warning that names them', async () => {
+  await using directory = await temporaryDirectory();
+  await write(directory.path, { file: 'x', '.dockerignore': 'ignored*' });
+  for (const name of ['pipe', 'ignored pipe']) execFileSync('mkfifo', [join(directory.path, name)]);
+  const server = createServer().listen(join(directory.path, 'a socket'));
+  await once(server, 'listening');
+  const snapshot = await scan(directory.path);
+  server.close();
+  assert.is(snapshot.files, 2);
+  assert.is(snapshot.warnings.length, 1);
+  assert.match(snapshot.warnings[0] ?? '', /: "a socket", "pipe"$/);
+});
+
+test('an unreadable file is an error that names it, unless it is ignored', async () => {
+  await using directory = await temporaryDirectory();
+  await write(directory.path, { 'sub/secret': 'x', 'sub/plain': 'y' });
+  await chmod(directory.path, 0o755);
+  await chmod(join(directory.path, 'sub/secret'), 0);
+  const isRoot = process.geteuid?.() === 0;
+  try {
+    if (isRoot) process.seteuid?.(65_534);
+    const error = await failureOf(scan(directory.path));
+    assert.is(error.code, 'context-invalid');
+    assert.match(error.message, /"sub\/secret": permission denied/);
+    if (isRoot) process.seteuid?.(0);
+    await write(directory.path, { '.dockerignore': 'sub/secret' });
+    if (isRoot) process.seteuid?.(65_534);
+    assert.is((await scan(directory.path)).files, 2);
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+  }
+});
+
+test('a name that is not UTF-8 is an error', async () => {
+  await using directory = await temporaryDirectory();
+  await writeFile(Buffer.concat([Buffer.from(`${directory.path}/caf`), Buffer.from([0xe9])]), '');
+  const error = await failureOf(scan(directory.path));
+  assert.is(error.code, 'context-invalid');
+  assert.match(error.message, /not UTF-8/);
+});
+
+test('limits are errors that name the limit', async () => {
+  await using directory = await temporaryDirectory();
+  await write(directory.path, { a: '12345', b: '6' });
+  for (const [limits, message] of [
+    [{ ...defaultLimits, entries: 1 }, /2 files, directories and links, more than the limit of 1/],
+    [{ ...defaultLimits, bytes: 5 }, /6 bytes of files, more than the limit of 5/],
+  ] as const) {
+    const error = await failureOf(scan(directory.path, { limits }));
+    assert.is(error.code, 'context-limit');
+    assert.match(error.message, message);
+  }
+});
+
+test('a context that is missing or no directory is an error that names it', async () => {
+  await using directory = await temporaryDirectory();
+  await write(directory.path, { file: '' });
+  for (const name of ['missing', 'file']) {
+    const error = await failureOf(scan(join(directory.path, name)));
+    assert.is(error.code, 'context-invalid');
+    assert.ok(error.message.includes(join(directory.path, name)), error.message);
+  }
+});
+
+test('sends a file whole or from an offset', async () => {
+  await using directory = await temporaryDirectory();
+  const content = Buffer.alloc(400_000, 'abcdefg');
+  await write(directory.path, { file: content });
+  const snapshot = await scan(directory.path);
+  assert.ok((await fetchFile(snapshot)).equals(content));
+  assert.ok((await fetchFile(snapshot, 131_071)).equals(content.subarray(131_071)));
+});
+
+test('a file that is not what was scanned is an error that names it, however it changed', async () => {
+  const changes: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
+    grew: (path) => writeFile(path, Buffer.alloc(300_001, 'x')),
+    shrank: (path) => writeFile(path, 'x'),
+    vanished: (path) => rm(path),
+    'became a link': async (path) => {
+      await rename(path, `${path}2`);
+      await symlink(`${path}2`, path);
+    },
+    'was touched': (path) => utimes(path, 1, 1),
+    'has other bytes under the same size and time': async (path) => {
+      await writeFile(path, Buffer.alloc(300_000, 'y'));
+      await utimes(path, 1000, 1000);
+    },
+  };
+  for (const [what, change] of Object.entries(changes)) {
+    await using directory = await temporaryDirectory();
+    const path = join(directory.path, 'file');
+    await write(directory.path, { file: Buffer.alloc(300_000, 'x') });
+    await utimes(path, 1000, 1000);
+    const snapshot = await scan(directory.path);
+    await change(path);
+    const error = await failureOf(fetchFile(snapshot));
+    assert.is(error.code, 'context-changed', what);
+    assert.match(error.message, /"file" changed/, what);
+  }
+});
+
+test.run();

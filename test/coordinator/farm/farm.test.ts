@@ -1,0 +1,228 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { DurableEvent, Effect } from '../../../coordinator/farm/events.ts';
+import { Farm } from '../../../coordinator/farm/farm.ts';
+import type { EffectHandlers } from '../../../coordinator/farm/farm.ts';
+import { MemoryStore } from '../../../coordinator/store/memory.ts';
+import { defaultTimers } from '../../../shared/timers.ts';
+import { amd64, pushedBy, sampleAgent, sampleSpec, verifiedFrom } from '../../support/farm-fixtures.ts';
+import { until } from '../../support/until.ts';
+
+const spec = sampleSpec({ platforms: [amd64] });
+
+/** Writes down what it is told to do, next to what the store was given. */
+class Recorder implements EffectHandlers {
+  readonly journal: string[];
+  readonly effects: Effect[] = [];
+  readonly troubles: unknown[] = [];
+  constructor(journal: string[] = []) {
+    this.journal = journal;
+  }
+  offer = (effect: Effect): void => this.#take(effect);
+  cancel = (effect: Effect): void => this.#take(effect);
+  verify = (effect: Effect): void => this.#take(effect);
+  publish = (effect: Effect): void => this.#take(effect);
+  notify = (effect: Effect): void => this.#take(effect);
+  settle = (effect: Effect): void => this.#take(effect);
+  finished = (effect: Effect): void => this.#take(effect);
+  trouble = (thrown: unknown): void => void this.troubles.push(thrown);
+
+  count(type: Effect['type']): number {
+    return this.effects.filter((effect) => effect.type === type).length;
+  }
+
+  #take(effect: Effect): void {
+    this.effects.push(effect);
+    if (effect.type !== 'notify') this.journal.push(effect.type);
+  }
+}
+
+class RecordingStore extends MemoryStore {
+  readonly journal: string[] = [];
+  appends = 0;
+  full = false;
+
+  override async append(events: readonly DurableEvent[]): Promise<void> {
+    if (this.full) throw new Error('no space left on device');
+    await super.append(events);
+    // A disk takes its time.
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    this.appends += 1;
+    this.journal.push(...events.map(({ type }) => `stored ${type}`));
+  }
+}
+
+async function startFarm(store: MemoryStore, handlers: EffectHandlers): Promise<Farm> {
+  const farm = new Farm({ store, handlers, timers: defaultTimers });
+  await farm.restore();
+  return farm;
+}
+
+function connect(farm: Farm, slots = 1): void {
+  farm.note({ type: 'agent-up', at: farm.now, agent: sampleAgent('a', { slots }), attempts: [] });
+}
+
+test('does nothing before the event that asks for it is stored, and gives the id only then', async () => {
+  const store = new RecordingStore();
+  const handlers = new Recorder(store.journal);
+  await using farm = await startFarm(store, handlers);
+  connect(farm);
+  const build = await farm.submit(spec, {
+    client: 'test',
+    onId: (id) => store.journal.push(`prepared ${id}`),
+  });
+  const attempt = { build, platform: amd64, number: 1 };
+  const image = pushedBy(attempt);
+  await until(() => handlers.count('offer') === 1);
+  assert.ok(farm.wants(attempt, 'a'));
+  await farm.record({ type: 'accepted', at: farm.now, attempt });
+  await farm.record({ type: 'reported', at: farm.now, attempt, image });
+  await farm.record({ type: 'verified', at: farm.now, attempt, image: verifiedFrom(attempt, image) });
+  await until(() => handlers.count('publish') === 1);
+  const descriptor = { mediaType: 'list', digest: 'sha256:list', size: 1 };
+  await farm.record({ type: 'published', at: farm.now, build, descriptor, tags: spec.tags, duration: 1 });
+  await until(() => handlers.count('finished') === 1);
+  assert.equal(store.journal, [
+    `prepared ${build}`,
+    'stored submitted',
+    'stored offered',
+    'offer',
+    'stored accepted',
+    'stored reported',
+    'settle',
+    'verify',
+    'stored verified',
+    'stored publishing',
+    'publish',
+    'stored published',
+    'finished',
+  ]);
+  assert.is((await farm.build(build))?.status, 'succeeded');
+  assert.equal((await store.load()).events, []);
+});
+
+test('stores what comes at the same time together', async () => {
+  const store = new RecordingStore();
+  await using farm = await startFarm(store, new Recorder());
+  const ids = await Promise.all(Array.from({ length: 50 }, () => farm.submit(spec, { client: 'test' })));
+  assert.is(store.appends, 1);
+  assert.is(new Set(ids).size, 50);
+  assert.ok(ids.every((id) => /^[a-z0-9]{13}$/.test(id)));
+});
+
+test('two submissions with one key are one build, at once or later', async () => {
+  const store = new RecordingStore();
+  await using farm = await startFarm(store, new Recorder());
+  const submit = (): Promise<string> => farm.submit(spec, { client: 'test', idempotencyKey: 'key' });
+  const [first, second] = await Promise.all([submit(), submit()]);
+  assert.is(first, second);
+  assert.is(await submit(), first);
+  assert.is((await farm.builds({ limit: 9 })).length, 1);
+});
+
+test('refuses builds while nothing can be stored, and works on when it can', async () => {
+  const store = new RecordingStore();
+  const handlers = new Recorder();
+  await using farm = await startFarm(store, handlers);
+  connect(farm);
+  store.full = true;
+  const failure = await farm.submit(spec, { client: 'test' }).catch((thrown: unknown) => thrown);
+  assert.match(JSON.stringify(String(failure)), 'no space left');
+  assert.is(handlers.count('offer') + handlers.count('notify'), 0);
+  assert.equal(await farm.builds({ limit: 9 }), []);
+  store.full = false;
+  await farm.submit(spec, { client: 'test' });
+  await until(() => handlers.count('offer') === 1);
+});
+
+test('after a restart takes up what was under way without telling followers twice', async () => {
+  const store = new MemoryStore();
+  const ids: string[] = [];
+  {
+    await using farm = await startFarm(store, new Recorder());
+    connect(farm, 9);
+    for (const tag of ['a', 'b', 'c']) {
+      ids.push(await farm.submit({ ...spec, tags: [`localhost:5000/${tag}:1`] }, { client: 'test' }));
+    }
+    const [verifying = '', publishing = ''] = ids;
+    for (const build of [verifying, publishing]) {
+      const attempt = { build, platform: amd64, number: 1 };
+      await until(() => farm.wants(attempt, 'a'));
+      const image = pushedBy(attempt);
+      await farm.record({ type: 'reported', at: farm.now, attempt, image });
+      if (build === publishing) {
+        await farm.record({ type: 'verified', at: farm.now, attempt, image: verifiedFrom(attempt, image) });
+      }
+    }
+    await until(async () => (await store.load()).events.some(({ type }) => type === 'publishing'));
+  }
+  const handlers = new Recorder();
+  await using farm = await startFarm(store, handlers);
+  assert.equal(handlers.journal, ['verify', 'publish']);
+  assert.is(handlers.count('notify'), 0);
+  assert.equal(
+    (await farm.builds({ limit: 9 })).map(({ build }) => build),
+    [...ids].toSorted().toReversed(),
+  );
+  const later = await farm.submit(spec, { client: 'test' });
+  const submissions = (await store.load()).events.flatMap((event) =>
+    event.type === 'submitted' ? [event.build] : [],
+  );
+  assert.equal(
+    submissions.map(({ sequence }) => sequence),
+    [1, 2, 3, 4],
+  );
+  assert.is(submissions.at(-1)?.id, later);
+});
+
+test('archives a build only after its last frame is written', async () => {
+  const store = new MemoryStore();
+  const handlers = new Recorder();
+  let broken = true;
+  handlers.finished = () => {
+    if (broken) throw new Error('no space left on device');
+  };
+  await using farm = await startFarm(store, handlers);
+  const build = await farm.submit(spec, { client: 'test' });
+  const error = { code: 'cancelled', message: 'by a user' } as const;
+  await farm.record({ type: 'cancelled', at: farm.now, build, error });
+  await until(() => handlers.troubles.length > 0);
+  assert.is((await farm.build(build))?.status, 'cancelled');
+  assert.is(await store.build(build), undefined);
+  broken = false;
+  farm.tick();
+  await until(async () => (await store.build(build)) !== undefined);
+});
+
+test('shows agents as they are', async () => {
+  await using farm = await startFarm(new MemoryStore(), new Recorder());
+  connect(farm);
+  farm.note({
+    type: 'beat',
+    at: farm.now,
+    agent: 'a',
+    session: 'a-1',
+    state: 'cordoned',
+    reason: 'engine down',
+  });
+  const [agent] = await until(() => farm.agents()[0]?.state === 'cordoned' && farm.agents());
+  assert.equal(agent, {
+    name: 'a',
+    platforms: [{ platform: amd64, native: true }],
+    slots: 1,
+    busy: 0,
+    state: 'cordoned',
+    reason: 'engine down',
+    labels: {},
+    version: '0.1.0',
+  });
+});
+
+test('refuses events once it is closed', async () => {
+  const farm = await startFarm(new MemoryStore(), new Recorder());
+  await farm.close();
+  const failure = await farm.submit(spec, { client: 'test' }).catch((thrown: unknown) => thrown);
+  assert.match(String(failure instanceof Error && failure.message), 'shutting down');
+});
+
+test.run();

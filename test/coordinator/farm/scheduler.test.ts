@@ -1,0 +1,198 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { defaultTimers } from '../../../shared/timers.ts';
+import { attempt, FarmBench, published, single } from '../../support/farm-bench.ts';
+import { amd64, arm64, pushedBy, sampleAgent } from '../../support/farm-fixtures.ts';
+
+test('an infrastructure error goes to another agent at once, and fails the task at the third try', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.connect(sampleAgent('b'));
+  bench.submit('one', single);
+  assert.is(bench.take('offer')[0]?.agent, 'a');
+  bench.fail(attempt('one', amd64, 1), 'infrastructure');
+  assert.is(bench.take('offer')[0]?.agent, 'b', 'not again where it failed');
+  bench.fail(attempt('one', amd64, 2), 'infrastructure');
+  assert.is(bench.take('offer').length, 0, 'both have just failed');
+  const beat = (): void => {
+    for (const name of ['a', 'b']) bench.tell({ type: 'heard', agent: name, session: `${name}-1` });
+  };
+  bench.pass(defaultTimers.retry, beat);
+  assert.is(bench.take('offer')[0]?.attempt.number, 3);
+  bench.fail(attempt('one', amd64, 3), 'infrastructure');
+  const [finished] = bench.take('finished');
+  assert.is(finished?.result.error?.code, 'engine-down');
+  assert.is(finished?.result.platforms[0]?.attempts.length, 3);
+});
+
+test('an offer that is not accepted goes elsewhere and is no try', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.submit('one', single);
+  bench.take();
+  bench.connect(sampleAgent('b'));
+  bench.pass(defaultTimers.accept + 1000);
+  const [offer] = bench.take('offer');
+  assert.is(offer?.agent, 'b');
+  bench.deliver(offer!.attempt);
+  bench.tell({ type: 'published', build: 'one', descriptor: published, tags: [], duration: 1 });
+  assert.equal(bench.take('finished')[0]?.result.platforms[0]?.attempts, [{ agent: 'b', outcome: 'pushed' }]);
+});
+
+test('a silent agent loses its work after 45 s, and the first verified result counts whoever sends it', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.submit('one', single);
+  bench.tell({ type: 'accepted', attempt: attempt('one', amd64) });
+  bench.pass(defaultTimers.lost);
+  bench.connect(sampleAgent('b'));
+  assert.is(bench.take('offer').length, 1, 'only the first');
+  bench.pass(1000);
+  assert.is(bench.take('offer')[0]?.agent, 'b');
+  bench.tell({ type: 'accepted', attempt: attempt('one', amd64, 2) });
+  bench.connect(sampleAgent('a'), [attempt('one', amd64)]);
+  assert.is(bench.take('cancel').length, 0, 'it may go on');
+  bench.deliver(attempt('one', amd64, 1));
+  const effects = bench.take('cancel');
+  assert.equal(
+    effects.map(({ agent }) => agent),
+    ['b'],
+  );
+  bench.tell({
+    type: 'reported',
+    attempt: attempt('one', amd64, 2),
+    image: pushedBy(attempt('one', amd64, 2)),
+  });
+  assert.is(bench.take('verify').length, 0, 'the second result is of no use');
+  bench.tell({ type: 'published', build: 'one', descriptor: published, tags: [], duration: 1 });
+  assert.equal(
+    bench.take('finished')[0]?.result.platforms[0]?.attempts.map(({ agent, outcome }) => [agent, outcome]),
+    [
+      ['a', 'pushed'],
+      ['b', 'superseded'],
+    ],
+  );
+});
+
+test('an agent that comes back while nobody else took its work goes on with it', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.submit('one', single);
+  bench.tell({ type: 'accepted', attempt: attempt('one', amd64) });
+  bench.pass(defaultTimers.lost - 5000);
+  bench.tell({ type: 'agent-down', agent: 'a', session: 'a-1' });
+  bench.pass(10_000);
+  bench.take();
+  bench.connect(sampleAgent('a'), [attempt('one', amd64)]);
+  const effects = bench.take('notify');
+  assert.equal(
+    effects.map(({ event }) => [event.state, event.attempt]),
+    [['running', 1]],
+  );
+});
+
+test('a restarted agent that does not list its work loses it at once', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.submit('one', single);
+  bench.tell({ type: 'accepted', attempt: attempt('one', amd64) });
+  bench.take();
+  bench.connect(sampleAgent('a', { session: 'a-2' }));
+  const [offer] = bench.take('offer');
+  assert.is(offer?.attempt.number, 2);
+  assert.is(offer?.session, 'a-2');
+});
+
+test('nothing is lost by silence while the coordinator itself was away', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.submit('one', single);
+  bench.tell({ type: 'accepted', attempt: attempt('one', amd64) });
+  bench.connect(sampleAgent('b'));
+  bench.take();
+  bench.at += 60_000;
+  bench.tell({ type: 'tick' });
+  bench.pass(defaultTimers.grace);
+  assert.is(bench.take('offer').length, 0);
+  bench.connect(sampleAgent('b'));
+  bench.pass(1000);
+  assert.is(bench.take('offer')[0]?.agent, 'b');
+});
+
+test('a task without an able agent waits its time and then says which agents there are', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a', { platforms: [{ platform: arm64, native: false }] }));
+  bench.submit('one', { platforms: [arm64], waitAgent: 3000 });
+  bench.pass(3000);
+  assert.is(bench.take('finished').length, 0);
+  bench.pass(1000);
+  const [finished] = bench.take('finished');
+  assert.is(finished?.result.error?.code, 'no-agent');
+  assert.match(finished?.result.error?.message ?? '', 'a (linux/arm64/v8 emulated)');
+  assert.match(finished?.result.error?.hint ?? '', '--allow-emulation');
+});
+
+test('a busy native agent is waited for; without one an emulating agent is used where it is allowed', () => {
+  const bench = new FarmBench();
+  const emulating = { platforms: [{ platform: arm64, native: false }] };
+  bench.connect(sampleAgent('native', { platforms: [{ platform: arm64, native: true }] }));
+  bench.connect(sampleAgent('emulating', emulating));
+  bench.submit('one', { platforms: [arm64], allowEmulation: true });
+  bench.submit('two', { platforms: [arm64], allowEmulation: true });
+  assert.equal(
+    bench.take('offer').map(({ agent }) => agent),
+    ['native'],
+  );
+  bench.tell({ type: 'beat', agent: 'native', session: 'native-1', state: 'draining' });
+  assert.equal(
+    bench.take('offer').map(({ agent }) => agent),
+    ['emulating'],
+  );
+});
+
+test('work spreads by load and weight, and no agent gets more than its slots', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('small', { slots: 2 }));
+  bench.connect(sampleAgent('strong', { slots: 2, weight: 3 }));
+  for (const id of ['one', 'two', 'three', 'four', 'five']) bench.submit(id, single);
+  assert.equal(
+    bench.take('offer').map(({ agent }) => agent),
+    ['small', 'strong', 'strong', 'small'],
+  );
+});
+
+test('a build that takes longer than its time limit fails with a timeout', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.submit('one', { ...single, timeout: 5000 });
+  bench.tell({ type: 'accepted', attempt: attempt('one', amd64) });
+  bench.pass(6000);
+  const effects = bench.take('finished');
+  assert.equal([effects[0]?.result.status, effects[0]?.result.error?.code], ['failed', 'timeout']);
+});
+
+test('builds of one tag publish one after the other, and an older one never over a newer one', () => {
+  const bench = new FarmBench();
+  const tags = ['localhost:5000/app:1', 'localhost:5000/app:latest'];
+  bench.connect(sampleAgent('a', { slots: 9 }));
+  bench.submit('old', { ...single, tags: [tags[1]!] });
+  bench.submit('both', { ...single, tags });
+  bench.submit('new', { ...single, tags: [tags[1]!] });
+  bench.deliver(attempt('new', amd64));
+  assert.equal(
+    bench.take('publish').map(({ build }) => build),
+    ['new'],
+  );
+  bench.deliver(attempt('both', amd64));
+  bench.deliver(attempt('old', amd64));
+  assert.is(bench.take('publish').length, 0, 'one writer at a time');
+  bench.tell({ type: 'published', build: 'new', descriptor: published, tags: [tags[1]!], duration: 1 });
+  assert.is(bench.state.builds.get('old'), undefined);
+  assert.equal(
+    bench.take('publish').map(({ build, tags: moved }) => [build, moved]),
+    [['both', [tags[0]]]],
+    'the tag that nobody overtook',
+  );
+});
+
+test.run();

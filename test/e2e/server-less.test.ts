@@ -1,0 +1,181 @@
+/** `archfarm build` where no coordinator is configured: with this machine's engine alone, and nothing left running. */
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { busyboxBase } from '../../scripts/rig/base-image.ts';
+import { startEmulation } from '../../scripts/rig/emulation.ts';
+import { startEngine } from '../../scripts/rig/engine.ts';
+import { startRegistry, type RunningRegistry } from '../../scripts/rig/registry.ts';
+import { Resources } from '../../scripts/rig/resources.ts';
+import { scratchDirectory } from '../../scripts/rig/scratch.ts';
+import { startFakeEngine } from '../agent/engine/fake-engine.ts';
+import { archfarm } from '../support/archfarm-command.ts';
+import { buildImage, startBuild } from '../support/build-command.ts';
+import { isolatedEnv } from '../support/farm-processes.ts';
+import { readPublished } from '../support/published-image.ts';
+import { until } from '../support/until.ts';
+
+const both = ['--platform', 'linux/amd64,linux/arm64', '--allow-emulation'];
+
+interface Setting extends AsyncDisposable {
+  readonly dir: string;
+  readonly registry: RunningRegistry;
+  readonly env: NodeJS.ProcessEnv;
+  /** Where the builds put their temporary files. */
+  readonly temporary: string;
+}
+
+async function setUp(): Promise<Setting> {
+  await using started = new Resources();
+  const { path: dir } = started.use(await scratchDirectory('alone'));
+  const temporary = `${dir}/tmp`;
+  await mkdir(temporary);
+  started.use(await startEmulation());
+  const registry = started.use(await startRegistry());
+  const engine = started.use(await startEngine({ name: 'alone-engine' }));
+  const env = { ...(await isolatedEnv(`${dir}/home`)), DOCKER_HOST: engine.host, TMPDIR: temporary };
+  const resources = started.move();
+  return { dir, registry, env, temporary, [Symbol.asyncDispose]: () => resources[Symbol.asyncDispose]() };
+}
+
+const setting = await setUp();
+const { dir, registry, env, temporary } = setting;
+
+async function steps(name: string, ...lines: string[]): Promise<string[]> {
+  const dockerfile = ['FROM scratch', 'ARG TARGETARCH', 'COPY ${TARGETARCH}/ /', ...lines, ''];
+  await writeFile(`${dir}/${name}.dockerfile`, dockerfile.join('\n'));
+  return [await busyboxBase(), '-f', `${dir}/${name}.dockerfile`, '-t', `${registry.host}/${name}`];
+}
+
+/** Pids of all processes with this variable: a command's own, and those that it started. */
+async function processesMarked(mark: string): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const environments = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')),
+  );
+  return pids.filter((_, index) => environments[index]?.includes(`E2E_MARK=${mark}\0`));
+}
+
+/** Pids of processes whose command line has this text. */
+async function commandsWith(text: string): Promise<string[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(
+    pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
+  );
+  return pids.filter((_, index) => lines[index]?.includes(text));
+}
+
+test('without --platform it publishes a list of the one platform that is native here', async () => {
+  const { stdout, result } = await buildImage(await steps('native', 'RUN uname -m'), { env });
+  const list = await readPublished({ host: registry.host, repository: 'native' });
+  assert.is(stdout, `${list?.digest}\n`);
+  assert.equal(list?.platforms, ['linux/amd64']);
+  assert.equal(
+    result.platforms.map(({ platform, agent, native }) => ({ platform, agent, native })),
+    [{ platform: 'linux/amd64', agent: 'local', native: true }],
+  );
+});
+
+test('with --allow-emulation it publishes both platforms, and a second run sends no contents again', async () => {
+  const flags = [...(await steps('emulated', 'RUN uname -m')), ...both];
+  const first = await buildImage(flags, { env: { ...env, XDG_CACHE_HOME: `${dir}/fresh-cache` } });
+  const list = await readPublished({ host: registry.host, repository: 'emulated' });
+  assert.is(first.stdout, `${list?.digest}\n`);
+  assert.equal(list?.platforms, ['linux/amd64', 'linux/arm64/v8']);
+  assert.equal(
+    first.result.platforms.map(({ native }) => native),
+    [true, false],
+  );
+
+  const once = await buildImage([...flags, '--no-cache'], { env });
+  const again = await buildImage([...flags, '--no-cache'], { env });
+  assert.ok(first.result.context.sentBytes > 1_000_000, `${first.result.context.sentBytes} bytes at first`);
+  assert.is(again.result.context.sentBytes, 0, `after ${once.result.context.sentBytes} bytes`);
+  assert.equal(
+    again.result.platforms.map(({ context }) => context.sentBytes),
+    [0, 0],
+  );
+});
+
+test('a run that ends leaves neither a process nor a temporary file', async () => {
+  const mark = 'ends';
+  await using build = startBuild(await steps('ends', 'RUN echo built-$(uname -m)'), {
+    env: { ...env, E2E_MARK: mark },
+  });
+  await build.logged('built-x86_64', ['linux/amd64']);
+  const during = await processesMarked(mark);
+  const { status, stderr } = await build.ended();
+  assert.is(status, 0, stderr);
+  assert.ok(during.length >= 2, 'the command and its agent were not both seen');
+  assert.equal(await processesMarked(mark), []);
+  assert.equal(await readdir(temporary), []);
+});
+
+test('when the command is killed, its agent ends and so does the step that it ran', async () => {
+  const mark = 'killed';
+  await using build = startBuild(await steps('killed', 'RUN echo begun; sleep 4711.5'), {
+    env: { ...env, E2E_MARK: mark, TMPDIR: dir },
+  });
+  await build.logged('begun', ['linux/amd64']);
+  assert.ok((await processesMarked(mark)).length >= 2);
+  assert.ok((await commandsWith('4711.5')).length > 0);
+  build.kill('SIGKILL');
+  const what = 'agent and step end';
+  await until(async () => (await processesMarked(mark)).length === 0, { what });
+  await until(async () => (await commandsWith('4711.5')).length === 0, { what });
+});
+
+test('two builds at once do not disturb each other', async () => {
+  const flags = [await steps('left', 'RUN echo left'), await steps('right', 'RUN echo right')];
+  const builds = await Promise.all(flags.map((each) => buildImage(each, { env })));
+  for (const [index, repository] of ['left', 'right'].entries()) {
+    const list = await readPublished({ host: registry.host, repository });
+    assert.is(builds[index]?.stdout, `${list?.digest}\n`);
+  }
+  assert.is.not(builds[0]?.stdout, builds[1]?.stdout);
+  assert.equal(await readdir(temporary), []);
+});
+
+test('what needs a coordinator that stays is exit 2 and says so', async () => {
+  const flags = await steps('detached', 'RUN true');
+  const detached = await archfarm(['build', ...flags, '--detach'], { env });
+  assert.is(detached.status, 2);
+  assert.match(detached.stderr, /--detach needs a coordinator/);
+  for (const command of [['agents'], ['builds'], ['show', 'x'], ['logs', 'x'], ['cancel', 'x']]) {
+    const { status, stderr } = await archfarm(command, { env });
+    assert.is(status, 2, command.join(' '));
+    assert.match(stderr, /needs a coordinator\n.*ARCHFARM_COORDINATOR/);
+  }
+});
+
+test('an engine that is down is exit 3, says so, and does not take long', async () => {
+  const DOCKER_HOST = `unix://${dir}/nobody.sock`;
+  const start = performance.now();
+  const { status, stderr } = await archfarm(['build', ...(await steps('down', 'RUN true'))], {
+    env: { ...env, DOCKER_HOST },
+  });
+  assert.is(status, 3, stderr);
+  assert.match(stderr, DOCKER_HOST);
+  assert.match(stderr, /is it running/);
+  assert.ok(performance.now() - start < 10_000);
+  assert.equal(await readdir(temporary), []);
+});
+
+test('an engine without BuildKit is exit 2', async () => {
+  await using old = await startFakeEngine({
+    'GET /version': JSON.stringify({ Version: '18.06.3-ce', ApiVersion: '1.38' }),
+    'GET /info': JSON.stringify({ OSType: 'linux', Architecture: 'x86_64', DriverStatus: [] }),
+  });
+  const { status, stderr } = await archfarm(['build', ...(await steps('old', 'RUN true'))], {
+    env: { ...env, DOCKER_HOST: old.host },
+  });
+  assert.is(status, 2, stderr);
+  assert.match(stderr, /has no BuildKit: it is 18\.06\.3-ce \(API 1\.38\)/);
+  assert.equal(await readdir(temporary), []);
+});
+
+test('the engine goes as it came', async () => {
+  await setting[Symbol.asyncDispose]();
+});
+
+test.run();

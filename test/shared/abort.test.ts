@@ -1,0 +1,77 @@
+import { getEventListeners, setMaxListeners } from 'node:events';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { delay, reasonOf, untilAborted } from '../../shared/abort.ts';
+
+function listeners(signal: AbortSignal): number {
+  return getEventListeners(signal, 'abort').length;
+}
+
+async function thrownBy(work: Promise<unknown>): Promise<unknown> {
+  try {
+    await work;
+  } catch (error) {
+    return error;
+  }
+  throw new Error('it did not fail');
+}
+
+test('a delay ends by its time, or with the reason of the signal', async () => {
+  const controller = new AbortController();
+  await delay(1, controller.signal);
+  const reason = new Error('told to');
+  const long = delay(60_000, controller.signal);
+  assert.is(listeners(controller.signal), 1);
+  controller.abort(reason);
+  assert.is(await thrownBy(long), reason);
+  assert.is(await thrownBy(delay(1, controller.signal)), reason);
+  assert.is(listeners(controller.signal), 0);
+});
+
+test('work is waited for until the signal aborts', async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  assert.is(await untilAborted(Promise.resolve(7), signal), 7);
+  const failure = new Error('failed');
+  assert.is(await thrownBy(untilAborted(Promise.reject(failure), signal)), failure);
+  const waiting = untilAborted(new Promise(() => {}), signal);
+  controller.abort(new Error('told to'));
+  assert.match(String(await thrownBy(waiting)), 'told to');
+});
+
+test('work that fails after the signal is nobody’s unhandled rejection', async () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown): void => void unhandled.push(reason);
+  process.on('unhandledRejection', note);
+  const controller = new AbortController();
+  let fail = (_error: Error): void => {};
+  const work = new Promise((_resolve, reject) => (fail = reject));
+  const waiting = thrownBy(untilAborted(work, controller.signal));
+  controller.abort();
+  await waiting;
+  fail(new Error('late'));
+  await thrownBy(untilAborted(Promise.reject(new Error('later still')), controller.signal));
+  await delay(5, new AbortController().signal);
+  process.off('unhandledRejection', note);
+  assert.equal(unhandled, []);
+});
+
+test('a long-lived signal keeps no listener of waits that are over', async () => {
+  const { signal } = new AbortController();
+  setMaxListeners(0, signal);
+  await Promise.all(Array.from({ length: 50 }, () => delay(1, signal)));
+  for (let round = 0; round < 50; round++) {
+    await untilAborted(Promise.resolve(), signal);
+    await thrownBy(untilAborted(Promise.reject(new Error('x')), signal));
+  }
+  assert.is(listeners(signal), 0);
+});
+
+test('any reason of a signal is given as an error', () => {
+  const reason = new Error('x');
+  assert.is(reasonOf(AbortSignal.abort(reason)), reason);
+  assert.is(reasonOf(AbortSignal.abort('text')).message, 'text');
+  assert.is(reasonOf(AbortSignal.abort()).name, 'AbortError');
+});
+
+test.run();

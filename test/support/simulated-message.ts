@@ -1,0 +1,38 @@
+/** What the messages of simulated agents mean to the farm. */
+import type { FarmEvent } from '../../coordinator/farm/events.ts';
+import type { FromAgent } from './simulated-agent.ts';
+
+/** An event before it happens: it gets its time when the coordinator hears of it. */
+export type Untimed = FarmEvent extends infer Event
+  ? Event extends unknown
+    ? Omit<Event, 'at'>
+    : never
+  : never;
+
+export function eventOf(from: { agent: string; session: string }, message: FromAgent): Untimed {
+  switch (message.type) {
+    case 'hello':
+      return { type: 'agent-up', agent: message.facts, attempts: message.attempts };
+    case 'beat':
+      return { type: 'beat', ...from, state: 'ready' };
+    case 'accept':
+      return { type: 'accepted', attempt: message.attempt };
+    case 'decline': {
+      const error = { code: 'agent-lost', message: 'declined' } as const;
+      const { attempt } = message;
+      return { type: 'failed', attempt, outcome: 'declined', kind: 'infrastructure', error };
+    }
+    case 'report': {
+      const { attempt, outcome } = message;
+      if (outcome.status === 'pushed') return { type: 'reported', attempt, image: outcome.image };
+      if (outcome.status === 'failed') {
+        const { kind, error } = outcome;
+        return { type: 'failed', attempt, outcome: 'failed', kind, error };
+      }
+      const error = { code: 'cancelled', message: outcome.reason } as const;
+      return { type: 'failed', attempt, outcome: 'cancelled', kind: 'infrastructure', error };
+    }
+    default:
+      return message satisfies never;
+  }
+}
