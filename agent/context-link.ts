@@ -33,6 +33,8 @@ export class ContextLink {
   readonly #receiver: BlobReceiver;
   readonly #stop = new AbortController();
   #jobs = 0;
+  /** Ends the present connection. */
+  #idle = new AbortController();
   #dialing: Promise<void> | undefined;
 
   private constructor(options: ContextLinkOptions, store: BlobStore) {
@@ -67,6 +69,7 @@ export class ContextLink {
       },
       [Symbol.dispose]: () => {
         this.#jobs -= 1;
+        if (this.#jobs === 0) this.#idle.abort(new Error('no job needs contents'));
       },
     };
   }
@@ -83,12 +86,17 @@ export class ContextLink {
     const { signal } = this.#stop;
     const backoff = new Backoff({ first: timers.reconnect, max: timers.reconnectMax });
     while (this.#jobs > 0 && !signal.aborted) {
+      this.#idle = new AbortController();
+      const idle = this.#idle.signal;
+      const either = AbortSignal.any([signal, idle]);
       const socket = dial('/v1/agent/context', { ...config, query: { agent: config.name } });
       try {
-        await onceOpen(socket, () => this.#receiver.attach(socket, signal), signal);
+        await onceOpen(socket, () => this.#receiver.attach(socket, either), either);
         backoff.reset();
       } catch (error) {
         if (signal.aborted) return;
+        // A job that came while this connection closed must not wait.
+        if (idle.aborted) continue;
         log.debug({ reason: messageOf(error) }, 'the context connection broke');
       }
       await delay(backoff.next(), signal).catch(() => {});

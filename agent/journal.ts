@@ -65,9 +65,7 @@ export class Journal {
   }
 
   #append(line: Line): Promise<void> {
-    const written = this.#writing
-      .catch(() => {})
-      .then(() => this.#write(`${JSON.stringify(line)}\n`));
+    const written = this.#writing.catch(() => {}).then(() => this.#write(`${JSON.stringify(line)}\n`));
     this.#writing = written;
     return written;
   }

@@ -6,7 +6,13 @@ import { decodeToAgent } from '../shared/codec.ts';
 import { dial } from '../shared/dial.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import { type AgentState, type Hello, type ToAgent, type ToCoordinator } from '../shared/messages.ts';
+import {
+  closeCodes,
+  type AgentState,
+  type Hello,
+  type ToAgent,
+  type ToCoordinator,
+} from '../shared/messages.ts';
 import type { Timers } from '../shared/timers.ts';
 
 export interface LinkOptions {
@@ -26,7 +32,8 @@ export class Link {
   readonly #backoff: Backoff;
   #channel: Channel<ToAgent, ToCoordinator> | undefined;
   #welcomed = false;
-  #downSince = Date.now();
+  /** Times here are steady: setting the host's clock must not look like silence. */
+  #downSince = performance.now();
   /** What the dial itself met; the close that follows it has no reason. */
   #dialError = '';
   #lastError = '';
@@ -41,7 +48,7 @@ export class Link {
   }
 
   /** Milliseconds since the coordinator was last reachable; 0 while it is. */
-  downFor(now = Date.now()): number {
+  downFor(now = performance.now()): number {
     return this.up ? 0 : now - this.#downSince;
   }
 
@@ -72,7 +79,7 @@ export class Link {
   #connect(signal: AbortSignal): Promise<number> {
     const { coordinator, token, timers, log } = this.#options;
     const socket = dial('/v1/agent', { coordinator, token });
-    let heardAt = Date.now();
+    let heardAt = performance.now();
     let upAt: number | undefined;
     let lost = timers.lost;
     let beats: NodeJS.Timeout | undefined;
@@ -82,28 +89,29 @@ export class Link {
       signal.addEventListener('abort', stop, { once: true });
       const channel = new Channel<ToAgent, ToCoordinator>(socket, {
         decode: decodeToAgent,
-        heard: () => (heardAt = Date.now()),
+        heard: () => (heardAt = performance.now()),
         message: (message) => {
           if (message.type === 'beat') return;
           if (message.type !== 'welcome') return this.#options.message(message);
-          upAt = Date.now();
+          if (upAt !== undefined) return channel.close(closeCodes.malformed, 'a second welcome');
+          upAt = performance.now();
           lost = message.lost;
           this.#welcomed = true;
           log.info({ coordinator: coordinator.href, version: message.version }, 'connected');
           beats = this.#startBeats(message.heartbeat, () => {
-            if (Date.now() - heardAt > lost) channel.terminate();
+            if (performance.now() - heardAt > lost) channel.terminate();
             else channel.send({ type: 'beat', ...this.#options.state() });
           });
-          this.#options.up();
+          return this.#options.up();
         },
         closed: (code, reason) => {
           clearTimeout(beats);
           signal.removeEventListener('abort', stop);
           this.#welcomed = false;
           this.#channel = undefined;
-          if (upAt !== undefined) this.#downSince = Date.now();
+          if (upAt !== undefined) this.#downSince = performance.now();
           this.#closed(code, reason, upAt !== undefined);
-          resolve(upAt === undefined ? 0 : Date.now() - upAt);
+          resolve(upAt === undefined ? 0 : performance.now() - upAt);
         },
       });
       this.#channel = channel;

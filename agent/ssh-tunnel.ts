@@ -43,7 +43,9 @@ export async function openSshTunnel(tunnel: SshTunnel, signal: AbortSignal): Pro
       signal.removeEventListener('abort', aborted);
       const stream = createWebSocketStream(socket);
       stream.on('error', () => socket.terminate());
-      signal.addEventListener('abort', () => stream.destroy(), { once: true });
+      const ended = (): unknown => stream.destroy();
+      signal.addEventListener('abort', ended, { once: true });
+      stream.once('close', () => signal.removeEventListener('abort', ended));
       resolve(stream);
     });
   });

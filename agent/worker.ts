@@ -111,6 +111,8 @@ export class Worker {
   /** Cancels what runs and stops. */
   async abort(reason: string): Promise<void> {
     const jobs = [...this.#jobs.values()];
+    // What is given up here may be offered again at once, and nobody would end it.
+    this.#draining = true;
     for (const job of jobs) job.cancel.abort(new ArchfarmError('agent-lost', reason));
     await Promise.all(jobs.map((job) => job.done));
     this.#stop.abort();
@@ -243,6 +245,8 @@ export class Worker {
     }
     this.#jobs.delete(attempt);
     this.#sendReport(attempt, outcome);
+    // It may have been settled while it was written.
+    this.#checkIdle();
   }
 
   #sendReport(attempt: string, outcome: Outcome): void {

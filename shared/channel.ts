@@ -78,5 +78,8 @@ export function toBuffer(data: RawData): Buffer {
 
 /** RFC 6455: a close reason has at most 123 bytes of UTF-8. */
 export function clipReason(reason: string): string {
-  return Buffer.from(reason).subarray(0, 123).toString('utf8').replace(/\uFFFD+$/, '');
+  return Buffer.from(reason)
+    .subarray(0, 123)
+    .toString('utf8')
+    .replace(/\uFFFD+$/, '');
 }

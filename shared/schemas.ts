@@ -27,8 +27,7 @@ const state = v.picklist(['ready', 'draining', 'cordoned']);
 const textRecord = v.pipe(
   v.unknown(),
   v.check(
-    (record) =>
-      !['__proto__', 'constructor', 'prototype'].some((key) => Object.hasOwn(Object(record), key)),
+    (record) => !['__proto__', 'constructor', 'prototype'].some((key) => Object.hasOwn(Object(record), key)),
     'reserved key',
   ),
   v.record(v.pipe(v.string(), v.maxLength(4096)), text),
@@ -103,7 +102,10 @@ const auth = v.variant('type', [
 const answer = v.variant('kind', [
   v.strictObject({ kind: v.literal('auth'), auth }),
   // A secret of 500 KiB, BuildKit's own limit, in base64. The library's own message would repeat the value.
-  v.strictObject({ kind: v.literal('secret'), value: v.pipe(v.string(), v.maxLength(700_000), v.base64('not base64')) }),
+  v.strictObject({
+    kind: v.literal('secret'),
+    value: v.pipe(v.string(), v.maxLength(700_000), v.base64('not base64')),
+  }),
   v.strictObject({ kind: v.literal('error'), error: errorInfoSchema }),
 ]);
 

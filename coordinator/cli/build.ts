@@ -44,7 +44,7 @@ export async function runBuild(
   }
   const spec = specOf(plan, { context, dockerfile, local: farm.local });
   const mode = global.quiet ? 'quiet' : options.progress;
-  using renderer = createRenderer(mode, { screen: process.stderr, environment: process.env });
+  using renderer = await createRenderer(mode, { screen: process.stderr, environment: process.env });
   for (const warning of [...warnings, ...context.warnings]) renderer.note(`WARNING: ${warning}`);
 
   const upload = new ContextUpload(

@@ -16,7 +16,7 @@ export async function runLogs(
   using api = await openCoordinator(global);
   // An abbreviated id may come to mean another build while this one is followed.
   const { build } = await api.build(id, signal);
-  using renderer = createRenderer(global.json ? 'rawjson' : 'plain', {
+  using renderer = await createRenderer(global.json ? 'rawjson' : 'plain', {
     screen: process.stdout,
     environment: process.env,
   });

@@ -7,29 +7,8 @@ import { readServiceBuild, type ServiceBuild } from './service-build.ts';
 import type { Environment } from './interpolate.ts';
 import { parseYaml, type YamlSource, type YamlValue } from './yaml-value.ts';
 
-/** In the order in which Compose prefers them. */
-const fileNames = ['compose.yaml', 'compose.yml', 'docker-compose.yml', 'docker-compose.yaml'];
-
 /** Bytes; far above any file written by hand. */
 const maxFileSize = 1024 * 1024;
-
-/** The project file in `directory` or the nearest one above it. */
-export async function findComposeFile(directory: string): Promise<string | undefined> {
-  for (const name of fileNames) {
-    const candidate = path.join(directory, name);
-    if (await isFile(candidate)) return candidate;
-  }
-  const parent = path.dirname(directory);
-  return parent === directory ? undefined : findComposeFile(parent);
-}
-
-async function isFile(candidate: string): Promise<boolean> {
-  try {
-    return (await stat(candidate)).isFile();
-  } catch {
-    return false;
-  }
-}
 
 /** Reads a project file and the `.env` beside it; `environment` wins over `.env`. */
 export async function readComposeFile(file: string, environment: Environment): Promise<ComposeFile> {

@@ -5,10 +5,11 @@ import { closestMatch } from 'leven';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
-import { findComposeFile, readComposeFile, type ComposeFile } from './compose-file.ts';
+import type { ComposeFile } from './compose-file.ts';
+import { findComposeFile } from './find-project.ts';
 import type { Environment } from './interpolate.ts';
 import type { ServiceBuild } from './service-build.ts';
-import type { BuildPlan, SecretSource, SshSource } from './spec.ts';
+import type { BuildPlan } from './spec.ts';
 
 /** What flags say about a build. They replace tags and platforms of the project file, and add to the rest. */
 export interface PlanFlags extends Omit<
@@ -102,7 +103,10 @@ async function openProject(
   { cwd, environment }: Surroundings,
 ): Promise<ComposeFile | undefined> {
   const file = project === undefined ? await findComposeFile(cwd) : path.resolve(cwd, project);
-  return file === undefined ? undefined : readComposeFile(file, environment);
+  if (file === undefined) return undefined;
+  // The YAML parser is half of what this command would load.
+  const { readComposeFile } = await import('./compose-file.ts');
+  return readComposeFile(file, environment);
 }
 
 function onlyService(file: ComposeFile | undefined): string | undefined {

@@ -61,13 +61,19 @@ test('flags win over the environment', () => {
   assert.equal(config.platforms, ['linux/s390x', 'linux/amd64']);
   assert.equal(config.labels, { a: '', b: 'c,d' });
   assert.equal([config.name, config.slots, config.weight], ['flag', 3, 0.5]);
-  assert.equal([config.data, config.cache, config.docker], ['/flag/data', '/flag/cache', 'tcp://engine:2375']);
+  assert.equal(
+    [config.data, config.cache, config.docker],
+    ['/flag/data', '/flag/cache', 'tcp://engine:2375'],
+  );
 });
 
 test('empty variables count as absent', () => {
   const env = { ARCHFARM_NAME: '', ARCHFARM_PLATFORM: ' , ', ARCHFARM_SLOTS: '', ARCHFARM_TOKEN: '' };
   const config = readConfig({ coordinator }, { ...env, ARCHFARM_LABELS: '' });
-  assert.equal([config.name, config.platforms, config.slots, config.token], [hostname(), undefined, 2, undefined]);
+  assert.equal(
+    [config.name, config.platforms, config.slots, config.token],
+    [hostname(), undefined, 2, undefined],
+  );
   assert.throws(() => readConfig({}, { ARCHFARM_COORDINATOR: '' }), /no coordinator to dial/);
 });
 

@@ -25,9 +25,15 @@ async function put(root: TemporaryDirectory, path: string, text: string): Promis
 test('the service, its users and its environment are put in place', async () => {
   await using root = await temporaryDirectory();
   const said = await install({ root: root.path });
-  const files = ['etc/archfarm/agent.env', 'etc/systemd/system/archfarm-agent.service', 'usr/lib/sysusers.d/archfarm.conf'];
+  const files = [
+    'etc/archfarm/agent.env',
+    'etc/systemd/system/archfarm-agent.service',
+    'usr/lib/sysusers.d/archfarm.conf',
+  ];
   const found = await readdir(root.path, { recursive: true, withFileTypes: true });
-  const paths = found.filter((each) => each.isFile()).map((each) => join(each.parentPath, each.name).slice(root.path.length + 1));
+  const paths = found
+    .filter((each) => each.isFile())
+    .map((each) => join(each.parentPath, each.name).slice(root.path.length + 1));
   assert.equal(paths.toSorted(), files);
   for (const file of files) assert.match(said, `installed ${join(root.path, file)}\n`);
   assert.match(said, 'start it: systemctl enable --now archfarm-agent.service\n');
@@ -41,7 +47,10 @@ test('the coordinator’s service comes on request, started by the same node', a
   await using root = await temporaryDirectory();
   const said = await install({ root: root.path, alsoCoordinator: true });
   assert.match(said, 'systemctl enable --now archfarm-agent.service archfarm-coordinator.service');
-  assert.match(await read(root, '/etc/systemd/system/archfarm-coordinator.service'), /^ExecStart=.* serve --data /m);
+  assert.match(
+    await read(root, '/etc/systemd/system/archfarm-coordinator.service'),
+    /^ExecStart=.* serve --data /m,
+  );
 });
 
 test('settings that are given replace theirs, and the others are kept', async () => {

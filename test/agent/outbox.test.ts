@@ -16,7 +16,10 @@ interface Sent {
 
 function outbox(progress = 60_000): { box: Outbox; sent: Sent[] } {
   const sent: Sent[] = [];
-  return { box: new Outbox({ timers: { progress }, send: (frame, events) => sent.push({ frame, events }) }), sent };
+  return {
+    box: new Outbox({ timers: { progress }, send: (frame, events) => sent.push({ frame, events }) }),
+    sent,
+  };
 }
 
 test('events wait for company, but not for long', async () => {
@@ -39,8 +42,12 @@ test('a frame is sent before it is too large, and what is large alone goes alone
   for (let count = 0; count < 10; count++) box.push(log(text));
   box.push(log('y'.repeat(limits.progress)));
   box.end(9);
-  assert.equal(sent.map(({ frame }) => frame), [1, 2, 3, 4, 5]);
-  for (const { events } of sent.slice(0, 4)) assert.ok(JSON.stringify(events).length <= limits.progress + 1000);
+  assert.equal(
+    sent.map(({ frame }) => frame),
+    [1, 2, 3, 4, 5],
+  );
+  for (const { events } of sent.slice(0, 4))
+    assert.ok(JSON.stringify(events).length <= limits.progress + 1000);
   assert.is(sent.flatMap(({ events }) => events).length, 11);
 });
 
@@ -81,7 +88,14 @@ test('output that nobody takes is left out and said so once, in its place', () =
 
 test('progress of layers and of the context has the same bound, steps and warnings always come through', () => {
   const { box, sent } = outbox();
-  const push: TaskEvent = { type: 'push', time: 1, layer: 'l'.repeat(200), status: 'Pushing', current: 1, total: 2 };
+  const push: TaskEvent = {
+    type: 'push',
+    time: 1,
+    layer: 'l'.repeat(200),
+    status: 'Pushing',
+    current: 1,
+    total: 2,
+  };
   const step: TaskEvent = { type: 'step', time: 2, step: 's', name: 'RUN x', status: 'failed' };
   for (let count = 0; count < 40_000; count++) box.push(push);
   box.push(step);

@@ -73,11 +73,16 @@ test('two builds of one tag at once on one agent never publish each other, and t
   assert.is(platformOf(first.result, 'linux/amd64').agent, 'two');
   const [before, after] = [busyTime(first, 'linux/amd64'), busyTime(newer, 'linux/amd64')];
   assert.ok(after.from < before.to, 'they ran at the same time');
-  assert.is(await output('shared', newer, 'linux/amd64'), 'newer on x86_64\ncontent of newer');
   assert.is(first.status, 0, first.stderr);
-  if (first.result.status !== 'superseded') {
-    assert.is(await output('shared', first, 'linux/amd64'), 'older on x86_64\ncontent of older');
+  for (const [name, build] of Object.entries({ older: first, newer })) {
+    const { digest } = platformOf(build.result, 'linux/amd64');
+    const reference = `${farm.registry}/shared-amd64@${digest}`;
+    const printed = await runImage(farm, { reference, platform: 'linux/amd64' });
+    assert.is(printed, `${name} on x86_64\ncontent of ${name}`);
+    if (build.result.status === 'superseded') continue;
+    assert.is(await output('shared', build, 'linux/amd64'), printed);
   }
+  assert.is(newer.result.status, 'succeeded');
   const tagged = await pullDocument({ host: farm.registry, repository: 'shared' }, 'tag');
   assert.is(tagged?.digest, newer.result['containerimage.digest']);
 });
@@ -91,13 +96,14 @@ test('an older build that ends after a newer one leaves the tag alone, and says 
   assert.is(first.status, 0, first.stderr);
   assert.is(first.result.status, 'superseded');
   assert.is(first.stdout, '');
-  assert.match(first.stderr, /^WARNING: a newer build has published .*overtaken/m);
+  const last = first.frames.findLast((frame) => frame.type === 'state');
+  assert.match(String(last?.type === 'state' && last.reason), /^a newer build has published .*overtaken/);
   const tagged = await pullDocument({ host: farm.registry, repository: 'overtaken' }, 'latest');
   assert.is(tagged?.digest, newer.result['containerimage.digest']);
 });
 
 test('many builds of one tag at once all end, each list with its own content', async () => {
-  const names = ['one', 'two', 'three', 'four', 'five'];
+  const names = ['one', 'two', 'three', 'four'];
   const builds = await Promise.all(
     names.map(async (name) => {
       const path = await context(name, 'true');

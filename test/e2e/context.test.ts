@@ -7,7 +7,13 @@ import { startFarm } from '../../scripts/rig/farm.ts';
 import { buildImage, platformOf, type EndedBuild } from '../support/build-command.ts';
 import { listImage } from '../support/image-listing.ts';
 import { publishBase, runImage } from '../support/image-run.ts';
-import { digest, expectedListing, linkedNames, plainFiles, writeSampleContext } from '../support/sample-context.ts';
+import {
+  digest,
+  expectedListing,
+  linkedNames,
+  plainFiles,
+  writeSampleContext,
+} from '../support/sample-context.ts';
 import { pullDocument } from '../support/sample-image.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { writeFiles } from '../support/write-files.ts';
@@ -77,7 +83,10 @@ test('after an edit only that file and the directories above it are sent, on bot
   }
   // Three directories, of which one has a hundred names.
   const { sentBytes } = result.context;
-  assert.ok(sentBytes > content.length && sentBytes < content.length + 24_000, `${sentBytes} bytes were sent`);
+  assert.ok(
+    sentBytes > content.length && sentBytes < content.length + 24_000,
+    `${sentBytes} bytes were sent`,
+  );
   await assertEdited(content);
 });
 

@@ -54,7 +54,9 @@ const platform = v.object({
 const listSchema = v.object({
   schemaVersion: v.literal(2),
   mediaType: v.string(),
-  manifests: v.array(v.strictObject({ mediaType: v.string(), size: v.number(), digest: v.string(), platform })),
+  manifests: v.array(
+    v.strictObject({ mediaType: v.string(), size: v.number(), digest: v.string(), platform }),
+  ),
 });
 const imageSchema = v.object({
   config: v.object({ digest: v.string() }),

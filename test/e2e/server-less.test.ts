@@ -13,6 +13,7 @@ import { archfarm } from '../support/archfarm-command.ts';
 import { buildImage, startBuild } from '../support/build-command.ts';
 import { isolatedEnv } from '../support/farm-processes.ts';
 import { readPublished } from '../support/published-image.ts';
+import { processesWith } from '../support/text-search.ts';
 import { until } from '../support/until.ts';
 
 const both = ['--platform', 'linux/amd64,linux/arm64', '--allow-emulation'];
@@ -48,8 +49,8 @@ async function steps(name: string, ...lines: string[]): Promise<string[]> {
 }
 
 /** Pids of all processes with this variable: a command's own, and those that it started. */
-async function processesMarked(mark: string): Promise<string[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+async function processesMarked(mark: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 0);
   const environments = await Promise.all(
     pids.map((pid) => readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')),
   );
@@ -57,8 +58,8 @@ async function processesMarked(mark: string): Promise<string[]> {
 }
 
 /** Pids of processes whose command line has this text. */
-async function commandsWith(text: string): Promise<string[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+async function commandsWith(text: string): Promise<number[]> {
+  const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 0);
   const lines = await Promise.all(
     pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')),
   );
@@ -78,7 +79,8 @@ test('without --platform it publishes a list of the one platform that is native 
 
 test('with --allow-emulation it publishes both platforms, and a second run sends no contents again', async () => {
   const flags = [...(await steps('emulated', 'RUN uname -m')), ...both];
-  const first = await buildImage(flags, { env: { ...env, XDG_CACHE_HOME: `${dir}/fresh-cache` } });
+  const fresh = { env: { ...env, XDG_CACHE_HOME: `${dir}/fresh-cache` } };
+  const first = await buildImage(flags, fresh);
   const list = await readPublished({ host: registry.host, repository: 'emulated' });
   assert.is(first.stdout, `${list?.digest}\n`);
   assert.equal(list?.platforms, ['linux/amd64', 'linux/arm64/v8']);
@@ -86,13 +88,13 @@ test('with --allow-emulation it publishes both platforms, and a second run sends
     first.result.platforms.map(({ native }) => native),
     [true, false],
   );
+  const { sentBytes, bytes } = first.result.context;
+  assert.ok(sentBytes >= bytes && bytes > 1_000_000, `${sentBytes} of ${bytes} bytes at first`);
 
-  const once = await buildImage([...flags, '--no-cache'], { env });
-  const again = await buildImage([...flags, '--no-cache'], { env });
-  assert.ok(first.result.context.sentBytes > 1_000_000, `${first.result.context.sentBytes} bytes at first`);
-  assert.is(again.result.context.sentBytes, 0, `after ${once.result.context.sentBytes} bytes`);
+  const { result } = await buildImage([...flags, '--no-cache'], fresh);
+  assert.is(result.context.sentBytes, 0);
   assert.equal(
-    again.result.platforms.map(({ context }) => context.sentBytes),
+    result.platforms.map(({ context }) => context.sentBytes),
     [0, 0],
   );
 });
@@ -117,7 +119,11 @@ test('when the command is killed, its agent ends and so does the step that it ra
     env: { ...env, E2E_MARK: mark, TMPDIR: dir },
   });
   await build.logged('begun', ['linux/amd64']);
-  assert.ok((await processesMarked(mark)).length >= 2);
+  const marked = await processesMarked(mark);
+  assert.ok(marked.length >= 2);
+  // The agent was told over its channel whom to dial, and with which token.
+  assert.equal(await processesWith('ARCHFARM_TOKEN', marked), []);
+  assert.is((await processesWith('archfarm-agent', marked)).length, 1);
   assert.ok((await commandsWith('4711.5')).length > 0);
   build.kill('SIGKILL');
   const what = 'agent and step end';

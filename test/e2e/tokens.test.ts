@@ -21,20 +21,30 @@ const engineAnswers = {
 };
 
 const statusSchema = v.object({ connected: v.boolean(), error: v.string() });
+type AgentStatus = v.InferOutput<typeof statusSchema>;
+
+const run = promisify(execFile);
 
 /** Reachable from everywhere, so it must have a token. */
-function startCoordinator(dir: string, options: { port: number; token: string }): Promise<Daemon> {
+async function startCoordinator(dir: string, options: { port: number; token: string }): Promise<Daemon> {
   const { port, token } = options;
-  return isolatedEnv(dir).then((env) =>
-    startDaemon(
-      [process.execPath, archfarmCommand, 'serve', '--listen', `0.0.0.0:${port}`, '--data', `${dir}/data`],
-      {
-        log: `${dir}/coordinator.log`,
-        env: { ...env, ARCHFARM_TOKEN: token },
-        ready: () => isServed(`127.0.0.1:${port}`),
-      },
-    ),
+  const serve = ['serve', '--listen', `0.0.0.0:${port}`, '--data', `${dir}/data`];
+  return startDaemon([process.execPath, archfarmCommand, ...serve], {
+    log: `${dir}/coordinator.log`,
+    env: { ...(await isolatedEnv(dir)), ARCHFARM_TOKEN: token },
+    ready: () => isServed(`127.0.0.1:${port}`),
+  });
+}
+
+/** What `archfarm-agent status` says; undefined before the agent is there. */
+async function agentStatus(data: string): Promise<AgentStatus | undefined> {
+  const asked = run(process.execPath, [agentCommand, 'status', '--json', '--data', data]);
+  const stdout = await asked.then(
+    (ended) => ended.stdout,
+    // It exits with 3 while the agent is not connected.
+    (error: unknown) => (error instanceof Error && 'stdout' in error ? String(error.stdout) : ''),
   );
+  return stdout === '' ? undefined : v.parse(statusSchema, JSON.parse(stdout));
 }
 
 test('beyond loopback a coordinator without a token does not start', async () => {
@@ -70,27 +80,21 @@ test('an agent with a wrong token says why it is not connected, and is let in on
   await using engine = await startFakeEngine(engineAnswers);
   const env = await isolatedEnv(dir.path);
   const port = await freePort();
-  const data = ['--data', `${dir.path}/agent`];
-  const status = async (): Promise<v.InferOutput<typeof statusSchema> | undefined> => {
-    // It exits with 3 while the agent is not connected.
-    const asked = promisify(execFile)(process.execPath, [agentCommand, 'status', '--json', ...data], { env });
-    const { stdout } = await asked.catch((error: { stdout: string }) => error);
-    return stdout === '' ? undefined : v.parse(statusSchema, JSON.parse(stdout));
-  };
+  const data = `${dir.path}/agent`;
   await using other = await startCoordinator(dir.path, { port, token: 'other' });
-  const run = ['run', '--coordinator', `127.0.0.1:${port}`, '--name', 'a', ...data];
-  await using agent = await startDaemon([process.execPath, agentCommand, ...run], {
+  const flags = ['--coordinator', `127.0.0.1:${port}`, '--name', 'a', '--data', data];
+  await using agent = await startDaemon([process.execPath, agentCommand, 'run', ...flags], {
     log: `${dir.path}/agent.log`,
     env: { ...env, ARCHFARM_TOKEN: 'right', ARCHFARM_TIMERS: '0.2', DOCKER_HOST: engine.host },
-    ready: async () => (await status())?.error !== '' && (await status()) !== undefined,
+    ready: async () => ((await agentStatus(data))?.error ?? '') !== '',
   });
-  const refused = await status();
+  const refused = await agentStatus(data);
   assert.is(refused?.connected, false);
   assert.match(refused?.error ?? '', /refuses this agent's token/);
 
   await other[Symbol.asyncDispose]();
   await using _right = await startCoordinator(dir.path, { port, token: 'right' });
-  await until(async () => (await status())?.connected === true, { timeout: 30_000 });
+  await until(async () => (await agentStatus(data))?.connected === true, { timeout: 30_000 });
   const { stdout } = await archfarm(['agents', '--quiet'], {
     env: { ...env, ARCHFARM_COORDINATOR: `127.0.0.1:${port}`, ARCHFARM_TOKEN: 'right' },
   });

@@ -23,12 +23,26 @@ test('every spelling of an address is the same coordinator', () => {
 });
 
 test('what is no address is a usage error that shows it', () => {
-  const wrong = ['', 'ftp://farm', 'http://', 'ws://:7480', 'farm:port', 'farm:99999', 'a b', 'ws://u:p@farm', 'http://farm/?q', 'http://farm/#x', 'unix:///run/x'];
+  const wrong = [
+    '',
+    'ftp://farm',
+    'http://',
+    'ws://:7480',
+    'farm:port',
+    'farm:99999',
+    'a b',
+    'ws://u:p@farm',
+    'http://farm/?q',
+    'http://farm/#x',
+    'unix:///run/x',
+  ];
   for (const text of wrong) {
     assert.throws(
       () => parseCoordinatorUrl(text),
       (error: unknown) =>
-        error instanceof ArchfarmError && error.code === 'usage' && error.message.includes(JSON.stringify(text)),
+        error instanceof ArchfarmError &&
+        error.code === 'usage' &&
+        error.message.includes(JSON.stringify(text)),
       text,
     );
   }

@@ -55,10 +55,7 @@ test('nesting is taken to its limit and refused one level beyond', () => {
   const nested = (levels: number): string =>
     `{"type":"beat","deep":${'['.repeat(levels - 1)}"[[["${']'.repeat(levels - 1)}}`;
   assert.match(refusal(decodeToCoordinator, nested(limits.depth)), /^bad message "beat": /);
-  assert.is(
-    refusal(decodeToCoordinator, nested(limits.depth + 1)),
-    'message nested deeper than 32 levels',
-  );
+  assert.is(refusal(decodeToCoordinator, nested(limits.depth + 1)), 'message nested deeper than 32 levels');
   assert.is(refusal(decodeToCoordinator, nested(100_000)), 'message nested deeper than 32 levels');
 });
 
@@ -84,7 +81,13 @@ test('a wrong field is named', () => {
         type: 'report',
         attempt: sampleAttempt,
         lastFrame: 0,
-        outcome: { status: 'failed', kind: 'build', error: { code: 'nope', message: '' }, timings: {}, sentBytes: 0 },
+        outcome: {
+          status: 'failed',
+          kind: 'build',
+          error: { code: 'nope', message: '' },
+          timings: {},
+          sentBytes: 0,
+        },
       },
       '"report": outcome.error.code: unknown error code',
     ],
@@ -135,7 +138,10 @@ test('random bytes, and messages with random damage, are refused with one kind o
     }
   };
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), settles), { numRuns: 2000 });
-  fc.assert(fc.property(fc.json(), (text) => settles(Buffer.from(text))), { numRuns: 1000 });
+  fc.assert(
+    fc.property(fc.json(), (text) => settles(Buffer.from(text))),
+    { numRuns: 1000 },
+  );
   const whole = fc.constantFrom(...[...messagesToAgent, ...messagesToCoordinator].map(frameOf));
   const damage = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 });
   const damaged = fc.tuple(whole, damage).map(([frame, places]) => {

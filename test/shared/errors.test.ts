@@ -28,8 +28,14 @@ test('only own codes are codes', () => {
 test('a message tells the causes that add something', () => {
   const refused = new Error('connect ECONNREFUSED 127.0.0.1:1');
   assert.is(messageOf(new Error('cannot dial', { cause: refused })), `cannot dial: ${refused.message}`);
-  assert.is(messageOf(new Error(`cannot: ${refused.message}`, { cause: refused })), `cannot: ${refused.message}`);
-  assert.is(messageOf(Object.assign(new AggregateError([refused]), { code: 'ECONNREFUSED' })), 'ECONNREFUSED');
+  assert.is(
+    messageOf(new Error(`cannot: ${refused.message}`, { cause: refused })),
+    `cannot: ${refused.message}`,
+  );
+  assert.is(
+    messageOf(Object.assign(new AggregateError([refused]), { code: 'ECONNREFUSED' })),
+    'ECONNREFUSED',
+  );
   assert.is(messageOf(new RangeError()), 'RangeError');
   assert.is(messageOf('thrown text'), 'thrown text');
   assert.is(messageOf(undefined), 'undefined');

@@ -72,20 +72,33 @@ test('a misspelled platform gets the nearest right one', () => {
 
 test('what is like no platform gets the list of those for linux', () => {
   const strange = ['', '/', 'a/b/c/d', 'linux/', 'l i n u x', 'sparkling-water', '🍓', 'linux/arm64/v99/x'];
-  for (const text of strange) assert.match(hintFor(text) ?? '', /^(known for linux: 386, amd64, |did you mean )/);
+  for (const text of strange)
+    assert.match(hintFor(text) ?? '', /^(known for linux: 386, amd64, |did you mean )/);
 });
 
 test('unknown variants and pairs are refused', () => {
-  for (const text of ['linux/arm/v9', 'linux/amd64/v9', 'darwin/s390x', 'linux/s390x/z13', 'linux/wasm']) hintFor(text);
+  for (const text of ['linux/arm/v9', 'linux/amd64/v9', 'darwin/s390x', 'linux/s390x/z13', 'linux/wasm'])
+    hintFor(text);
 });
 
 test('names that every JavaScript object has are no platforms', () => {
-  for (const text of ['constructor', 'constructor/amd64', 'linux/constructor', '__proto__', '__proto__/x', 'linux/arm/constructor', 'linux/__proto__/v8'])
+  for (const text of [
+    'constructor',
+    'constructor/amd64',
+    'linux/constructor',
+    '__proto__',
+    '__proto__/x',
+    'linux/arm/constructor',
+    'linux/__proto__/v8',
+  ])
     hintFor(text);
 });
 
 test('any text is a platform or a usage error', () => {
-  const part = fc.oneof(fc.constantFrom('linux', 'arm', 'arm64', 'v7', 'windows', 'constructor', 'valueof'), fc.string());
+  const part = fc.oneof(
+    fc.constantFrom('linux', 'arm', 'arm64', 'v7', 'windows', 'constructor', 'valueof'),
+    fc.string(),
+  );
   fc.assert(
     fc.property(fc.array(part, { maxLength: 4 }), (parts) => {
       try {
@@ -121,7 +134,12 @@ test('suffixes are those of ONAP and the Docker Official Images', () => {
 test('platforms are the same when their normalized names are', () => {
   const arm64 = { os: 'linux', architecture: 'arm64' };
   assert.ok(samePlatform(arm64, { os: 'Linux', architecture: 'aarch64', variant: 'v8' }));
-  assert.ok(samePlatform({ os: 'linux', architecture: 'arm', variant: '' }, parsePlatform('arm/v7'.replace(/^/, 'linux/'))));
+  assert.ok(
+    samePlatform(
+      { os: 'linux', architecture: 'arm', variant: '' },
+      parsePlatform('arm/v7'.replace(/^/, 'linux/')),
+    ),
+  );
   assert.not(samePlatform(arm64, { os: 'linux', architecture: 'arm64', variant: 'v9' }));
   assert.not(samePlatform(arm64, { os: 'windows', architecture: 'arm64' }));
 });

@@ -14,7 +14,8 @@ test('pauses double up to their cap, and begin again after a reset', () => {
 
 test('the jitter is full: any pause from nothing to the bound', () => {
   const values = [0, 0.5, 0.999];
-  for (const value of values) assert.is(new Backoff({ first: 100, max: 1000, random: () => value }).next(), value * 100);
+  for (const value of values)
+    assert.is(new Backoff({ first: 100, max: 1000, random: () => value }).next(), value * 100);
   const real = new Backoff({ first: 100, max: 100 });
   const pauses = Array.from({ length: 200 }, () => real.next());
   assert.ok(pauses.every((pause) => pause >= 0 && pause < 100));

@@ -59,7 +59,8 @@ async function read(reading: ReturnType<typeof extract>, root: string): Promise<
       continue;
     }
     listing[path] = listed(entry.header, content);
-    if (entry.header.type === 'file') mtimes.set(path, Math.floor((entry.header.mtime?.getTime() ?? 0) / 1000));
+    if (entry.header.type === 'file')
+      mtimes.set(path, Math.floor((entry.header.mtime?.getTime() ?? 0) / 1000));
   }
   return { listing, links, mtimes };
 }

@@ -109,7 +109,8 @@ export async function writeSampleContext(root: string): Promise<void> {
   for (const [path, target] of Object.entries(symlinks)) await symlink(target, join(root, path));
   for (const [path, target] of Object.entries(hardlinks)) await link(join(root, target), join(root, path));
   // Whatever the umask made of them before.
-  for (const [path, mode] of Object.entries({ ...modes, ...directories })) await chmod(join(root, path), mode);
+  for (const [path, mode] of Object.entries({ ...modes, ...directories }))
+    await chmod(join(root, path), mode);
 }
 
 /** What an image should hold of it. */

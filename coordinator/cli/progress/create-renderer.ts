@@ -2,22 +2,23 @@
 import { PlainRenderer } from './plain.ts';
 import { RawJsonRenderer } from './rawjson.ts';
 import { wantsColours, type Renderer, type Screen, type Variables } from './renderer.ts';
-import { TtyRenderer } from './tty.ts';
 
 export type ProgressMode = 'auto' | 'tty' | 'plain' | 'rawjson' | 'quiet';
 
 /** `auto` redraws on a terminal, and prints line after line elsewhere. */
-export function createRenderer(
+export async function createRenderer(
   mode: ProgressMode,
   on: { readonly screen: Screen; readonly environment: Variables },
-): Renderer {
+): Promise<Renderer> {
   const { screen, environment } = on;
   const colours = wantsColours(screen, environment);
   switch (mode) {
     case 'auto':
       return createRenderer(isLively(screen, environment) ? 'tty' : 'plain', on);
-    case 'tty':
+    case 'tty': {
+      const { TtyRenderer } = await import('./tty.ts');
       return new TtyRenderer(screen, { colours });
+    }
     case 'plain':
       return new PlainRenderer(screen, { colours });
     case 'rawjson':

@@ -2,7 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { findComposeFile, readComposeFile } from '../../../coordinator/project/compose-file.ts';
+import { readComposeFile } from '../../../coordinator/project/compose-file.ts';
+import { findComposeFile } from '../../../coordinator/project/find-project.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const environment = { HOST: 'from-environment' };

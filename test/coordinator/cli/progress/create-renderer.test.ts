@@ -5,17 +5,17 @@ import type { Variables } from '../../../../coordinator/cli/progress/renderer.ts
 import { exampleFrames } from '../../../support/frames.ts';
 import { FakeScreen } from '../../../support/screen.ts';
 
-function shown(mode: ProgressMode, isTTY: boolean, environment: Variables = {}): string {
+async function shown(mode: ProgressMode, isTTY: boolean, environment: Variables = {}): Promise<string> {
   const screen = new FakeScreen({ isTTY });
   {
-    using renderer = createRenderer(mode, { screen, environment });
+    using renderer = await createRenderer(mode, { screen, environment });
     for (const frame of exampleFrames) renderer.show(frame);
   }
   return screen.text;
 }
 
-test('plain progress has a line for each thing that happens, with platform and step in front', () => {
-  assert.equal(shown('plain', false).trimEnd().split('\n'), [
+test('plain progress has a line for each thing that happens, with platform and step in front', async () => {
+  assert.equal((await shown('plain', false)).trimEnd().split('\n'), [
     '[build b1] queued',
     '[linux/amd64] queued: waiting for an agent',
     '[linux/amd64] runs on a (native)',
@@ -39,38 +39,38 @@ test('plain progress has a line for each thing that happens, with platform and s
   ]);
 });
 
-test('colours of the build stay on a terminal that wants them', () => {
-  assert.ok(shown('plain', true).includes('0.512 \u001B[31mred two\u001B[0m\n'));
-  assert.not.ok(shown('plain', true, { NO_COLOR: '1' }).includes('\u001B'));
+test('colours of the build stay on a terminal that wants them', async () => {
+  assert.ok((await shown('plain', true)).includes('0.512 \u001B[31mred two\u001B[0m\n'));
+  assert.not.ok((await shown('plain', true, { NO_COLOR: '1' })).includes('\u001B'));
 });
 
-test('rawjson is the frames themselves', () => {
-  const frames = shown('rawjson', true)
+test('rawjson is the frames themselves', async () => {
+  const frames = (await shown('rawjson', true))
     .trimEnd()
     .split('\n')
     .map((line): unknown => JSON.parse(line));
   assert.equal(frames, exampleFrames);
 });
 
-test('quiet says nothing', () => {
-  assert.is(shown('quiet', true), '');
+test('quiet says nothing', async () => {
+  assert.is(await shown('quiet', true), '');
 });
 
-test('auto redraws on a terminal only, and not for CI', () => {
-  const plain = shown('plain', false);
-  assert.is(shown('auto', false), plain);
-  assert.is(shown('auto', true, { CI: 'true', NO_COLOR: '1' }), plain);
-  assert.is(shown('auto', true, { TERM: 'dumb' }), plain);
-  assert.is.not(shown('auto', true, { NO_COLOR: '1' }), plain);
+test('auto redraws on a terminal only, and not for CI', async () => {
+  const plain = await shown('plain', false);
+  assert.is(await shown('auto', false), plain);
+  assert.is(await shown('auto', true, { CI: 'true', NO_COLOR: '1' }), plain);
+  assert.is(await shown('auto', true, { TERM: 'dumb' }), plain);
+  assert.is.not(await shown('auto', true, { NO_COLOR: '1' }), plain);
 });
 
-test('notes of the command itself are lines among the others, but never among frames', () => {
+test('notes of the command itself are lines among the others, but never among frames', async () => {
   for (const [mode, note] of [
     ['plain', 'archfarm: connection lost\n'],
     ['rawjson', ''],
   ] as const) {
     const screen = new FakeScreen({ isTTY: false });
-    using renderer = createRenderer(mode, { screen, environment: {} });
+    using renderer = await createRenderer(mode, { screen, environment: {} });
     renderer.note('connection lost');
     assert.is(screen.text, note);
   }
