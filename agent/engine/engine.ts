@@ -48,10 +48,15 @@ const infoSchema = v.object({
   DriverStatus: v.nullish(v.array(v.tuple([v.string(), v.string()])), []),
 });
 
+/** Of images that need no second look. */
+const maxRightImages = 1000;
+
 export class Engine {
   readonly #connection: Connection;
   readonly #mtimes: MtimeStore;
   readonly #pushes = new KeyedLock();
+  /** Image ids and platforms that passed the check of programs. */
+  readonly #rightImages = new Set<string>();
 
   /** Does not connect yet; throws `config` for a host it cannot use. */
   constructor({ host, environment, dataDirectory }: EngineOptions) {
@@ -102,8 +107,14 @@ export class Engine {
   }
 
   /** Throws `wrong-architecture` for an image that would run programs of another architecture. */
-  checkPrograms(check: ProgramCheck, options: ProgramCheckOptions): Promise<void> {
-    return checkPrograms(this.#connection, check, options);
+  async checkPrograms(check: ProgramCheck, options: ProgramCheckOptions): Promise<void> {
+    const key = `${check.imageId} ${check.platform}`;
+    // An id is a digest of the whole image: what was right once stays so.
+    if (this.#rightImages.has(key)) return;
+    if (!(await checkPrograms(this.#connection, check, options))) return;
+    this.#rightImages.add(key);
+    const [oldest] = this.#rightImages;
+    if (this.#rightImages.size > maxRightImages && oldest !== undefined) this.#rightImages.delete(oldest);
   }
 
   async #version(signal: AbortSignal): Promise<v.InferOutput<typeof versionSchema>> {

@@ -45,26 +45,30 @@ const usualPrograms = ['/bin/sh', '/bin/busybox', '/bin/bash', '/usr/bin/env'];
 /**
  * Throws `wrong-architecture` when the program that the image runs, or else its shell, is for another architecture.
  * Images without programs pass. A 32-bit program is at home on the 64-bit platform only beside 64-bit ones.
+ * Resolves to false when the engine would not let anybody look.
  */
 export async function checkPrograms(
   connection: Connection,
   check: ProgramCheck,
   { signal, onEvent }: ProgramCheckOptions,
-): Promise<void> {
+): Promise<boolean> {
   const { os, architecture } = parsePlatform(check.platform);
-  if (os !== 'linux') return;
+  if (os !== 'linux') return true;
   const limit = AbortSignal.any([signal, AbortSignal.timeout(patience)]);
   let foreign: Program | undefined;
+  let looked = true;
   try {
     const config = await inspectImageConfig(connection, { imageId: check.imageId, signal: limit });
     await using probe = await openProbe(connection, { ...check, volumes: config.volumes, signal: limit });
     foreign = await findForeign(probe, { config, architecture });
   } catch (error) {
     if (signal.aborted) throw reasonOf(signal);
+    looked = false;
     const message = `the programs of ${check.reference} could not be checked: ${messageOf(error)}`;
     onEvent({ type: 'warning', time: Date.now(), message });
   }
   if (foreign !== undefined) throw wrongArchitecture(check, foreign);
+  return looked;
 }
 
 async function findForeign(

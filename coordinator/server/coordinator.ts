@@ -3,8 +3,6 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fastify } from 'fastify';
-import type { WebSocket } from 'ws';
-import { parseAttempt } from '../../shared/attempt.ts';
 import { Cleanup } from '../../shared/cleanup.ts';
 import { BlobStore } from '../../shared/context/store.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
@@ -14,13 +12,11 @@ import { Contexts } from '../context/contexts.ts';
 import type { AgentView } from '../farm/agent-state.ts';
 import { Farm } from '../farm/farm.ts';
 import { AgentPool } from '../farm/pool.ts';
-import { taskOf } from '../farm/task.ts';
 import type { Registries } from '../registry/registries.ts';
 import { FrameLog } from '../store/frames.ts';
 import { MemoryStore } from '../store/memory.ts';
-import { buildOf, type Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import { Actions } from './actions.ts';
-import { answer } from './answers.ts';
 import { isLoopback, TokenAuth } from './auth.ts';
 import { Publisher } from './publisher.ts';
 import { ReceivedFrames } from './received-frames.ts';
@@ -28,6 +24,7 @@ import { addRoutes } from './routes.ts';
 import { Secrets } from './secrets.ts';
 import { SshTunnels } from './ssh-tunnels.ts';
 import { acceptUpgrades } from './upgrade.ts';
+import { effectHandlers, sessionServices, upgradeRoutes, type Parts } from './wiring.ts';
 
 export interface CoordinatorOptions {
   readonly listen: { readonly host: string; readonly port: number };
@@ -78,95 +75,38 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   cleanup.defer(() => frames[Symbol.asyncDispose]());
   const blobs = await BlobStore.open(join(options.cache ?? data, 'contexts'));
   cleanup.defer(() => blobs[Symbol.asyncDispose]());
-  const secrets = new Secrets();
-  const tunnels = new SshTunnels();
-  const publisher = new Publisher({
+  const farm = new Farm({ store, timers, handlers: effectHandlers(() => parts) });
+  const parts: Parts = {
+    farm,
+    pool: new AgentPool({ timers, log, services: sessionServices(() => parts) }),
+    contexts: new Contexts({ store: blobs, log, returnWithin: timers.lost }),
+    frames,
+    received: new ReceivedFrames(),
+    publisher: new Publisher({
+      registries,
+      log,
+      onEvent: (build, event) => frames.append(build, { events: [event] }),
+    }),
     registries,
+    secrets: new Secrets(),
+    tunnels: new SshTunnels(),
     log,
-    onEvent: (build, event) => frames.append(build, { events: [event] }),
-  });
-  const farm: Farm = new Farm({
-    store,
-    timers,
-    handlers: {
-      offer: ({ attempt, agent, session }) => {
-        const spec = farm.spec(attempt.build);
-        if (spec !== undefined) pool.offer(attempt, { agent, session }, taskOf(spec, attempt));
-      },
-      cancel: ({ attempt, agent, reason }) => pool.cancel(attempt, agent, reason),
-      verify: (effect) => publisher.verify(farm, effect),
-      publish: (effect) => publisher.publish(farm, effect),
-      notify: ({ build, platform, agent, event }) =>
-        void frames.append(build, { platform, agent, events: [event] }),
-      settle: ({ attempt, agent }) => pool.settle(attempt, agent),
-      finished: ({ build, result }) => {
-        frames.append(build, { events: [{ type: 'result', time: farm.now, result }] });
-        secrets.forget(build);
-        contexts.release(build);
-        received.forget(build);
-      },
-      trouble: (error) => log.error({ err: error }, 'the farm could not do something'),
-    },
-  });
-  const contexts = new Contexts({ store: blobs, log, returnWithin: timers.lost });
-  cleanup.defer(() => contexts.close());
-  const received = new ReceivedFrames();
-  const pool: AgentPool = new AgentPool({
-    timers,
-    log,
-    services: {
-      now: () => farm.now,
-      record: (event) => {
-        const build = buildOf(event);
-        farm.note({ type: 'context-sent', at: farm.now, build, bytes: contexts.receivedBytes(build) });
-        return farm.record(event);
-      },
-      note: (event) => farm.note(event),
-      isOpen: (attempt, agent) => farm.wants(attempt, agent),
-      append: (attempt, { agent, frame, events }) => {
-        if (frame <= (received.last(attempt) ?? 0)) return;
-        frames.append(attempt.build, { platform: attempt.platform, agent, events });
-        received.note(attempt, frame);
-      },
-      lastFrame: (attempt) => received.last(attempt),
-      answer: (attempt, question, signal) =>
-        answer({ attempt, question }, { registries, secrets, spec: (build) => farm.spec(build) }, signal),
-    },
-  });
-  await farm.restore();
+  };
+  cleanup.defer(() => parts.contexts.close());
   cleanup.defer(() => farm.close());
-  cleanup.defer(() => publisher.close());
+  cleanup.defer(() => parts.publisher.close());
+  await farm.restore();
   for (const [build, { context, dockerfile }] of farm.specs()) {
-    await contexts.restore(build, [context.root, dockerfile.root]);
+    await parts.contexts.restore(build, [context.root, dockerfile.root]);
   }
 
-  const serveAgent = (socket: WebSocket, agent: string): void =>
-    contexts.serveAgent(socket, { agent, builds: () => farm.buildsOn(agent) });
-  const liveBuild = (text: string | null): string => {
-    const attempt = parseAttempt(text ?? '');
-    if (attempt !== undefined && farm.isOpen(attempt.build)) return attempt.build;
-    throw new ArchfarmError('not-found', `no build goes on for the attempt ${JSON.stringify(text)}`);
-  };
   const auth = new TokenAuth(token);
   const app = fastify({ bodyLimit: maxBody, forceCloseConnections: true });
-  addRoutes(app, auth, new Actions({ farm, frames, contexts, secrets }));
-  const sockets = acceptUpgrades(app.server, {
-    auth,
-    log,
-    routes: {
-      agent: (socket, from) => pool.join(socket, from),
-      agentContext: (socket, query) => serveAgent(socket, query.get('agent') ?? ''),
-      agentSsh: async (query) => tunnels.open(liveBuild(query.get('attempt')), query.get('id') ?? ''),
-      clientContext: (socket, query) =>
-        contexts.link(socket, { id: query.get('link') ?? '', build: query.get('build') ?? undefined }),
-      clientSsh: (socket, query) =>
-        tunnels.listen(query.get('build') ?? '', (query.get('ids') ?? '').split(','), socket),
-      clientTunnel: (socket, query) => tunnels.arrived(query.get('tunnel') ?? '', socket),
-    },
-  });
+  addRoutes(app, auth, new Actions(parts));
+  const sockets = acceptUpgrades(app.server, { auth, log, routes: upgradeRoutes(parts) });
   cleanup.defer(() => app.close());
   cleanup.defer(() => {
-    pool.close();
+    parts.pool.close();
     for (const socket of sockets.clients) socket.close(1012, 'the coordinator stops');
     sockets.close();
   });
@@ -180,7 +120,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   return {
     url,
     async agentJoined() {
-      await pool.joined();
+      await parts.pool.joined();
       for (;;) {
         const [first] = farm.agents();
         if (first !== undefined) return first;

@@ -65,7 +65,7 @@ async function read(reading: ReturnType<typeof extract>, root: string): Promise<
   return { listing, links, mtimes };
 }
 
-function listed({ type, mode = 0, linkname = '' }: Header, content: Buffer): Listed {
+function listed({ type, mode, linkname }: Header, content: Buffer): Listed {
   switch (type) {
     case 'file':
       return { type, mode: mode & 0o7777, digest: digest(content) };

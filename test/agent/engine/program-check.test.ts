@@ -14,7 +14,7 @@ import { file, link, type Contents } from './memory-context.ts';
 const base = await busyboxBase();
 const rig = await startEngine({ name: 'programs' });
 const data = await temporaryDirectory();
-const engine = new Engine({ host: rig.host, environment: {}, dataDirectory: data.path });
+const engine = engineOf();
 const signal = AbortSignal.timeout(60_000);
 
 /** Real ones; of the others only the header is there, which is all that anybody reads. */
@@ -148,16 +148,17 @@ test('removes its container also when it is aborted, whenever that is', async ()
     task: { contextKey: 'abort' },
   });
   const request = { imageId: image.imageId, reference: 'host/app:1', platform: 'linux/amd64' };
+  // Others each time: an engine looks at an image once.
+  const look = (signal: AbortSignal): Promise<void> =>
+    engineOf().checkPrograms(request, { signal, onEvent: unexpected });
   const start = performance.now();
-  await engine.checkPrograms(request, { signal, onEvent: unexpected });
+  await look(signal);
   const duration = performance.now() - start;
   const reason = new ArchfarmError('cancelled', 'the user said so');
   for (let part = 0; part < 8; part += 1) {
     const controller = new AbortController();
     const timer = setTimeout(() => controller.abort(reason), (duration * part) / 10);
-    const outcome = await engine
-      .checkPrograms(request, { signal: controller.signal, onEvent: unexpected })
-      .catch((error: unknown) => error);
+    const outcome = await look(controller.signal).catch((error: unknown) => error);
     clearTimeout(timer);
     // The last ones may be through before.
     assert.ok(outcome === reason || (outcome === undefined && part > 3), `${part}: ${String(outcome)}`);
@@ -180,6 +181,26 @@ test('warns when the engine lets nobody look, and does not fail the build for it
   );
 });
 
+test('looks at an image that was right only once for each platform', async () => {
+  const { image } = await runBuild(engine, {
+    contents: { app: i386, sh: amd64 },
+    dockerfile: 'FROM scratch\nCOPY app /app\nCOPY sh /bin/sh\nCMD ["/app"]',
+    task: { contextKey: 'again' },
+  });
+  const since = String(Date.now() / 1000);
+  const look = (platform: string): Promise<void> => {
+    const request = { imageId: image.imageId, reference: 'host/app:1', platform };
+    return engine.checkPrograms(request, { signal, onEvent: unexpected });
+  };
+  for (let round = 0; round < 3; round += 1) {
+    await look('linux/amd64');
+    assert.is((await failureOf(look('linux/arm64'))).code, 'wrong-architecture');
+  }
+  const period = ['--since', since, '--until', String(Date.now() / 1000)];
+  const created = docker('events', ...period, '--filter', 'event=create', '--filter', 'type=container');
+  assert.is(created.trim().split('\n').length, 4);
+});
+
 test('leaves no container or volume behind, whatever it found', () => {
   assert.equal(leftovers(), { containers: '', volumes: '' });
 });
@@ -190,6 +211,10 @@ test('gives its engine back', async () => {
 });
 
 test.run();
+
+function engineOf(): Engine {
+  return new Engine({ host: rig.host, environment: {}, dataDirectory: data.path });
+}
 
 function program(architecture: string): Contents[string] {
   return file(readFileSync(`${base}/${architecture}/usr/bin/busybox`), { mode: 0o755 });

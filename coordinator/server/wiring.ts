@@ -1,0 +1,109 @@
+/** How the parts of a coordinator reach each other: what the farm decides, what agents say, where sockets go. */
+import { parseAttempt } from '../../shared/attempt.ts';
+import { ArchfarmError } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
+import type { Contexts } from '../context/contexts.ts';
+import type { SessionServices } from '../farm/agent-session.ts';
+import type { EffectHandlers, Farm } from '../farm/farm.ts';
+import type { AgentPool } from '../farm/pool.ts';
+import { taskOf } from '../farm/task.ts';
+import type { Registries } from '../registry/registries.ts';
+import type { FrameLog } from '../store/frames.ts';
+import { buildOf } from '../store/store.ts';
+import { answer } from './answers.ts';
+import type { Publisher } from './publisher.ts';
+import type { ReceivedFrames } from './received-frames.ts';
+import type { Secrets } from './secrets.ts';
+import type { SshTunnels } from './ssh-tunnels.ts';
+import type { UpgradeRoutes } from './upgrade.ts';
+
+export interface Parts {
+  readonly farm: Farm;
+  readonly pool: AgentPool;
+  readonly contexts: Contexts;
+  readonly frames: FrameLog;
+  readonly received: ReceivedFrames;
+  readonly publisher: Publisher;
+  readonly registries: Registries;
+  readonly secrets: Secrets;
+  readonly tunnels: SshTunnels;
+  readonly log: Logger;
+}
+
+/** The farm and its agents know each other through here, so the parts are asked for when something happens. */
+type Later = () => Parts;
+
+export function effectHandlers(parts: Later): EffectHandlers {
+  return {
+    offer({ attempt, agent, session }) {
+      const { farm, pool } = parts();
+      const spec = farm.spec(attempt.build);
+      if (spec !== undefined) pool.offer(attempt, { agent, session }, taskOf(spec, attempt));
+    },
+    cancel: ({ attempt, agent, reason }) => parts().pool.cancel(attempt, agent, reason),
+    settle: ({ attempt, agent }) => parts().pool.settle(attempt, agent),
+    verify: (effect) => parts().publisher.verify(parts().farm, effect),
+    publish: (effect) => parts().publisher.publish(parts().farm, effect),
+    notify: ({ build, platform, agent, event }) =>
+      void parts().frames.append(build, { platform, agent, events: [event] }),
+    finished({ build, result }) {
+      const { farm, frames, secrets, contexts, received } = parts();
+      frames.append(build, { events: [{ type: 'result', time: farm.now, result }] });
+      secrets.forget(build);
+      contexts.release(build);
+      received.forget(build);
+    },
+    trouble: (error) => parts().log.error({ err: error }, 'the farm could not do something'),
+  };
+}
+
+export function sessionServices(parts: Later): SessionServices {
+  return {
+    now: () => parts().farm.now,
+    record(event) {
+      const { farm, contexts } = parts();
+      const build = buildOf(event);
+      farm.note({ type: 'context-sent', at: farm.now, build, bytes: contexts.receivedBytes(build) });
+      return farm.record(event);
+    },
+    note: (event) => parts().farm.note(event),
+    isOpen: (attempt, agent) => parts().farm.wants(attempt, agent),
+    append(attempt, { agent, frame, events }) {
+      const { received, frames } = parts();
+      if (frame <= (received.last(attempt) ?? 0)) return;
+      frames.append(attempt.build, { platform: attempt.platform, agent, events });
+      received.note(attempt, frame);
+    },
+    lastFrame: (attempt) => parts().received.last(attempt),
+    answer(attempt, question, signal) {
+      const { registries, secrets, farm } = parts();
+      return answer(
+        { attempt, question },
+        { registries, secrets, spec: (build) => farm.spec(build) },
+        signal,
+      );
+    },
+  };
+}
+
+export function upgradeRoutes({ pool, contexts, farm, tunnels }: Parts): UpgradeRoutes {
+  return {
+    agent: (socket, from) => pool.join(socket, from),
+    agentContext(socket, query) {
+      const agent = query.get('agent') ?? '';
+      contexts.serveAgent(socket, { agent, builds: () => farm.buildsOn(agent) });
+    },
+    async agentSsh(query) {
+      const attempt = parseAttempt(query.get('attempt') ?? '');
+      if (attempt !== undefined && farm.isOpen(attempt.build)) {
+        return tunnels.open(attempt.build, query.get('id') ?? '');
+      }
+      throw new ArchfarmError('not-found', 'no build goes on for this attempt');
+    },
+    clientContext: (socket, query) =>
+      contexts.link(socket, { id: query.get('link') ?? '', build: query.get('build') ?? undefined }),
+    clientSsh: (socket, query) =>
+      tunnels.listen(query.get('build') ?? '', (query.get('ids') ?? '').split(','), socket),
+    clientTunnel: (socket, query) => tunnels.arrived(query.get('tunnel') ?? '', socket),
+  };
+}
