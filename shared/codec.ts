@@ -14,6 +14,12 @@ export function decodeToAgent(frame: Buffer): ToAgent {
   return check(toAgentSchema, frame);
 }
 
+/** The protocol version that a hello names, though all else in it may be of another version; undefined for others. */
+export function versionOfHello(frame: Buffer): number | undefined {
+  const hello = v.safeParse(v.object({ type: v.literal('hello'), protocol: v.number() }), parseJson(frame));
+  return hello.success ? hello.output.protocol : undefined;
+}
+
 /** JSON of a bounded depth, or `protocol`. */
 export function parseJson(frame: Buffer): unknown {
   const text = frame.toString('utf8');

@@ -51,6 +51,7 @@ export class AgentSession {
   readonly #closed = new AbortController();
   #work: Promise<void> = Promise.resolve();
   #waiting = 0;
+  #broken = false;
   /** When the last byte came, by the farm's clock. */
   heardAt: number;
 
@@ -83,9 +84,11 @@ export class AgentSession {
     services.note({ type: 'heard', at: this.heardAt, agent: hello.name, session: hello.session });
   }
 
-  closed(): void {
+  /** `replaced`: the agent is there over another connection, and must not be taken for gone. */
+  closed({ replaced }: { replaced: boolean }): void {
     const { hello, services } = this.#options;
     this.#closed.abort(new ArchfarmError('agent-lost', `agent ${hello.name} disconnected`));
+    if (replaced) return;
     services.note({ type: 'agent-down', at: services.now(), agent: hello.name, session: hello.session });
   }
 
@@ -113,9 +116,11 @@ export class AgentSession {
     if (++this.#waiting > maxWaiting)
       return channel.close(closeCodes.restart, 'too much at once; dial again');
     this.#work = this.#work
-      .then(work)
+      .then(() => (this.#broken ? undefined : work()))
       .catch((error: unknown) => {
-        // What could not be stored is not acknowledged: the agent sends it again on its next connection.
+        // What could not be stored is not acknowledged: the agent sends it again on its next connection, and with
+        // it what came after, which would seem to be known otherwise.
+        this.#broken = true;
         log.error({ err: error }, 'a message could not be stored');
         channel.close(closeCodes.restart, `could not store it: ${messageOf(error)}`);
       })

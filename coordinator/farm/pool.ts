@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import type { WebSocket } from 'ws';
 import { formatAttempt, type AttemptId } from '../../shared/attempt.ts';
 import { Channel } from '../../shared/channel.ts';
-import { decodeToCoordinator } from '../../shared/codec.ts';
+import { decodeToCoordinator, versionOfHello } from '../../shared/codec.ts';
+import { ArchfarmError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import {
   closeCodes,
@@ -44,7 +45,10 @@ export class AgentPool {
     const { timers, log } = this.#options;
     let member: Member | undefined;
     const channel = new Channel<ToCoordinator, ToAgent>(socket, {
-      decode: decodeToCoordinator,
+      decode: (frame) => {
+        if (member === undefined) this.#checkVersion(frame, channel);
+        return decodeToCoordinator(frame);
+      },
       heard: () => member?.session.heard(),
       message: (message) => {
         if (member !== undefined) return member.session.handle(message);
@@ -61,9 +65,11 @@ export class AgentPool {
           log.warn({ from, code, reason }, 'connection closed before an agent joined');
           return;
         }
-        if (this.#members.get(member.hello.name) === member) this.#members.delete(member.hello.name);
-        log.info({ agent: member.hello.name, code, reason }, 'agent disconnected');
-        member.session.closed();
+        const { hello, session } = member;
+        const replaced = this.#members.get(hello.name) !== member;
+        if (!replaced) this.#members.delete(hello.name);
+        log.info({ agent: hello.name, code, reason, replaced }, 'agent disconnected');
+        session.closed({ replaced });
       },
     });
     const late = setTimeout(() => channel.close(closeCodes.malformed, 'no hello'), timers.hello);
@@ -97,14 +103,17 @@ export class AgentPool {
     if (member?.hello.session === to.session) member.channel.send(message);
   }
 
+  /** Before the rest is looked at: the hello of another version may have other fields. */
+  #checkVersion(frame: Buffer, channel: Channel<ToCoordinator, ToAgent>): void {
+    const spoken = versionOfHello(frame);
+    if (spoken === undefined || spoken === PROTOCOL_VERSION) return;
+    const reason = `agent speaks protocol ${spoken}, coordinator ${version} speaks ${PROTOCOL_VERSION}`;
+    channel.close(closeCodes.version, reason);
+    throw new ArchfarmError('protocol', reason);
+  }
+
   #admit(hello: Hello, channel: Channel<ToCoordinator, ToAgent>): Member | undefined {
     const { timers, log, services } = this.#options;
-    if (hello.protocol !== PROTOCOL_VERSION) {
-      const reason = `agent speaks protocol ${hello.protocol}, coordinator ${version} speaks ${PROTOCOL_VERSION}`;
-      log.warn({ agent: hello.name, version: hello.version }, reason);
-      channel.close(closeCodes.version, reason);
-      return undefined;
-    }
     const earlier = this.#members.get(hello.name);
     if (earlier !== undefined) {
       const silent = services.now() - earlier.session.heardAt;

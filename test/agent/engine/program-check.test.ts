@@ -15,7 +15,7 @@ const base = await busyboxBase();
 const rig = await startEngine({ name: 'programs' });
 const data = await temporaryDirectory();
 const engine = engineOf();
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(300_000);
 
 /** Real ones; of the others only the header is there, which is all that anybody reads. */
 const [largeAmd64, largeArm64] = [program('amd64'), program('arm64')];

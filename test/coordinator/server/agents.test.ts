@@ -2,7 +2,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as v from 'valibot';
 import { ContextUpload } from '../../../coordinator/cli/context-upload.ts';
-import type { BuildSpec } from '../../../coordinator/project/spec.ts';
 import { closeCodes, PROTOCOL_VERSION } from '../../../shared/messages.ts';
 import { sampleSpec } from '../../support/farm-fixtures.ts';
 import { dir, memoryTree } from '../../support/memory-tree.ts';
@@ -42,16 +41,22 @@ async function stateOf(running: RunningCoordinator, name: string): Promise<strin
 }
 
 /** Submits a build for arm64 and gives its id. */
-async function submit(running: RunningCoordinator, change: Partial<BuildSpec> = {}): Promise<string> {
+async function submit(
+  running: RunningCoordinator,
+  secrets: Readonly<Record<string, string>> = {},
+): Promise<string> {
   const upload = new ContextUpload({ coordinator: running.url, token: testToken }, tree);
   try {
     const spec = sampleSpec({
       platforms: [platform],
       context: { root: tree.root, name: 'c', files: 1, bytes: 1 },
       dockerfile: { root: tree.root, name: 'Dockerfile' },
-      ...change,
+      secrets: Object.keys(secrets),
     });
-    const answer = await running.ask('/v1/builds', { method: 'POST', body: { spec, link: upload.link } });
+    const answer = await running.ask('/v1/builds', {
+      method: 'POST',
+      body: { spec, secrets, link: upload.link },
+    });
     assert.is(answer.status, 201, JSON.stringify(answer.body));
     return v.parse(buildAnswer, answer.body).build;
   } finally {
@@ -253,12 +258,15 @@ test('an attempt may ask for its secrets, and hears by name which one is not the
   await using running = await runningCoordinator();
   const agent = await running.agent();
   await agent.wait('welcome');
-  await submit(running);
+  await submit(running, { token: 'czNjcmV0' });
   const { attempt } = await agent.wait('offer');
   agent.send({ type: 'accept', attempt });
-  agent.send({ type: 'ask', attempt, ask: 1, question: { kind: 'push-auth' } });
-  const { answer } = await agent.wait('answer');
-  assert.equal(answer, { kind: 'auth', auth: { type: 'anonymous' } });
+  agent.send({ type: 'ask', attempt, ask: 1, question: { kind: 'secret', id: 'token' } });
+  assert.equal((await agent.wait('answer')).answer, { kind: 'secret', value: 'czNjcmV0' });
+  agent.send({ type: 'ask', attempt, ask: 2, question: { kind: 'secret', id: 'other' } });
+  const { ask, answer } = await agent.wait('answer', 2);
+  assert.ok(ask === 2 && answer.kind === 'error' && answer.error.code === 'secret-missing');
+  assert.match(answer.error.message, 'secret "other" of build ');
 });
 
 test('a cancelled build is cancelled at its agent', async () => {
