@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { parseCoordinatorUrl } from '../shared/address.ts';
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import { formatPlatform, parsePlatform } from '../shared/platform.ts';
+import { parseToken } from '../shared/token.ts';
 
 export interface AgentConfig {
   /** The http(s) form. */
@@ -83,23 +84,14 @@ export function dataDirectory(flag: string | undefined, env: Environment): strin
 }
 
 function readToken(file: string | undefined, env: Environment): string | undefined {
-  if (file === undefined) return oneToken(env['ARCHFARM_TOKEN'] ?? '', 'ARCHFARM_TOKEN');
+  if (file === undefined) return parseToken(env['ARCHFARM_TOKEN'] ?? '', 'ARCHFARM_TOKEN');
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
     throw new ArchfarmError('usage', `cannot read the token file ${file}: ${messageOf(cause)}`, { cause });
   }
-  return oneToken(text, `the token file ${file}`);
-}
-
-/** Else the header that carries it could not be made, at each dial anew. */
-function oneToken(text: string, from: string): string | undefined {
-  const token = text.trim();
-  if (/^[\x21-\x7e]*$/.test(token)) return token || undefined;
-  throw new ArchfarmError('usage', `${from} does not hold one token`, {
-    hint: 'a token is one line of printable ASCII without spaces',
-  });
+  return parseToken(text, `the token file ${file}`);
 }
 
 function normalized(text: string): string {

@@ -25,6 +25,8 @@ export class EngineWatch {
   readonly engine: Engine;
   readonly #options: EngineWatchOptions;
   #platforms: readonly OfferedPlatform[] = [];
+  /** Formatted, once the engine has described itself. */
+  #native: string | undefined;
   #version = '';
   #apiVersion = '';
   #trouble: string | undefined = 'the engine was not reached yet';
@@ -87,17 +89,25 @@ export class EngineWatch {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const info = await this.engine.info(AbortSignal.any([signal, AbortSignal.timeout(answerWithin)]));
-    const native = formatPlatform(info.platform);
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(answerWithin)]);
+    // An engine starts several programs to describe itself; while it is well, a ping says enough.
+    if (this.#native !== undefined && this.#trouble === undefined) await this.engine.ping(soon);
+    else await this.#describe(soon);
+    const native = this.#native;
     const emulated = (await emulatedPlatforms()).filter((platform) => platform !== native);
     const all = [
-      { platform: native, native: true },
+      ...(native === undefined ? [] : [{ platform: native, native: true }]),
       ...emulated.map((platform) => ({ platform, native: false })),
     ];
     this.#platforms = restrict(all, this.#options.restrictTo);
+    this.#trouble = undefined;
+  }
+
+  async #describe(signal: AbortSignal): Promise<void> {
+    const info = await this.engine.info(signal);
+    this.#native = formatPlatform(info.platform);
     this.#version = info.version;
     this.#apiVersion = info.apiVersion;
-    this.#trouble = undefined;
   }
 
   #fail(reason: string): void {

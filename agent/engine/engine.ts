@@ -55,6 +55,8 @@ export class Engine {
   readonly #connection: Connection;
   readonly #mtimes: MtimeStore;
   readonly #pushes = new KeyedLock();
+  /** As of the last look at its version. */
+  #hasBuildKit = false;
   /** Image ids and platforms that passed the check of programs. */
   readonly #rightImages = new Set<string>();
 
@@ -93,8 +95,8 @@ export class Engine {
    * service threw, or with an infrastructure code; with the signal's reason when that aborts.
    */
   async build(task: Task, services: BuildServices, call: BuildCall): Promise<BuiltImage> {
-    // An older engine would take the request for one of its classic builder.
-    await this.#version(call.signal);
+    // An older engine would take the request for one of its classic builder. An engine takes its time to answer.
+    if (!this.#hasBuildKit) await this.#version(call.signal);
     return build(this.#connection, { ...call, task, services, mtimes: this.#mtimes });
   }
 
@@ -121,7 +123,8 @@ export class Engine {
     const version = v.parse(versionSchema, await this.#connection.get('/version', signal));
     const [major = 0, minor = 0] = version.ApiVersion.split('.').map(Number);
     // The first API whose builds take BuildKit's version 2.
-    if (major > 1 || minor >= 39) return version;
+    this.#hasBuildKit = major > 1 || minor >= 39;
+    if (this.#hasBuildKit) return version;
     throw new ArchfarmError(
       'no-buildkit',
       `the Docker engine at ${this.host} has no BuildKit: it is ${version.Version} (API ${version.ApiVersion})`,

@@ -9,16 +9,14 @@ import { SnapshotSource, type Snapshot } from '../context/snapshot.ts';
 import { resolvePlan } from '../project/resolve.ts';
 import type { BuildPlan, BuildSpec } from '../project/spec.ts';
 import type { BuildOptions } from './build-options.ts';
-import { conclude } from './conclusion.ts';
 import { ContextUpload } from './context-upload.ts';
-import { printPlan } from './dry-run.ts';
 import { accessFarm, type FarmAccess } from './farm-access.ts';
 import { followBuild } from './follow.ts';
 import type { GlobalOptions } from './global-options.ts';
 import { print } from './output.ts';
 import { createRenderer } from './progress/create-renderer.ts';
 import { wantsColours, type Renderer } from './progress/renderer.ts';
-import { FailureReport } from './progress/summary.ts';
+import { FailureReport } from './progress/failure-report.ts';
 import { readSecrets } from './secret-values.ts';
 import { SshForward } from './ssh-forward.ts';
 
@@ -39,6 +37,7 @@ export async function runBuild(
   });
   await using farm = await accessFarm(options, global);
   if (options.dryRun) {
+    const { printPlan } = await import('./dry-run.ts');
     await printPlan(plan, context, { api: farm.api, signal });
     return 0;
   }
@@ -60,10 +59,13 @@ export async function runBuild(
       print(build);
       return 0;
     }
+    // Loaded while the build runs: it measures text for the table, which takes long to get ready for.
+    const conclusion = import('./conclusion.ts');
+    conclusion.catch(() => {});
     using _ssh = forwardSsh(plan, build, farm);
-    const followed = follow(build, { farm, secrets, renderer, signal });
-    const { result, report } = await Promise.race([followed, farm.failed]);
+    const { result, report } = await follow(build, { farm, secrets, renderer, signal });
     renderer[Symbol.dispose]();
+    const { conclude } = await conclusion;
     return await conclude(result, { options, mode, report });
   } finally {
     await upload.close();
@@ -114,6 +116,8 @@ async function follow(
 ): Promise<{ result: BuildResult; report: FailureReport }> {
   const report = new FailureReport({ colours: wantsColours(process.stderr, process.env) });
   const ended = new AbortController();
+  // Nothing is left to follow then, and to wait for a coordinator of our own would be to wait for ourselves.
+  farm.failed.catch((error: unknown) => ended.abort(error));
   const cancelling = cancelOnInterrupt(build, { farm, renderer, signal, ended: ended.signal });
   try {
     const frames = followBuild(farm.api, build, {

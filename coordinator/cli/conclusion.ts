@@ -6,7 +6,8 @@ import { print } from './output.ts';
 import type { ProgressMode } from './progress/create-renderer.ts';
 import { writeDigestFile, writeMetadataFile } from './progress/metadata.ts';
 import { plainText } from './progress/sanitize.ts';
-import { summaryTable, type FailureReport } from './progress/summary.ts';
+import type { FailureReport } from './progress/failure-report.ts';
+import { summaryTable } from './progress/summary.ts';
 
 export interface Conclusion {
   readonly options: Pick<BuildOptions, 'metadataFile' | 'iidfile'>;

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { parseCoordinatorUrl } from '../../shared/address.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
+import { parseToken } from '../../shared/token.ts';
 import { Api } from './api.ts';
 
 export interface GlobalOptions {
@@ -18,9 +19,6 @@ export interface CoordinatorAddress {
   readonly token: string | undefined;
 }
 
-/** Bytes; a token is one line. */
-const maxTokenSize = 64 * 1024;
-
 /** Where `--coordinator` or `ARCHFARM_COORDINATOR` points; undefined when neither is given. */
 export async function configuredCoordinator(global: GlobalOptions): Promise<CoordinatorAddress | undefined> {
   const text = global.coordinator ?? process.env['ARCHFARM_COORDINATOR'];
@@ -30,7 +28,7 @@ export async function configuredCoordinator(global: GlobalOptions): Promise<Coor
 
 /** The token of `--token-file` or `ARCHFARM_TOKEN`. */
 export async function readToken(tokenFile: string | undefined): Promise<string | undefined> {
-  if (tokenFile === undefined) return process.env['ARCHFARM_TOKEN'] || undefined;
+  if (tokenFile === undefined) return parseToken(process.env['ARCHFARM_TOKEN'] ?? '', 'ARCHFARM_TOKEN');
   let text: string;
   try {
     text = await readFile(tokenFile, 'utf8');
@@ -39,10 +37,8 @@ export async function readToken(tokenFile: string | undefined): Promise<string |
       cause: error,
     });
   }
-  const token = text.trim();
-  if (token === '' || token.length > maxTokenSize || /\s/.test(token)) {
-    throw new ArchfarmError('config', `the token file ${tokenFile} does not hold one token`);
-  }
+  const token = parseToken(text, `the token file ${tokenFile}`);
+  if (token === undefined) throw new ArchfarmError('config', `the token file ${tokenFile} is empty`);
   return token;
 }
 

@@ -47,15 +47,18 @@ export class LocalAgent {
       if (failure.success) said = fromErrorInfo(failure.output.error);
     });
     this.failed = new Promise<never>((_resolve, reject) => {
-      child.once('error', (cause) => {
+      // Also what could not be sent to it: an error without a listener would end this process.
+      child.on('error', (cause) => {
         reject(
           new ArchfarmError('internal', `the local agent could not be started: ${cause.message}`, { cause }),
         );
       });
       child.once('exit', (code, signal) => {
-        reject(
-          said ?? new ArchfarmError('agent-lost', `the local agent ended (${signal ?? `status ${code}`})`),
-        );
+        const how = `the local agent ended (${signal ?? `status ${code}`})`;
+        const ended = (): void => reject(said ?? new ArchfarmError('agent-lost', how));
+        // What it said last may still be on its way.
+        if (child.connected) child.once('disconnect', ended);
+        else ended();
       });
     });
     // Whoever runs a build waits for it; before and after that its end is nobody's news.

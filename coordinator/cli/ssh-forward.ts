@@ -3,9 +3,11 @@ import { connect } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import * as v from 'valibot';
 import { createWebSocketStream, type RawData, type WebSocket } from 'ws';
-import { toBuffer } from '../../shared/channel.ts';
+import { clipReason, toBuffer } from '../../shared/channel.ts';
 import { check } from '../../shared/codec.ts';
 import { dial } from '../../shared/dial.ts';
+import { messageOf } from '../../shared/errors.ts';
+import { closeCodes } from '../../shared/messages.ts';
 import type { SshSource } from '../project/spec.ts';
 
 const openSchema = v.strictObject({ type: v.literal('open'), tunnel: v.string(), id: v.string() });
@@ -45,8 +47,12 @@ export class SshForward {
     const socket = dial('/v1/client/ssh', { ...this.#options, query: { build, ids } });
     this.#listener = socket;
     socket.on('message', (data: RawData) => {
-      const { tunnel, id } = check(openSchema, toBuffer(data));
-      void this.#open(tunnel, id);
+      try {
+        const { tunnel, id } = check(openSchema, toBuffer(data));
+        void this.#open(tunnel, id);
+      } catch (error) {
+        socket.close(closeCodes.malformed, clipReason(messageOf(error)));
+      }
     });
     socket.on('error', () => socket.terminate());
     socket.on('close', () => {

@@ -102,7 +102,11 @@ export class Contexts {
     const coming: Promise<void>[] = [];
     for (const root of live.roots) {
       for await (const { entry } of select(root, everything, receiver, signal)) {
-        if (entry.type === 'file') coming.push(receiver.prefetch(entry.digest, entry.size, signal));
+        if (entry.type !== 'file') continue;
+        const content = receiver.prefetch(entry.digest, entry.size, signal);
+        // It may fail while others are still looked for; all are waited for below.
+        content.catch(() => {});
+        coming.push(content);
       }
     }
     await Promise.all(coming);

@@ -37,15 +37,22 @@ export class Actions implements ApiActions {
       throw new ArchfarmError('usage', `secret ${JSON.stringify(missing)} came without a value`);
     const trees = await contexts.prepare(submission.link, [spec.context.root, spec.dockerfile.root], signal);
     const { client, idempotencyKey } = submission;
-    return farm.submit(spec, {
-      client,
-      idempotencyKey,
-      // Its contents and secrets may be asked for as soon as it is stored.
-      onId: (build) => {
-        contexts.adopt(build, trees);
-        if (submission.secrets.size > 0) secrets.supply(build, submission.secrets);
-      },
-    });
+    let id: string | undefined;
+    // Its contents and secrets may be asked for as soon as it is stored.
+    const onId = (build: string): void => {
+      id = build;
+      contexts.adopt(build, trees);
+      if (submission.secrets.size > 0) secrets.supply(build, submission.secrets);
+    };
+    try {
+      return await farm.submit(spec, { client, idempotencyKey, onId });
+    } catch (error) {
+      if (id !== undefined) {
+        contexts.release(id);
+        secrets.forget(id);
+      }
+      throw error;
+    }
   }
 
   builds(query: { limit: number; before?: string; status?: BuildStatus }): Promise<readonly BuildResult[]> {

@@ -50,6 +50,8 @@ export interface Coordinator {
 
 /** Bytes of a request: a build with its secrets. */
 const maxBody = 16 * 1024 * 1024;
+/** Milliseconds for a peer to answer the close of its socket. */
+const closePatience = 2000;
 
 /** Throws `config` where it may not or cannot listen, or cannot use its data directory. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
@@ -109,6 +111,10 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     parts.pool.close();
     for (const socket of sockets.clients) socket.close(1012, 'the coordinator stops');
     sockets.close();
+    // A peer that does not answer the close must not hold the server, which waits for all its sockets.
+    setTimeout(() => {
+      for (const socket of sockets.clients) socket.terminate();
+    }, closePatience).unref();
   });
   await app.listen(listen).catch((cause: unknown) => {
     throw new ArchfarmError('config', `cannot listen on ${listen.host}:${listen.port}: ${messageOf(cause)}`, {

@@ -1,4 +1,5 @@
 /** The HTTP API: JSON in, JSON out, and event streams as lines of JSON. */
+import { once } from 'node:events';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import * as v from 'valibot';
 import { ArchfarmError, exitStatusOf, toErrorInfo, type ErrorCode } from '../../shared/errors.ts';
@@ -6,7 +7,7 @@ import type { BuildResult, BuildStatus, Frame } from '../../shared/progress.ts';
 import type { AgentView } from '../farm/agent-state.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import type { TokenAuth } from './auth.ts';
-import { submitSchema } from './spec-schema.ts';
+import { secretValue, submitSchema } from './spec-schema.ts';
 
 export interface Submission {
   readonly spec: BuildSpec;
@@ -62,7 +63,7 @@ const eventsQuery = v.object({
   follow: v.optional(v.picklist(['0', '1']), '0'),
 });
 const idParams = v.object({ id: v.pipe(v.string(), v.regex(/^[a-z0-9]{1,32}$/, 'not a build id')) });
-const secretsBody = v.record(v.string(), v.pipe(v.string(), v.base64()));
+const secretsBody = v.record(v.string(), secretValue);
 const planBody = v.object({
   platforms: v.pipe(v.array(v.string()), v.maxLength(64)),
   allowEmulation: v.boolean(),
@@ -124,7 +125,8 @@ export function addRoutes(app: FastifyInstance, auth: TokenAuth, actions: ApiAct
       return reply.code(204).send();
     });
     api.post(`${builds}/:id/complete`, async (request, reply) => {
-      await actions.complete(read(idParams, request.params).id, gone(reply));
+      const { build } = await actions.build(read(idParams, request.params).id);
+      await actions.complete(build, gone(reply));
       return reply.code(204).send();
     });
     api.get('/v1/agents', () => ({ agents: actions.agents() }));
@@ -147,9 +149,11 @@ function decode(secrets: Readonly<Record<string, string>>): Map<string, Buffer> 
 /** Aborts when the answer is sent, or the client hung up before that. */
 function gone(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
-  reply.raw.once('close', () =>
-    controller.abort(new ArchfarmError('client-gone', 'the client closed its connection')),
-  );
+  const closed = (): void =>
+    controller.abort(new ArchfarmError('client-gone', 'the client closed its connection'));
+  // It may have gone while something else was waited for.
+  if (reply.raw.closed) closed();
+  else reply.raw.once('close', closed);
   return controller.signal;
 }
 
@@ -169,11 +173,7 @@ async function sendFrames(
   const timer = setInterval(() => raw.write('\n'), keepAlive);
   try {
     for await (const frame of frames) {
-      if (raw.write(`${JSON.stringify(frame)}\n`)) continue;
-      await new Promise<void>((resolve) => {
-        raw.once('drain', resolve);
-        raw.once('close', resolve);
-      });
+      if (!raw.write(`${JSON.stringify(frame)}\n`)) await once(raw, 'drain', { signal });
     }
     raw.end();
   } catch (error) {

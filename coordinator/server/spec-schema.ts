@@ -1,6 +1,7 @@
 /** What a submitted build must look like. Kept equal to BuildSpec by the compiler. */
 import * as v from 'valibot';
 import { ArchfarmError } from '../../shared/errors.ts';
+import { limits } from '../../shared/messages.ts';
 import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
 import { platformImage } from '../farm/task.ts';
@@ -10,18 +11,24 @@ const name = v.pipe(v.string(), v.minLength(1), v.maxLength(255));
 const text = v.pipe(v.string(), v.maxLength(64 * 1024));
 const digest = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/, 'not a sha256 digest'));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+/** `v.record` drops reserved keys silently, so they are looked for before it. */
 const textRecord = v.pipe(
-  v.record(v.pipe(v.string(), v.minLength(1), v.maxLength(4096)), text),
+  v.unknown(),
   v.check(
-    (record) => Object.keys(record).length <= 10_000 && !Object.hasOwn(record, '__proto__'),
-    'too many keys, or a reserved one',
+    (record) => !['__proto__', 'constructor', 'prototype'].some((key) => Object.hasOwn(Object(record), key)),
+    'reserved key',
   ),
+  v.record(v.pipe(v.string(), v.minLength(1), v.maxLength(4096)), text),
 );
+/** A name of 255 characters, a tag of 128, and what is between them. */
+const reference = v.pipe(v.string(), v.minLength(1), v.maxLength(512));
+/** Bytes of arguments and labels: an agent is offered them in one message, among other things. */
+const maxTexts = limits.message / 2;
 const names = v.pipe(v.array(name), v.maxLength(1000));
 
 export const buildSpecSchema = v.strictObject({
   name,
-  tags: v.pipe(v.array(name), v.minLength(1), v.maxLength(100)),
+  tags: v.pipe(v.array(reference), v.minLength(1), v.maxLength(100)),
   platforms: v.pipe(v.array(name), v.maxLength(64)),
   args: textRecord,
   labels: textRecord,
@@ -45,10 +52,12 @@ export const buildSpecSchema = v.strictObject({
   dockerfile: v.strictObject({ root: digest, name }),
 }) satisfies v.GenericSchema<unknown, BuildSpec>;
 
+/** Base64. The library's own message would repeat the value. */
+export const secretValue = v.pipe(v.string(), v.maxLength(700_000), v.base64('not base64'));
+
 export const submitSchema = v.strictObject({
   spec: buildSpecSchema,
-  /** Base64. */
-  secrets: v.optional(v.record(name, v.pipe(v.string(), v.maxLength(700_000), v.base64())), {}),
+  secrets: v.optional(v.record(name, secretValue), {}),
   /** The client's connection that contents can be had from. */
   link: v.optional(v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_-]{8,64}$/))),
   idempotencyKey: v.optional(v.pipe(v.string(), v.minLength(8), v.maxLength(128))),
@@ -60,6 +69,13 @@ export function normalizeSpec(spec: BuildSpec): BuildSpec {
   const digested = tags.find((tag) => tag.includes('@'));
   if (digested !== undefined) {
     throw new ArchfarmError('usage', `${digested} names a digest: a build can only be published under a tag`);
+  }
+  const texts = Buffer.byteLength(JSON.stringify([spec.args, spec.labels]));
+  if (texts > maxTexts) {
+    throw new ArchfarmError(
+      'usage',
+      `the build arguments and labels have ${texts} bytes, the limit is ${maxTexts}`,
+    );
   }
   const platforms = [...new Set(spec.platforms.map((platform) => formatPlatform(parsePlatform(platform))))];
   // A name that is too long once it is suffixed is better refused now than after an hour of building.

@@ -17,6 +17,7 @@ interface Listener {
 
 export class SshTunnels {
   readonly #listeners = new Map<string, Listener>();
+  // Events are named by what clients sent, behind a prefix: some names mean something to an emitter.
   readonly #arrivals = new EventEmitter().setMaxListeners(0);
   readonly #listens = new EventEmitter().setMaxListeners(0);
 
@@ -28,22 +29,22 @@ export class SshTunnels {
     socket.on('close', () => {
       if (this.#listeners.get(build) === listener) this.#listeners.delete(build);
     });
-    this.#listens.emit(build);
+    this.#listens.emit(`build ${build}`);
   }
 
   /** A client opened the tunnel it was asked for. False when nobody waits for it. */
   arrived(tunnel: string, socket: WebSocket): boolean {
-    return this.#arrivals.emit(tunnel, socket);
+    return this.#arrivals.emit(`tunnel ${tunnel}`, socket);
   }
 
   /** The client's end of a new tunnel. Throws `client-gone` naming the id. */
   async open(build: string, id: string): Promise<WebSocket> {
     const signal = AbortSignal.timeout(answerWithin);
-    if (!this.#listeners.has(build)) await once(this.#listens, build, { signal }).catch(() => {});
+    if (!this.#listeners.has(build)) await once(this.#listens, `build ${build}`, { signal }).catch(() => {});
     const listener = this.#listeners.get(build);
     if (listener?.ids.has(id) !== true) throw clientGone(build, id);
     const tunnel = randomBytes(16).toString('hex');
-    const arrival = once(this.#arrivals, tunnel, { signal });
+    const arrival = once(this.#arrivals, `tunnel ${tunnel}`, { signal });
     listener.socket.send(JSON.stringify({ type: 'open', tunnel, id }));
     const [socket]: WebSocket[] = await arrival.catch(() => []);
     if (socket === undefined) throw clientGone(build, id);

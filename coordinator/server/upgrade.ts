@@ -38,12 +38,17 @@ export function acceptUpgrades(server: Server, { auth, routes, log }: UpgradeOpt
   server.on('upgrade', (request: IncomingMessage, raw: Duplex, head: Buffer) => {
     raw.on('error', () => raw.destroy());
     if (!auth.admits(request.headers)) return refuse(raw, request.headers.origin === undefined ? 401 : 403);
-    const url = new URL(request.url ?? '/', 'http://localhost');
-    const query = url.searchParams;
+    // Not by URL, which throws for what a request line may hold.
+    const [path, search = ''] = (request.url ?? '').split('?', 2);
+    const query = new URLSearchParams(search);
     const accept = (take: (socket: WebSocket) => void): void =>
-      sockets.handleUpgrade(request, raw, head, take);
+      sockets.handleUpgrade(request, raw, head, (socket) => {
+        // Whoever takes it may be done with it before it is closed; an error is always followed by the close.
+        socket.on('error', () => {});
+        take(socket);
+      });
     const from = request.socket.remoteAddress ?? '';
-    switch (url.pathname) {
+    switch (path) {
       case '/v1/agent':
         return accept((socket) => routes.agent(socket, from));
       case '/v1/agent/context':
@@ -71,7 +76,13 @@ export function acceptUpgrades(server: Server, { auth, routes, log }: UpgradeOpt
   ): Promise<void> {
     try {
       const client = await routes.agentSsh(query);
-      accept((agent) => join(agent, client));
+      let joined = false;
+      accept((agent) => {
+        joined = true;
+        join(agent, client);
+      });
+      // The agent did not wait for its answer.
+      if (!joined) client.terminate();
     } catch (error) {
       log.warn({ attempt: query.get('attempt'), error: toErrorInfo(error) }, 'no ssh tunnel');
       refuse(raw, 404);

@@ -6,6 +6,8 @@ import { archfarmCommand } from '../../scripts/rig/farm.ts';
 export interface CommandOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** A user id other than that of the tests. */
+  readonly user?: number;
 }
 
 export interface EndedCommand {
@@ -25,8 +27,10 @@ export interface RunningCommand extends AsyncDisposable {
 
 export function startArchfarm(args: readonly string[], options: CommandOptions): RunningCommand {
   // The kernel ends it should this process be killed.
-  const command = ['--pdeathsig', 'KILL', '--', process.execPath, archfarmCommand, ...args];
-  const child = spawn('setpriv', command, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+  const { user, ...rest } = options;
+  const who = user === undefined ? [] : ['--reuid', `${user}`, '--regid', `${user}`, '--clear-groups'];
+  const command = [...who, '--pdeathsig', 'KILL', '--', process.execPath, archfarmCommand, ...args];
+  const child = spawn('setpriv', command, { ...rest, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

@@ -21,17 +21,13 @@ export function ask(url: URL, options: HttpOptions = {}): Promise<HttpAnswer> {
   const type = payload === undefined ? {} : { 'content-type': 'application/json' };
   return new Promise((resolve, reject) => {
     const outgoing = request(url, { method, agent: false, headers: { ...type, ...headers } }, (answer) => {
-      text(answer).then((said) => resolve({ status: answer.statusCode ?? 0, body: parsed(said) }), reject);
+      const isJson = answer.headers['content-type']?.startsWith('application/json') === true;
+      text(answer).then(
+        (said) => resolve({ status: answer.statusCode ?? 0, body: isJson ? JSON.parse(said) : said }),
+        reject,
+      );
     });
     outgoing.on('error', reject);
     outgoing.end(payload);
   });
-}
-
-function parsed(said: string): unknown {
-  try {
-    return JSON.parse(said);
-  } catch {
-    return said;
-  }
 }

@@ -134,8 +134,8 @@ test('a wrong request is told which field is wrong', async () => {
     ],
     [
       '/v1/builds',
-      { ...post, body: JSON.stringify({ spec }).replace('"args":{}', '"args":{"__proto__":"x"}') },
-      /spec\.args: .*reserved/,
+      { ...post, body: JSON.stringify({ spec }).replace('"args":{}', '"args":{"constructor":"x"}') },
+      /^bad request: spec\.args: reserved key/,
     ],
     ['/v1/builds?limit=0', {}, /^bad request: limit: /],
     ['/v1/builds?limit=many', {}, /^bad request: limit: /],
@@ -150,7 +150,7 @@ test('a wrong request is told which field is wrong', async () => {
     assert.is(answer.status, 400, `${path} ${JSON.stringify(answer.body)}`);
     const { error } = v.parse(refusalAnswer, answer.body);
     assert.is(error.code, 'usage');
-    assert.match(error.message, message);
+    assert.match(error.message, message, error.message);
     assert.not.match(error.message, 'hunter2');
   }
   assert.equal((await running.ask('/v1/builds')).body, { builds: [] });

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { FailureReport, summaryTable } from '../../../../coordinator/cli/progress/summary.ts';
+import { FailureReport } from '../../../../coordinator/cli/progress/failure-report.ts';
+import { summaryTable } from '../../../../coordinator/cli/progress/summary.ts';
 import type { Frame } from '../../../../shared/progress.ts';
 import { exampleFrames, exampleResult } from '../../../support/frames.ts';
 
