@@ -5,7 +5,7 @@
  *
  *     node --import tsx scripts/run-tests.ts [--full] [--timeout SECONDS] [PATH…]
  */
-import { readdir } from 'node:fs/promises';
+import { chmod, readdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { relative } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -35,6 +35,8 @@ let failed = 0;
 {
   await sweepDeadOwners();
   await using temporary = await scratchDirectory('tests');
+  // Tests of what an unprivileged user may not do pass through it.
+  await chmod(temporary.path, 0o755);
   const files = await testFiles();
   await using _emulation = files.some((file) => heavy.test(file)) ? await startEmulation() : undefined;
   const env = {
