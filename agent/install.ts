@@ -33,16 +33,17 @@ const emptyEnvironment = `# Settings of archfarm-agent.service; systemctl restar
 # DOCKER_HOST=unix:///var/run/docker.sock
 `;
 
-/** What to tell the user. Throws `config` where a file cannot be written. */
+/** Where a service may read it, which in a home directory it may not. */
+const programFile = '/usr/local/lib/archfarm/archfarm-agent.js';
+
+/** What to tell the user. Throws `config` where a file cannot be read or written. */
 export async function install(options: InstallOptions): Promise<string> {
   const units = unitDirectory();
-  const command = await ownCommand();
-  const names = [
-    'archfarm-agent.service',
-    ...(options.alsoCoordinator === true ? ['archfarm-coordinator.service'] : []),
-  ];
+  const program = await realpath(process.argv[1] ?? '');
+  const coordinator = options.alsoCoordinator === true ? [await coordinatorUnit(units, program)] : [];
   const files: InstalledFile[] = [
-    ...(await Promise.all(names.map((name) => unitFile(join(units, name), { name, command })))),
+    await agentUnit(units),
+    ...coordinator,
     {
       path: '/usr/lib/sysusers.d/archfarm.conf',
       text: await readFile(join(units, 'archfarm-sysusers.conf'), 'utf8'),
@@ -50,20 +51,37 @@ export async function install(options: InstallOptions): Promise<string> {
     },
     { path: environmentFile, text: await environment(options), mode: 0o600 },
   ];
-  if (options.dryRun === true) return files.map(({ path, text }) => `# ${path}\n${text}\n`).join('');
-  for (const file of files) await put(file, options.root);
+  if (options.dryRun === true) {
+    const texts = files.map(({ path, text }) => `# ${path}\n${text}\n`);
+    return [`# ${programFile}: a copy of ${program}\n\n`, ...texts].join('');
+  }
+  const all = [{ path: programFile, text: await readFile(program, 'utf8'), mode: 0o755 }, ...files];
+  for (const file of all) await put(file, options.root);
   const loaded = options.root === '/' ? await reload() : [];
-  const installed = files.map(({ path }) => `installed ${join(options.root, path)}`);
-  return [...installed, ...loaded, `start it: systemctl enable --now ${names.join(' ')}`, ''].join('\n');
+  const installed = all.map(({ path }) => `installed ${join(options.root, path)}`);
+  const services = ['archfarm-agent.service', ...coordinator.map(() => 'archfarm-coordinator.service')];
+  return [...installed, ...loaded, `start it: systemctl enable --now ${services.join(' ')}`, ''].join('\n');
 }
 
-async function unitFile(
-  source: string,
-  { name, command }: { name: string; command: string },
-): Promise<InstalledFile> {
-  const unit = await readFile(source, 'utf8');
-  const text =
-    name === 'archfarm-agent.service' ? unit.replace('/usr/bin/env archfarm-agent', command) : unit;
+/** With absolute paths: a service has no PATH of a login shell. */
+async function agentUnit(units: string): Promise<InstalledFile> {
+  const name = 'archfarm-agent.service';
+  const unit = await readFile(join(units, name), 'utf8');
+  const text = unit.replace('/usr/bin/env archfarm-agent', `${process.execPath} ${programFile}`);
+  return { path: `/etc/systemd/system/${name}`, text, mode: 0o644 };
+}
+
+/** The coordinator is more than one file, and runs from where it is. */
+async function coordinatorUnit(units: string, program: string): Promise<InstalledFile> {
+  const command = join(dirname(program), 'archfarm.js');
+  if (/^\/(home|root|run\/user)\//.test(command)) {
+    throw new ArchfarmError('config', `a service may not read ${command}, which is in a home directory`, {
+      hint: 'move archfarm to /opt, for example, and install it from there',
+    });
+  }
+  const name = 'archfarm-coordinator.service';
+  const unit = await readFile(join(units, name), 'utf8');
+  const text = unit.replace('/usr/bin/env archfarm', `${process.execPath} ${command}`);
   return { path: `/etc/systemd/system/${name}`, text, mode: 0o644 };
 }
 
@@ -74,13 +92,8 @@ function unitDirectory(): string {
   const found = candidates.find((path) => existsSync(path));
   if (found !== undefined) return found;
   throw new ArchfarmError('config', `the unit files are not beside ${here}`, {
-    hint: 'install from a checkout or package of archfarm, where npm run build has put them into dist/systemd',
+    hint: 'install from a checkout or package of archfarm',
   });
-}
-
-/** This very node and file: a service has no PATH of a login shell. */
-async function ownCommand(): Promise<string> {
-  return `${process.execPath} ${await realpath(process.argv[1] ?? '')}`;
 }
 
 /** The settings that are there stay; those that were given now replace theirs. */

@@ -1,7 +1,8 @@
 /**
- * Progress of one attempt on its way to the coordinator: batched, numbered, kept until acknowledged and sent
+ * Progress of one attempt on its way to the coordinator: batched, numbered, sent as fast as it is acknowledged and
  * again after a reconnect. It holds a bounded number of bytes; beyond that log output is left out, and says so.
  */
+import { clipText } from '../shared/errors.ts';
 import { limits } from '../shared/messages.ts';
 import type { TaskEvent } from '../shared/progress.ts';
 import type { Timers } from '../shared/timers.ts';
@@ -14,18 +15,24 @@ interface Batch {
 
 export interface OutboxOptions {
   readonly timers: Pick<Timers, 'progress'>;
-  send(frame: number, events: readonly TaskEvent[]): void;
+  readonly send: (frame: number, events: readonly TaskEvent[]) => void;
+  /** All that there was has been sent after `end`; once more after each reconnect. */
+  readonly ended?: () => void;
 }
 
 export class Outbox {
   readonly #options: OutboxOptions;
   readonly #unacknowledged: Batch[] = [];
+  /** How many of those were sent on this connection, and their bytes. */
+  #sent = 0;
+  #sentBytes = 0;
   #held = 0;
   #waiting: TaskEvent[] = [];
   #waitingBytes = 0;
   #lastFrame = 0;
   #dropped = 0;
   #timer: NodeJS.Timeout | undefined;
+  #ended = false;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -36,7 +43,8 @@ export class Outbox {
     return this.#lastFrame;
   }
 
-  push(event: TaskEvent): void {
+  push(given: TaskEvent): void {
+    const event = clipped(given);
     const bytes = JSON.stringify(event).length;
     if (this.#held + this.#waitingBytes + bytes > limits.unacknowledged) {
       // How far a layer or the context came is told again, by what comes later.
@@ -64,24 +72,50 @@ export class Outbox {
     this.#held += batch.bytes;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    this.#options.send(batch.frame, batch.events);
+    this.#pump();
   }
 
   acknowledge(frame: number): void {
-    while (this.#unacknowledged[0] !== undefined && this.#unacknowledged[0].frame <= frame) {
-      this.#held -= this.#unacknowledged.shift()?.bytes ?? 0;
+    for (;;) {
+      const [first] = this.#unacknowledged;
+      if (first === undefined || first.frame > frame) break;
+      this.#unacknowledged.shift();
+      this.#held -= first.bytes;
+      if (this.#sent === 0) continue;
+      this.#sent -= 1;
+      this.#sentBytes -= first.bytes;
     }
+    this.#pump();
   }
 
   /** After a reconnect: everything that the coordinator may not have. */
   resend(): void {
-    for (const { frame, events } of this.#unacknowledged) this.#options.send(frame, events);
+    this.#sent = 0;
+    this.#sentBytes = 0;
+    this.#pump();
   }
 
-  /** Sends the rest; nothing may be pushed afterwards. */
-  end(time: number): void {
+  /** Makes a last frame of what waits. */
+  close(time: number): void {
     this.#noteDropped(time);
     this.flush();
+  }
+
+  /** Nothing comes after what was pushed. */
+  end(): void {
+    this.#ended = true;
+    this.#pump();
+  }
+
+  #pump(): void {
+    while (this.#sentBytes < limits.window) {
+      const batch = this.#unacknowledged[this.#sent];
+      if (batch === undefined) break;
+      this.#sent += 1;
+      this.#sentBytes += batch.bytes;
+      this.#options.send(batch.frame, batch.events);
+    }
+    if (this.#ended && this.#sent === this.#unacknowledged.length) this.#options.ended?.();
   }
 
   #noteDropped(time: number): void {
@@ -91,4 +125,13 @@ export class Outbox {
     this.#waiting.push({ type: 'warning', time, message });
     this.#timer ??= setTimeout(() => this.flush(), this.#options.timers.progress);
   }
+}
+
+/** Names and errors of steps may be of any length; those of a message are not. */
+function clipped(event: TaskEvent): TaskEvent {
+  const entries = Object.entries(event).map(([key, value]: [string, unknown]) => [
+    key,
+    typeof value === 'string' ? clipText(value) : value,
+  ]);
+  return { ...event, ...Object.fromEntries(entries) };
 }

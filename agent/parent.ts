@@ -14,9 +14,9 @@ export interface Parent {
   onGone(gone: () => void): void;
 }
 
-/** Undefined where no process with an IPC channel started this one. */
+/** Undefined where this process was not started so: supervisors have IPC channels of their own. */
 export async function awaitParent(): Promise<Parent | undefined> {
-  if (process.send === undefined) return undefined;
+  if (process.send === undefined || process.env['ARCHFARM_PARENT'] !== 'ipc') return undefined;
   const [message]: unknown[] = await once(process, 'message', { signal: AbortSignal.timeout(10_000) });
   const handover = v.safeParse(handoverSchema, message);
   if (!handover.success) {
@@ -33,5 +33,6 @@ export async function awaitParent(): Promise<Parent | undefined> {
 
 /** Says over the same channel why this process ends. */
 export function tellParent(error: unknown): void {
-  if (process.connected) process.send?.({ error: toErrorInfo(error) }, () => process.disconnect());
+  if (process.connected && process.env['ARCHFARM_PARENT'] === 'ipc')
+    process.send?.({ error: toErrorInfo(error) }, () => process.disconnect());
 }

@@ -163,7 +163,10 @@ export class Worker {
     for (const outbox of [...this.#reported.values(), ...[...this.#jobs.values()].map((job) => job.outbox)])
       outbox.resend();
     this.#questions.resend();
-    for (const [attempt, outcome] of this.#options.journal.pending) this.#sendReport(attempt, outcome);
+    // Those of an earlier process: its progress is gone with it, so their reports wait for none.
+    for (const [attempt, outcome] of this.#options.journal.pending) {
+      if (!this.#reported.has(attempt)) this.#link.send({ type: 'report', attempt, lastFrame: 0, outcome });
+    }
   }
 
   #handle(message: ToAgent): void {
@@ -206,6 +209,7 @@ export class Worker {
     const outbox = new Outbox({
       timers,
       send: (frame, events) => this.#link.send({ type: 'progress', attempt, frame, events }),
+      ended: () => this.#sendReport(attempt),
     });
     const context = contexts.forJob();
     const services = {
@@ -220,7 +224,7 @@ export class Worker {
       const options = { signal: cancel.signal, onEvent: outbox.push.bind(outbox) };
       const outcome = await runJob(task, services, options);
       context[Symbol.dispose]();
-      outbox.end(Date.now());
+      outbox.close(Date.now());
       log.info(
         { attempt, status: outcome.status, error: outcome.status === 'failed' ? outcome.error : undefined },
         'attempt ended',
@@ -244,14 +248,15 @@ export class Worker {
       log.error({ attempt, err: error }, 'the report could not be written to the journal');
     }
     this.#jobs.delete(attempt);
-    this.#sendReport(attempt, outcome);
+    outbox.end();
     // It may have been settled while it was written.
     this.#checkIdle();
   }
 
-  #sendReport(attempt: string, outcome: Outcome): void {
-    // After a restart the frames are gone with the old process, so the report waits for none.
-    const lastFrame = this.#reported.get(attempt)?.lastFrame ?? 0;
+  #sendReport(attempt: string): void {
+    const outcome = this.#options.journal.pending.get(attempt);
+    const lastFrame = this.#reported.get(attempt)?.lastFrame;
+    if (outcome === undefined || lastFrame === undefined) return;
     this.#link.send({ type: 'report', attempt, lastFrame, outcome });
   }
 

@@ -85,14 +85,19 @@ export function messageOf(thrown: unknown, causes = maxCauses): string {
   return cause && !own.includes(cause) ? `${own}: ${cause}` : own;
 }
 
+/** Characters of a text that travels: an engine may quote a whole script in an error. */
+const maxText = 64 * 1024;
+
+/** The beginning of a text that is too long to travel. */
+export function clipText(text: string): string {
+  return text.length <= maxText ? text : `${text.slice(0, maxText - 1)}…`;
+}
+
 /** What was thrown, as it travels. Errors that are not ours become `fallback`. */
 export function toErrorInfo(thrown: unknown, fallback: ErrorCode = 'internal'): ErrorInfo {
-  if (!(thrown instanceof ArchfarmError)) return { code: fallback, message: messageOf(thrown) };
-  return {
-    code: thrown.code,
-    message: thrown.message,
-    ...(thrown.hint === undefined ? {} : { hint: thrown.hint }),
-  };
+  if (!(thrown instanceof ArchfarmError)) return { code: fallback, message: clipText(messageOf(thrown)) };
+  const { code, message, hint } = thrown;
+  return { code, message: clipText(message), ...(hint === undefined ? {} : { hint: clipText(hint) }) };
 }
 
 export function fromErrorInfo(info: ErrorInfo): ArchfarmError {

@@ -21,6 +21,10 @@ export const limits = {
   progress: 64 * 1024,
   /** Of an attempt's progress that the coordinator has not acknowledged. */
   unacknowledged: 4 * 1024 * 1024,
+  /** Of that, what may be on its way at once. */
+  window: 512 * 1024,
+  /** Of one text of an event or an error. */
+  text: 64 * 1024,
 } as const;
 
 /** WebSocket close codes with a meaning of their own; the reason says more. */
@@ -70,11 +74,15 @@ export interface Hello {
 /** What an attempt may ask while it runs. */
 export type Question =
   | { readonly kind: 'push-auth' }
-  | { readonly kind: 'pull-auth'; readonly host: string; readonly repository?: string | undefined }
+  /** What the registry of a base image takes, so that nothing is handed out that is not needed. */
+  | { readonly kind: 'pull-scheme'; readonly host: string }
+  /** Repositories of that host. Which token server is to be asked is no business of the agent. */
+  | { readonly kind: 'pull-auth'; readonly host: string; readonly repositories: readonly string[] }
   | { readonly kind: 'secret'; readonly id: string };
 
 export type Answer =
   | { readonly kind: 'auth'; readonly auth: RegistryAuth }
+  | { readonly kind: 'pull-scheme'; readonly scheme: RegistryAuth['type'] }
   /** Base64. */
   | { readonly kind: 'secret'; readonly value: string }
   | { readonly kind: 'error'; readonly error: ErrorInfo };

@@ -35,7 +35,11 @@ export class LocalAgent {
       ['run', '--data', data, '--cache', cache, '--slots', '16', '--name', 'local'],
       {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-        env: { ...process.env, ARCHFARM_LOG: process.env['ARCHFARM_LOG'] ?? 'silent' },
+        env: {
+          ...process.env,
+          ARCHFARM_PARENT: 'ipc',
+          ARCHFARM_LOG: process.env['ARCHFARM_LOG'] ?? 'silent',
+        },
         // Ctrl-C reaches the whole group; what the agent does then is decided here.
         detached: true,
       },

@@ -79,6 +79,7 @@ export class Actions implements ApiActions {
   ): AsyncIterable<Frame> {
     const { frames } = this.#parts;
     const { after, follow, signal } = options;
+    if (!frames.has(build)) throw new ArchfarmError('not-found', `the log of build ${build} is gone`);
     return follow ? frames.follow(build, after, signal) : frames.read(build, after);
   }
 

@@ -79,6 +79,10 @@ export class FrameLog implements AsyncDisposable {
     return frames;
   }
 
+  has(build: string): boolean {
+    return this.#open(build) !== undefined;
+  }
+
   /** The frames after number `after` that are there now. Throws `not-found` for a build without a log. */
   read(build: string, after: number): AsyncGenerator<Frame> {
     return this.#frames(build, { after, more: () => Promise.resolve(false) });

@@ -29,6 +29,7 @@ test('the service, its users and its environment are put in place', async () => 
     'etc/archfarm/agent.env',
     'etc/systemd/system/archfarm-agent.service',
     'usr/lib/sysusers.d/archfarm.conf',
+    'usr/local/lib/archfarm/archfarm-agent.js',
   ];
   const found = await readdir(root.path, { recursive: true, withFileTypes: true });
   const paths = found
@@ -39,7 +40,10 @@ test('the service, its users and its environment are put in place', async () => 
   assert.match(said, 'start it: systemctl enable --now archfarm-agent.service\n');
   assert.equal([await modeOf(root, env), await modeOf(root, unit)], ['600', '644']);
   const text = await read(root, unit);
-  assert.match(text, new RegExp(`^ExecStart=${process.execPath} /.*install\\.test\\.ts run$`, 'm'));
+  assert.match(
+    text,
+    new RegExp(`^ExecStart=${process.execPath} /usr/local/lib/archfarm/archfarm-agent.js run$`, 'm'),
+  );
   assert.match(text, 'EnvironmentFile=-/etc/archfarm/agent.env');
 });
 
@@ -49,7 +53,7 @@ test('the coordinator’s service comes on request, started by the same node', a
   assert.match(said, 'systemctl enable --now archfarm-agent.service archfarm-coordinator.service');
   assert.match(
     await read(root, '/etc/systemd/system/archfarm-coordinator.service'),
-    /^ExecStart=.* serve --data /m,
+    new RegExp(`^ExecStart=${process.execPath} /.*/archfarm.js serve --data `, 'm'),
   );
 });
 

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { toBuffer } from '../../shared/channel.ts';
 import type { Task } from '../../shared/task.ts';
 import { closeCodes } from '../../shared/messages.ts';
 import { dir, memoryTree } from '../support/memory-tree.ts';
@@ -191,7 +192,7 @@ test('an agent that is told to end at once takes no offer while it does', async 
   await coordinator.wait('accept');
   const hello = coordinator.agents[0];
   hello?.on('message', (data) => {
-    if (String(data).includes('"report"')) coordinator.send({ type: 'offer', attempt: attempt(2), task });
+    if (toBuffer(data).includes('"report"')) coordinator.send({ type: 'offer', attempt: attempt(2), task });
   });
   await running.worker.abort('told to');
   await running.stopped;

@@ -108,7 +108,7 @@ test('after its close a channel takes and sends nothing more', async () => {
   await using pair = await socketPair();
   const heard = listen(pair);
   const messages: unknown[] = [];
-  pair.client.on('message', (data) => messages.push(String(data)));
+  pair.client.on('message', (data) => messages.push(data));
   const closed = closeOf(pair.client);
   heard.channel.close(1000, 'done');
   heard.channel.close(closeCodes.malformed, 'a second reason');

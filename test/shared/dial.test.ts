@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { toBuffer } from '../../shared/channel.ts';
 import { dial, onceOpen } from '../../shared/dial.ts';
 import { httpServer } from '../support/http-server.ts';
 import { socketServer } from '../support/web-sockets.ts';
@@ -20,7 +21,7 @@ test('a dialed socket carries token and query, and the first message is not miss
   const socket = dial('/v1/x', { coordinator: server.url, token: 't', query: { id: 'a b&c' } });
   const first = await onceOpen(
     socket,
-    () => new Promise((resolve) => socket.once('message', (data) => resolve(String(data)))),
+    () => new Promise((resolve) => socket.once('message', (data) => resolve(toBuffer(data).toString()))),
     signal,
   );
   assert.is(first, 'first');

@@ -19,6 +19,7 @@ export class TtyRenderer implements Renderer {
   readonly #paint: Canvas['paint'];
   readonly #update: ReturnType<typeof createLogUpdate>;
   readonly #timer: NodeJS.Timeout;
+  #done = false;
 
   constructor(screen: Screen, { colours, interval = 100 }: TtyOptions) {
     this.#screen = screen;
@@ -41,7 +42,10 @@ export class TtyRenderer implements Renderer {
     this.#update(this.#draw((this.#screen.rows ?? 24) - 2));
   }
 
+  /** The last drawing stays; a second call changes nothing. */
   [Symbol.dispose](): void {
+    if (this.#done) return;
+    this.#done = true;
     clearInterval(this.#timer);
     this.#update.clear();
     const last = this.#draw(Infinity);

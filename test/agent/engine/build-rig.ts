@@ -48,7 +48,8 @@ export async function runBuild(engine: Engine, setup: BuildSetup): Promise<Build
   };
   const services: BuildServices = {
     context,
-    credentials: async () => undefined,
+    pullScheme: async () => 'anonymous',
+    pullAuth: async () => ({ type: 'anonymous' }),
     secret: async (id) => unavailable(`secret ${id}`),
     ssh: async (id): Promise<Duplex> => unavailable(`ssh agent ${id}`),
     ...setup.services,

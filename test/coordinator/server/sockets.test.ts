@@ -3,7 +3,6 @@ import { connect, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { WebSocket } from 'ws';
 import { runningCoordinator, testToken, type RunningCoordinator } from '../../support/running-coordinator.ts';
 import { closeOf } from '../../support/web-sockets.ts';
 import { until } from '../../support/until.ts';
@@ -105,21 +104,9 @@ test('broken and oversized frames end their own connection only', async () => {
   assert.ok(await lives(running));
 });
 
-/** A client that serves one ssh agent, which answers every tunnel with an echo. */
-async function serveSsh(running: RunningCoordinator, build: string): Promise<WebSocket> {
-  const listener = await running.connect('/v1/client/ssh', { build, ids: 'default,other' });
-  listener.on('message', (data) => {
-    const tunnel = /"tunnel":"(\w+)"/.exec(String(data))?.[1] ?? '';
-    void running
-      .connect('/v1/client/tunnel', { tunnel })
-      .then((socket) => socket.on('message', (bytes) => socket.send(`echo ${String(bytes)}`)));
-  });
-  return listener;
-}
-
 test('an ssh tunnel needs a build that goes on', async () => {
   await using running = await runningCoordinator();
-  await serveSsh(running, 'nobuild');
+  await running.connect('/v1/client/ssh', { build: 'nobuild', ids: 'default' });
   const path = '/v1/agent/ssh?attempt=nobuild/linux/amd64/1&id=default';
   assert.is(await statusOf(running, path, [authorization]), 'HTTP/1.1 404 Not Found');
   assert.is(await statusOf(running, '/v1/agent/ssh', [authorization]), 'HTTP/1.1 404 Not Found');
