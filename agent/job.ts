@@ -130,15 +130,15 @@ async function pushChecked(
 function buildServices(task: Task, services: JobServices): BuildServices {
   return {
     context: services.context,
-    async credentials(host, signal) {
-      const auth = await askAuth(services, { kind: 'pull-auth', host }, signal);
-      return auth.type === 'basic' ? auth : undefined;
+    async pullScheme(host, signal) {
+      const answer = given(await services.ask({ kind: 'pull-scheme', host }, signal));
+      if (answer.kind !== 'pull-scheme') throw wrongAnswer('pull-scheme', answer);
+      return answer.scheme;
     },
+    pullAuth: (wanted, signal) => askAuth(services, { kind: 'pull-auth', ...wanted }, signal),
     async secret(id, signal) {
       if (!task.secrets.includes(id)) throw noSecret(id);
-      const answer = await services.ask({ kind: 'secret', id }, signal);
-      if (answer.kind === 'error')
-        throw new ArchfarmError(answer.error.code, answer.error.message, answer.error);
+      const answer = given(await services.ask({ kind: 'secret', id }, signal));
       if (answer.kind !== 'secret') throw wrongAnswer('secret', answer);
       return Buffer.from(answer.value, 'base64');
     },
@@ -156,10 +156,15 @@ async function askAuth(
   question: Question,
   signal: AbortSignal,
 ): Promise<RegistryAuth> {
-  const answer = await services.ask(question, signal);
+  const answer = given(await services.ask(question, signal));
   if (answer.kind === 'auth') return answer.auth;
-  if (answer.kind === 'error') throw new ArchfarmError(answer.error.code, answer.error.message, answer.error);
   throw wrongAnswer(question.kind, answer);
+}
+
+/** Throws the coordinator's error. */
+function given(answer: Answer): Exclude<Answer, { kind: 'error' }> {
+  if (answer.kind !== 'error') return answer;
+  throw new ArchfarmError(answer.error.code, answer.error.message, answer.error);
 }
 
 function noSecret(id: string): ArchfarmError {

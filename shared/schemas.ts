@@ -87,20 +87,35 @@ const outcome = v.variant('status', [
   v.strictObject({ status: v.literal('cancelled'), reason: text }),
 ]);
 
+const repository = v.pipe(
+  v.string(),
+  v.maxLength(255),
+  v.regex(/^[a-z0-9]+([._-]+[a-z0-9]+)*(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/, 'not a repository'),
+);
+
 const question = v.variant('kind', [
   v.strictObject({ kind: v.literal('push-auth') }),
-  v.strictObject({ kind: v.literal('pull-auth'), host: name, repository: v.optional(name) }),
+  v.strictObject({ kind: v.literal('pull-scheme'), host: name }),
+  v.strictObject({
+    kind: v.literal('pull-auth'),
+    host: name,
+    repositories: v.pipe(v.array(repository), v.maxLength(100)),
+  }),
   v.strictObject({ kind: v.literal('secret'), id: name }),
 ]);
 
 const auth = v.variant('type', [
   v.strictObject({ type: v.literal('anonymous') }),
-  v.strictObject({ type: v.literal('bearer'), token: text, expiresAt: v.optional(milliseconds) }),
+  v.strictObject({ type: v.literal('bearer'), token: text, lifetime: v.optional(milliseconds) }),
   v.strictObject({ type: v.literal('basic'), username: text, password: text }),
 ]);
 
 const answer = v.variant('kind', [
   v.strictObject({ kind: v.literal('auth'), auth }),
+  v.strictObject({
+    kind: v.literal('pull-scheme'),
+    scheme: v.picklist(['anonymous', 'bearer', 'basic']),
+  }),
   // A secret of 500 KiB, BuildKit's own limit, in base64. The library's own message would repeat the value.
   v.strictObject({
     kind: v.literal('secret'),

@@ -57,8 +57,11 @@ export type Outcome =
     }
   | { readonly status: 'cancelled'; readonly reason: string };
 
-/** How to sign in to one registry; `anonymous` when the coordinator has nothing for it. */
+/**
+ * How to sign in to one registry; `anonymous` when the coordinator has nothing for it. A token's `lifetime` is what is
+ * left of it, in milliseconds: clocks of hosts differ.
+ */
 export type RegistryAuth =
   | { readonly type: 'anonymous' }
-  | { readonly type: 'bearer'; readonly token: string; readonly expiresAt?: number | undefined }
+  | { readonly type: 'bearer'; readonly token: string; readonly lifetime?: number | undefined }
   | { readonly type: 'basic'; readonly username: string; readonly password: string };

@@ -64,7 +64,7 @@ export async function build(connection: Connection, options: BuildOptions): Prom
     const away = failures.find(
       (failure) => failure instanceof ArchfarmError && failure.code === 'client-gone',
     );
-    throw own ?? away ?? fromFailedBuild(outcome.error, connection.host);
+    throw own ?? away ?? fromFailedBuild(outcome.error, { host: connection.host, step: outcome.failedStep });
   }
   if (outcome.imageId === undefined) {
     throw (
@@ -78,6 +78,8 @@ export async function build(connection: Connection, options: BuildOptions): Prom
 interface Outcome {
   readonly imageId?: Digest | undefined;
   readonly error?: string | undefined;
+  /** Its name. */
+  readonly failedStep?: string | undefined;
 }
 
 interface RunOptions {
@@ -87,9 +89,13 @@ interface RunOptions {
 }
 
 async function run(connection: Connection, { query, signal, onEvent }: RunOptions): Promise<Outcome> {
-  const trace = new Trace(onEvent);
   let imageId: Digest | undefined;
   let error: string | undefined;
+  let failedStep: string | undefined;
+  const trace = new Trace((event) => {
+    if (event.type === 'step' && event.status === 'failed') failedStep ??= event.name;
+    onEvent(event);
+  });
   const stream = await connection.stream('/build', { signal, query });
   try {
     for await (const message of readMessages(stream)) {
@@ -102,7 +108,7 @@ async function run(connection: Connection, { query, signal, onEvent }: RunOption
   } finally {
     trace.end();
   }
-  return { imageId, error };
+  return { imageId, error, failedStep };
 }
 
 function queryOf(task: Task, session: string): Record<string, unknown> {

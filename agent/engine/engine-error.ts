@@ -21,16 +21,30 @@ export function fromEngine(error: unknown, host: string): ArchfarmError {
   });
 }
 
-/** A build that ended with an error event. What the engine could not help is not the build's failure. */
-export function fromFailedBuild(message: string, host: string): ArchfarmError {
+/**
+ * A build that ended with an error event. What the engine could not help is not the build's failure. `step`: the name
+ * of the one that failed.
+ */
+export function fromFailedBuild(
+  message: string,
+  { host, step = '' }: { host: string; step?: string | undefined },
+): ArchfarmError {
   const text = message
     .replace(/^failed to solve(?: with frontend [\w.]+)?: /, '')
-    .replace(/^(?:rpc error: code = \w+ desc = )+/, '');
+    .replace(/^(?:rpc error: code = \w+ desc = )+/, '')
+    .replace(/^failed to create LLB definition: /, '');
   // A step that ran and failed: its command is part of the text, and must not be taken for the engine's words.
   if (/exit code: \d+$/.test(text)) return new ArchfarmError('build-failed', text);
   if (isDiskFull(text)) {
     return new ArchfarmError('disk-full', `Docker engine at ${host}: ${text}`, {
       hint: 'free space on that host, for example with `docker builder prune`',
+    });
+  }
+  if (isDenied(text)) {
+    // Docker 20.10 leaves out what was pulled.
+    const base = /(?:load metadata for|FROM) (\S+)/.exec(`${text}\n${step}`)?.[1]?.replace(/[:,]$/, '');
+    return new ArchfarmError('registry-denied', `pull of ${base ?? 'a base image'} was denied: ${text}`, {
+      hint: "is it there? If so, the credentials in the coordinator's Docker configuration must allow pulling it",
     });
   }
   const kind = buildTroubles.find(([, pattern]) => pattern.test(text));
@@ -46,6 +60,13 @@ const buildTroubles: readonly (readonly [ErrorCode, RegExp])[] = [
   ],
   ['registry-unreachable', /failed to do request|i\/o timeout|TLS handshake timeout|status code 5\d\d/i],
 ];
+
+/** Of what registries say to a pull, the words that no other failing step has. */
+function isDenied(text: string): boolean {
+  return /pull access denied|insufficient_scope|failed to authorize: .*40[13]|manifests [^\]]+\]: 40[13]/is.test(
+    text,
+  );
+}
 
 /** A push that ended with an error event. */
 export function fromFailedPush(message: string, { host, registry, reference }: PushTarget): ArchfarmError {

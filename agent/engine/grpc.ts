@@ -21,7 +21,13 @@ export type GrpcMethod = (call: GrpcCall) => Promise<void>;
 /** By path, `/package.Service/Method`. */
 export type GrpcMethods = Readonly<Record<string, GrpcMethod>>;
 
-export const grpcStatus = { ok: 0, unknown: 2, notFound: 5, unimplemented: 12 } as const;
+export const grpcStatus = {
+  ok: 0,
+  unknown: 2,
+  notFound: 5,
+  permissionDenied: 7,
+  unimplemented: 12,
+} as const;
 
 /** Ends a call with a status other than `unknown`. */
 export class GrpcError extends Error {
@@ -45,6 +51,14 @@ const maxMessageBytes = 4 << 20;
 /** Follow paths and ignore patterns travel as headers, one each: a Dockerfile may well have thousands. */
 const maxHeaderPairs = 100_000;
 const maxHeaderBytes = 8 << 20;
+
+/** A method of one question and one answer. */
+export function unary(answer: (request: Buffer, call: GrpcCall) => Promise<Buffer>): GrpcMethod {
+  return async (call) => {
+    const request = await call.messages.next();
+    await call.send([await answer(request.value ?? Buffer.alloc(0), call)]);
+  };
+}
 
 /** Serves until the socket closes; the disposer closes it and waits for the methods to end. */
 export function serveGrpc(socket: Duplex, { methods, onError }: GrpcOptions): AsyncDisposable {

@@ -2,17 +2,13 @@
 import type { Duplex } from 'node:stream';
 import { once } from 'node:events';
 import type { ContextSource } from '../../shared/context/tree.ts';
-import { GrpcError, grpcStatus, type GrpcCall, type GrpcMethod, type GrpcMethods } from './grpc.ts';
+import { GrpcError, grpcStatus, unary, type GrpcCall, type GrpcMethods } from './grpc.ts';
 import { bytesField, textField, writeMessage } from './protobuf.ts';
+import { pullAuthMethods, type PullAuth } from './pull-auth.ts';
 
 /** Where a build's answers come from. What a method throws fails the build with that error. */
-export interface BuildServices {
+export interface BuildServices extends PullAuth {
   readonly context: ContextSource;
-  /** For pulling from one registry; undefined means without signing in. */
-  credentials(
-    host: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly username: string; readonly password: string } | undefined>;
   secret(id: string, signal: AbortSignal): Promise<Buffer>;
   /** A connection to the ssh agent of that id. */
   ssh(id: string, signal: AbortSignal): Promise<Duplex>;
@@ -29,13 +25,7 @@ export interface ServiceOptions {
 export function serviceMethods({ services, secrets, ssh }: ServiceOptions): GrpcMethods {
   return {
     '/grpc.health.v1.Health/Check': unary(async () => writeMessage([[1, 1]])),
-    '/moby.filesync.v1.Auth/Credentials': unary(async (request, { signal }) => {
-      const found = await services.credentials(textField(request, 1), signal);
-      return writeMessage([
-        [1, found?.username ?? ''],
-        [2, found?.password ?? ''],
-      ]);
-    }),
+    ...pullAuthMethods(services),
     '/moby.buildkit.secrets.v1.Secrets/GetSecret': unary(async (request, { signal }) => {
       const id = textField(request, 1);
       requireKnown(id, { kind: 'secret', known: secrets });
@@ -50,13 +40,6 @@ export function serviceMethods({ services, secrets, ssh }: ServiceOptions): Grpc
       requireKnown(id, { kind: 'ssh agent', known: ssh });
       await forward(call, await services.ssh(id, call.signal));
     },
-  };
-}
-
-function unary(answer: (request: Buffer, call: GrpcCall) => Promise<Buffer>): GrpcMethod {
-  return async (call) => {
-    const request = await call.messages.next();
-    await call.send([await answer(request.value ?? Buffer.alloc(0), call)]);
   };
 }
 

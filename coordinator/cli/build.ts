@@ -1,11 +1,13 @@
 /** `archfarm build`: plan, scan, submit, follow, and say how it ended. */
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { basename } from 'node:path';
+import { join } from 'node:path';
 import type { BuildResult } from '../../shared/progress.ts';
-import { dockerfileTree, type DockerfileTree } from '../context/dockerfile.ts';
-import { scanContext } from '../context/scan.ts';
+import { cacheDirectory } from '../cache-directory.ts';
+import type { DockerfileTree } from '../context/dockerfile.ts';
+import { openContext } from '../context/open-context.ts';
 import { SnapshotSource, type Snapshot } from '../context/snapshot.ts';
+import { contextName } from '../project/context-source.ts';
 import { resolvePlan } from '../project/resolve.ts';
 import type { BuildPlan, BuildSpec } from '../project/spec.ts';
 import type { BuildOptions } from './build-options.ts';
@@ -30,11 +32,11 @@ export async function runBuild(
   const { plan, warnings } = await resolvePlan(target, options, surroundings);
   const secrets = await readSecrets(plan.secrets, process.env);
   const { signal } = global;
-  const dockerfile = await dockerfileTree(plan.dockerfile);
-  const context = await scanContext(plan.contextDirectory, {
-    dockerfile: plan.dockerfile.type === 'file' ? plan.dockerfile.path : undefined,
+  await using opened = await openContext(plan, {
+    statCache: join(cacheDirectory(process.env), 'stat'),
     signal,
   });
+  const { context, dockerfile } = opened;
   await using farm = await accessFarm(options, global);
   if (options.dryRun) {
     const { printPlan } = await import('./dry-run.ts');
@@ -80,7 +82,7 @@ interface Trees {
 }
 
 function specOf(plan: BuildPlan, { context, dockerfile, local }: Trees): BuildSpec {
-  const { contextDirectory, dockerfile: _source, secrets, ssh, waitAgent, ...rest } = plan;
+  const { context: source, dockerfile: _dockerfile, secrets, ssh, waitAgent, ...rest } = plan;
   return {
     ...rest,
     waitAgent: local ? 0 : waitAgent,
@@ -88,7 +90,7 @@ function specOf(plan: BuildPlan, { context, dockerfile, local }: Trees): BuildSp
     ssh: ssh.map(({ id }) => id),
     context: {
       root: context.root,
-      name: basename(contextDirectory),
+      name: contextName(source),
       files: context.files,
       bytes: context.bytes,
     },

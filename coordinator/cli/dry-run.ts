@@ -2,6 +2,7 @@
 import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
 import type { Snapshot } from '../context/snapshot.ts';
 import { platformImage } from '../farm/task.ts';
+import { describeContext } from '../project/context-source.ts';
 import type { BuildPlan } from '../project/spec.ts';
 import type { Api } from './api.ts';
 import { print } from './output.ts';
@@ -21,7 +22,7 @@ export async function printPlan(
   ]);
   print(
     [
-      `${plan.name}: ${context.files} files, ${context.bytes} bytes in ${plan.contextDirectory}`,
+      `${plan.name}: ${context.files} files, ${context.bytes} bytes in ${describeContext(plan.context)}`,
       formatTable(['PLATFORM', 'AGENTS', 'PUSHED AS'], rows),
       ...plan.tags.map((tag) => `published as ${tag}`),
     ].join('\n'),

@@ -1,13 +1,14 @@
 /** A coordinator inside this process, and one agent for this machine's engine: the farm of a server-less build. */
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { untilAborted } from '../../shared/abort.ts';
 import { Cleanup } from '../../shared/cleanup.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { silentLogger } from '../../shared/log.ts';
 import { timersFrom } from '../../shared/timers.ts';
+import { cacheDirectory } from '../cache-directory.ts';
 import type { Registries } from '../registry/registries.ts';
 import { startCoordinator } from '../server/coordinator.ts';
 import { LocalAgent } from './local-agent.ts';
@@ -26,7 +27,7 @@ export async function startLocalFarm(registries: Registries, signal: AbortSignal
     const scratch = await mkdtemp(join(tmpdir(), 'archfarm-'));
     cleanup.defer(() => rm(scratch, { recursive: true, force: true }));
     const token = randomBytes(24).toString('base64url');
-    const cache = cacheDirectory();
+    const cache = cacheDirectory(process.env);
     const coordinator = await startCoordinator({
       listen: { host: '127.0.0.1', port: 0 },
       token,
@@ -59,9 +60,4 @@ function engineDown(reason = 'it gives no reason'): ArchfarmError {
   return new ArchfarmError('engine-down', `this machine's Docker Engine cannot build: ${reason}`, {
     hint: 'is it running, and may you use it? DOCKER_HOST says which one is meant',
   });
-}
-
-/** `$XDG_CACHE_HOME/archfarm`: shared by all server-less runs of a user. */
-function cacheDirectory(): string {
-  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'archfarm');
 }

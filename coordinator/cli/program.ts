@@ -47,7 +47,10 @@ function addBuild(program: Command, { signal, exit }: ProgramContext): void {
   program
     .command('build')
     .description('build an image for every platform and publish them as one')
-    .argument('[name|path]', 'service of the project file, or a directory with a Dockerfile')
+    .argument(
+      '[name|path]',
+      'service of the project file, directory, tar file, git URL, or - for a tar on stdin',
+    )
     .option('-t, --tag <ref>', 'name of the image, repeatable', collect)
     .option('-f, --file <dockerfile>', 'Dockerfile (default: that of the project file, or Dockerfile)')
     .option('--platform <list>', 'platforms to build, like linux/amd64,linux/arm64', collect)

@@ -1,6 +1,7 @@
 /** Reading a file of a context that must stay as it was when the tree was made: a build must not see half an edit. */
 import { createHash } from 'node:crypto';
-import { constants, open, type FileHandle } from 'node:fs/promises';
+import { close, constants, fstat, open, read as readBytes } from 'node:fs';
+import { promisify } from 'node:util';
 import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
 import type { Digest } from '../../shared/context/tree.ts';
 
@@ -16,6 +17,14 @@ export interface ContextFile {
 }
 
 const chunkBytes = 128 * 1024;
+
+/** Half the price of `node:fs/promises`, which shows where there are 100,000 files. */
+const files = {
+  open: promisify(open),
+  read: promisify(readBytes),
+  stat: promisify(fstat),
+  close: promisify(close),
+};
 
 /** Throws `context-changed` when it is not what the scan found, `context-invalid` when it may not be read. */
 export async function hashFile(file: ContextFile, signal: AbortSignal): Promise<Digest> {
@@ -77,31 +86,29 @@ export function fileError(error: unknown, name: string): Error {
 }
 
 async function* read(file: ContextFile, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const handle = await openFile(file);
+  const descriptor = await openFile(file);
   try {
-    let at = 0;
-    for (;;) {
+    for (let at = 0; at < file.size;) {
       signal.throwIfAborted();
-      const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, file.size - at + 1));
-      const { bytesRead } = await handle.read(chunk, 0, chunk.length, at);
+      const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, file.size - at));
+      const { bytesRead } = await files.read(descriptor, chunk, 0, chunk.length, at);
+      if (bytesRead === 0) throw changed(file);
       at += bytesRead;
-      if (at > file.size) throw changed(file);
-      if (bytesRead === 0) break;
       yield chunk.subarray(0, bytesRead);
     }
-    const { mtimeNs } = await handle.stat({ bigint: true });
-    if (at !== file.size || mtimeNs !== file.mtime) throw changed(file);
+    const { size, mtimeNs } = await files.stat(descriptor, { bigint: true });
+    if (size !== BigInt(file.size) || mtimeNs !== file.mtime) throw changed(file);
   } catch (error) {
     throw fileError(error, file.name);
   } finally {
-    await handle.close();
+    await files.close(descriptor);
   }
 }
 
-async function openFile(file: ContextFile): Promise<FileHandle> {
+async function openFile(file: ContextFile): Promise<number> {
   try {
     // Not through a link, and not waiting for a pipe, that may have come in its place.
-    return await open(file.path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return await files.open(file.path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   } catch (error) {
     throw fileError(error, file.name);
   }

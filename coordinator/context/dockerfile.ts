@@ -14,20 +14,34 @@ export interface DockerfileTree extends Snapshot {
   readonly name: string;
 }
 
+/** A context that is no directory of this machine. */
+export interface DockerfileContext {
+  read(name: string): Promise<Omit<SmallFile, 'name'> | undefined>;
+  /** What it is called in messages. */
+  readonly of: string;
+}
+
 /** Throws `context-invalid` naming the path that was looked for. */
-export async function dockerfileTree(source: DockerfileSource): Promise<DockerfileTree> {
+export async function dockerfileTree(
+  source: DockerfileSource,
+  context?: DockerfileContext,
+): Promise<DockerfileTree> {
   if (source.type === 'inline') {
     return treeOf('Dockerfile', [{ name: 'Dockerfile', content: Buffer.from(source.text), mtime: 0n }]);
   }
   const name = basename(source.path);
-  const dockerfile = await read(source.path, name);
+  const readFrom = (path: string): Promise<Omit<SmallFile, 'name'> | undefined> =>
+    source.type === 'context' && context !== undefined ? context.read(path) : read(path);
+  const dockerfile = await readFrom(source.path);
   if (dockerfile === undefined) {
-    throw new ArchfarmError('context-invalid', `No Dockerfile: ${source.path} does not exist`, {
-      hint: `name another one with -f, or create it in ${dirname(source.path)}`,
+    const where = source.type === 'context' ? ` in ${context?.of ?? 'the context'}` : '';
+    throw new ArchfarmError('context-invalid', `No Dockerfile: ${source.path} does not exist${where}`, {
+      hint: `name another one with -f, or create it${where || ` in ${dirname(source.path)}`}`,
     });
   }
-  const ignore = await read(`${source.path}${ignoreFile}`, `${name}${ignoreFile}`);
-  return treeOf(name, ignore === undefined ? [dockerfile] : [dockerfile, ignore]);
+  const ignore = await readFrom(`${source.path}${ignoreFile}`);
+  const files = [{ ...dockerfile, name }];
+  return treeOf(name, ignore === undefined ? files : [...files, { ...ignore, name: `${name}${ignoreFile}` }]);
 }
 
 interface SmallFile {
@@ -38,10 +52,10 @@ interface SmallFile {
 }
 
 /** A Dockerfile may be a link; what it leads to is what counts. */
-async function read(path: string, name: string): Promise<SmallFile | undefined> {
+async function read(path: string): Promise<Omit<SmallFile, 'name'> | undefined> {
   try {
     const { mtimeNs } = await stat(path, { bigint: true });
-    return { name, content: await readFile(path), mtime: mtimeNs };
+    return { content: await readFile(path), mtime: mtimeNs };
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
     throw fileError(error, path);

@@ -8,12 +8,15 @@ import type { Digest, TreeEntry } from '../../shared/context/tree.ts';
 import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
 import { fileError, hashFile, type ContextFile } from './context-file.ts';
 import type { Snapshot } from './snapshot.ts';
+import { StatCache } from './stat-cache.ts';
 import { ignoreFile, Walk, type Found, type FoundFile } from './walk.ts';
 
 export interface ScanOptions {
   /** Path of the Dockerfile: an ignore file of its own beside it replaces the context's. */
   readonly dockerfile?: string | undefined;
   readonly limits?: ContextLimits | undefined;
+  /** Directory of the digests that scans remember; without one everything is hashed. */
+  readonly statCache?: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -26,52 +29,77 @@ const maxNamed = 10;
 export async function scanContext(directory: string, options: ScanOptions): Promise<Snapshot> {
   const { signal, limits = defaultLimits } = options;
   await checkDirectory(directory);
-  const walk = new Walk(directory, { matcher: await ignoreRules(directory, options), limits, signal });
+  const { matcher, path } = await ignoreRules(directory, options);
+  // Other rules see other files: contexts of one directory do not push each other out.
+  const cache =
+    options.statCache === undefined ? undefined : await StatCache.open(options.statCache, [directory, path]);
+  const walk = new Walk(directory, { matcher, limits, cache, signal });
   const found = await walk.run();
-  const tree = new TreeBuilder(await hashAll(found, signal));
-  const root = tree.add('', found);
+  const digests = await hashAll(found, { cache, signal });
+  await cache?.save();
   return {
-    root,
-    directories: tree.directories,
-    contents: tree.contents,
-    files: tree.files,
-    bytes: tree.bytes,
+    ...snapshotOf(found, digests),
     warnings: walk.skipped.length === 0 ? [] : [skippedWarning(walk.skipped)],
   };
 }
 
-async function ignoreRules(directory: string, { dockerfile }: ScanOptions): Promise<Matcher> {
+/** `digests` has those of files that are not known yet. */
+export function snapshotOf(
+  found: readonly Found[],
+  digests: ReadonlyMap<ContextFile, Digest> = new Map(),
+): Snapshot {
+  const tree = new TreeBuilder(digests);
+  const root = tree.add('', found);
+  const { directories, contents, files, bytes } = tree;
+  return { root, directories, contents, files, bytes, warnings: [] };
+}
+
+interface IgnoreRules {
+  readonly matcher: Matcher;
+  /** Of the file that they come from; empty when there is none. */
+  readonly path: string;
+}
+
+async function ignoreRules(directory: string, { dockerfile }: ScanOptions): Promise<IgnoreRules> {
   const own = dockerfile === undefined ? [] : [`${dockerfile}${ignoreFile}`];
   for (const path of [...own, join(directory, ignoreFile)]) {
     try {
-      return parseIgnoreFile(await readFile(path, 'utf8'), { name: path });
+      return { matcher: parseIgnoreFile(await readFile(path, 'utf8'), { name: path }), path };
     } catch (error) {
       if (error instanceof ArchfarmError) throw error;
       if (systemCode(error) === 'ENOENT') continue;
       throw fileError(error, path);
     }
   }
-  return new Matcher([]);
+  return { matcher: new Matcher([]), path: '' };
 }
 
 async function hashAll(
   found: readonly Found[],
-  signal: AbortSignal,
+  { cache, signal }: { readonly cache: StatCache | undefined; readonly signal: AbortSignal },
 ): Promise<ReadonlyMap<ContextFile, Digest>> {
   const digests = new Map<ContextFile, Digest>();
   // All take from one generator, which ends for all when one of them fails.
-  const files = filesOf(found);
+  const files = filesOf(found, new Set());
   const work = async (): Promise<void> => {
-    for (const { file } of files) digests.set(file, await hashFile(file, signal));
+    for (const { file, known, fingerprint } of files) {
+      if (known !== undefined) continue;
+      const digest = await hashFile(file, signal);
+      digests.set(file, digest);
+      if (fingerprint !== undefined) cache?.add(fingerprint, digest);
+    }
   };
   await Promise.all(Array.from({ length: parallelFiles }, work));
   return digests;
 }
 
-function* filesOf(found: readonly Found[]): Generator<FoundFile> {
+/** Files by the first of their names: the others become links to it. */
+function* filesOf(found: readonly Found[], seen: Set<string>): Generator<FoundFile> {
   for (const entry of found) {
-    if (entry.type === 'file') yield entry;
-    else if (entry.type === 'directory') yield* filesOf(entry.children);
+    if (entry.type === 'directory') yield* filesOf(entry.children, seen);
+    if (entry.type !== 'file' || (entry.identity !== undefined && seen.has(entry.identity))) continue;
+    if (entry.identity !== undefined) seen.add(entry.identity);
+    yield entry;
   }
 }
 
@@ -112,11 +140,11 @@ class TreeBuilder {
     }
   }
 
-  #file(path: string, { name, mode, file, identity }: FoundFile): TreeEntry {
+  #file(path: string, { name, mode, file, identity, known }: FoundFile): TreeEntry {
     const first = identity === undefined ? undefined : this.#firstNames.get(identity);
     if (first !== undefined) return { type: 'hardlink', name, target: first };
     if (identity !== undefined) this.#firstNames.set(identity, path);
-    const digest = this.#digests.get(file);
+    const digest = known ?? this.#digests.get(file);
     if (digest === undefined) throw new ArchfarmError('internal', `${path} was not hashed`);
     this.files += 1;
     this.bytes += file.size;

@@ -6,17 +6,15 @@ import { ArchfarmError } from '../../shared/errors.ts';
 import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
 import type { ComposeFile } from './compose-file.ts';
+import { contextName, parseGitSource, type ContextSource } from './context-source.ts';
 import { findComposeFile } from './find-project.ts';
 import type { Environment } from './interpolate.ts';
 import type { ServiceBuild } from './service-build.ts';
-import type { BuildPlan } from './spec.ts';
+import type { BuildPlan, DockerfileSource } from './spec.ts';
 
 /** What flags say about a build. They replace tags and platforms of the project file, and add to the rest. */
-export interface PlanFlags extends Omit<
-  BuildPlan,
-  'name' | 'contextDirectory' | 'dockerfile' | 'extraHosts'
-> {
-  /** Relative to the current directory. */
+export interface PlanFlags extends Omit<BuildPlan, 'name' | 'context' | 'dockerfile' | 'extraHosts'> {
+  /** Relative to the current directory, or to the root of a context that is no directory. */
   readonly dockerfile?: string | undefined;
   /** A project file instead of the one that is looked for. */
   readonly project?: string | undefined;
@@ -39,7 +37,7 @@ interface Subject {
   readonly warnings: readonly string[];
 }
 
-/** `target` is a service or a directory. Throws `unknown-name`, `config` or `usage`. */
+/** `target` is a service, a path, a git URL or `-`. Throws `unknown-name`, `config` or `usage`. */
 export async function resolvePlan(
   target: string | undefined,
   flags: PlanFlags,
@@ -70,14 +68,33 @@ export async function resolvePlan(
     allowEmulation: flags.allowEmulation,
     waitAgent: flags.waitAgent,
     timeout: flags.timeout,
-    contextDirectory: build.contextDirectory,
-    dockerfile:
-      flags.dockerfile === undefined
-        ? build.dockerfile
-        : { type: 'file', path: path.resolve(surroundings.cwd, flags.dockerfile) },
+    ...(await settleContext(build, flags.dockerfile, surroundings.cwd)),
   };
-  await requireDirectory(plan.contextDirectory);
   return { plan, warnings };
+}
+
+/** Looks whether a path is a directory or an archive, which decides where the Dockerfile is looked for. */
+async function settleContext(
+  { context, dockerfile }: ServiceBuild,
+  given: string | undefined,
+  cwd: string,
+): Promise<Pick<BuildPlan, 'context' | 'dockerfile'>> {
+  if (context.type === 'directory') {
+    if (await isDirectory(context.path)) {
+      const own: DockerfileSource = { type: 'file', path: path.resolve(cwd, given ?? '') };
+      return { context, dockerfile: given === undefined ? dockerfile : own };
+    }
+    if (!(await isFile(context.path))) {
+      throw new ArchfarmError('context-invalid', `the context ${context.path} is not a directory`);
+    }
+    const inside = dockerfile.type === 'file' ? path.relative(context.path, dockerfile.path) : undefined;
+    const named = given ?? inside;
+    return {
+      context: { type: 'tar', path: context.path },
+      dockerfile: named === undefined ? dockerfile : { type: 'context', path: named },
+    };
+  }
+  return { context, dockerfile: given === undefined ? dockerfile : { type: 'context', path: given } };
 }
 
 async function findSubject(
@@ -85,6 +102,8 @@ async function findSubject(
   project: string | undefined,
   { cwd, environment }: Surroundings,
 ): Promise<Subject> {
+  const other = target === undefined ? undefined : otherContext(target);
+  if (other !== undefined) return { name: contextName(other), build: contextBuild(other), warnings: [] };
   // A path cannot be a service, so that a broken project file above does not matter to it.
   const isPath = target !== undefined && (target.includes('/') || /^\.{1,2}$/.test(target));
   const file = isPath ? undefined : await openProject(project, { cwd, environment });
@@ -93,9 +112,12 @@ async function findSubject(
     const build = file.build(service);
     return { name: service, build, warnings: file.warnings };
   }
-  const directory = path.resolve(cwd, target ?? '.');
-  if (target !== undefined && !(await isDirectory(directory))) throw unknownName(target, isPath, file);
-  return { name: path.basename(directory), build: directoryBuild(directory), warnings: [] };
+  const found = path.resolve(cwd, target ?? '.');
+  if (target !== undefined && !(await isDirectory(found)) && !(await isFile(found))) {
+    throw unknownName(target, isPath, file);
+  }
+  const context: ContextSource = { type: 'directory', path: found };
+  return { name: path.basename(found), build: contextBuild(context), warnings: [] };
 }
 
 async function openProject(
@@ -133,12 +155,20 @@ function unknownName(target: string, isPath: boolean, file: ComposeFile | undefi
   });
 }
 
-function directoryBuild(directory: string): ServiceBuild {
+/** A context that is no path. */
+function otherContext(target: string): ContextSource | undefined {
+  return target === '-' ? { type: 'tar' } : parseGitSource(target);
+}
+
+function contextBuild(context: ContextSource): ServiceBuild {
   return {
     tags: [],
     platforms: [],
-    contextDirectory: directory,
-    dockerfile: { type: 'file', path: path.join(directory, 'Dockerfile') },
+    context,
+    dockerfile:
+      context.type === 'directory'
+        ? { type: 'file', path: path.join(context.path, 'Dockerfile') }
+        : { type: 'context', path: 'Dockerfile' },
     args: {},
     labels: {},
     target: undefined,
@@ -169,14 +199,17 @@ function mergeById<T extends { readonly id: string }>(base: readonly T[], added:
   return [...new Map([...base, ...added].map((item) => [item.id, item])).values()];
 }
 
-async function requireDirectory(directory: string): Promise<void> {
-  if (await isDirectory(directory)) return;
-  throw new ArchfarmError('context-invalid', `the context ${directory} is not a directory`);
-}
-
 async function isDirectory(candidate: string): Promise<boolean> {
   try {
     return (await stat(candidate)).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+async function isFile(candidate: string): Promise<boolean> {
+  try {
+    return (await stat(candidate)).isFile();
   } catch {
     return false;
   }

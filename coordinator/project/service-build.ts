@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { closestMatch } from 'leven';
 import type { ArchfarmError } from '../../shared/errors.ts';
+import { parseGitSource, type ContextSource } from './context-source.ts';
 import type { Environment } from './interpolate.ts';
 import { parseSsh } from './mounts.ts';
 import type { DockerfileSource, SecretSource, SshSource } from './spec.ts';
@@ -11,8 +12,8 @@ export interface ServiceBuild {
   /** `image`, then `build.tags`, as written. */
   readonly tags: readonly string[];
   readonly platforms: readonly string[];
-  /** Absolute. */
-  readonly contextDirectory: string;
+  /** A path may turn out to be that of an archive. */
+  readonly context: ContextSource;
   readonly dockerfile: DockerfileSource;
   readonly args: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
@@ -49,13 +50,13 @@ export function readServiceBuild(service: YamlValue, surroundings: ServiceSurrou
   if (!extension.isEmpty) throw notYet(extension);
 
   const at = (key: string): YamlValue | undefined => build?.get(key);
-  const contextDirectory = readContext(at('context') ?? section, surroundings.directory);
+  const context = readContext(at('context') ?? section, surroundings.directory);
   const image = service.get('image').optionalText();
   return {
     tags: [...(image === undefined ? [] : [image]), ...texts(at('tags'))],
     platforms: texts(at('platforms')),
-    contextDirectory,
-    dockerfile: readDockerfile(build, contextDirectory),
+    context,
+    dockerfile: readDockerfile(build, context),
     args: readArguments(at('args'), surroundings.environment),
     labels: Object.fromEntries(pairs(at('labels')).map(([key, value]) => [key, value ?? ''])),
     target: at('target')?.optionalText(),
@@ -89,19 +90,18 @@ function notYet(value: YamlValue): ArchfarmError {
   return value.error('not supported yet', 'remove the key to build without it');
 }
 
-function readContext(context: YamlValue, directory: string): string {
+function readContext(context: YamlValue, directory: string): ContextSource {
   const text = context.optionalText() ?? '.';
-  if (/^[\w+.-]+:\/\/|^git@|^github\.com\//.test(text)) {
-    throw context.error(`a remote context is not supported: ${text}`, 'check it out and name the directory');
-  }
-  return path.resolve(directory, text);
+  return parseGitSource(text) ?? { type: 'directory', path: path.resolve(directory, text) };
 }
 
-function readDockerfile(build: YamlValue | undefined, contextDirectory: string): DockerfileSource {
+function readDockerfile(build: YamlValue | undefined, context: ContextSource): DockerfileSource {
   const inline = build?.get('dockerfile_inline').optionalText();
   const file = build?.get('dockerfile').optionalText();
   if (inline === undefined) {
-    return { type: 'file', path: path.resolve(contextDirectory, file ?? 'Dockerfile') };
+    return context.type === 'directory'
+      ? { type: 'file', path: path.resolve(context.path, file ?? 'Dockerfile') }
+      : { type: 'context', path: file ?? 'Dockerfile' };
   }
   if (file !== undefined) throw build!.get('dockerfile_inline').error('not together with dockerfile');
   return { type: 'inline', text: inline };

@@ -1,6 +1,7 @@
 /** A build as a client asks for it: what `project/` makes of files and flags, and what `POST /v1/builds` takes. */
 import type { Digest } from '../../shared/context/tree.ts';
 import type { BuildParameters } from '../../shared/task.ts';
+import type { ContextSource } from './context-source.ts';
 
 /** What plan and spec have in common. */
 interface BuildRequest extends BuildParameters {
@@ -21,13 +22,13 @@ interface BuildRequest extends BuildParameters {
 export interface BuildPlan extends BuildRequest {
   readonly secrets: readonly SecretSource[];
   readonly ssh: readonly SshSource[];
-  /** Absolute path of the context directory. */
-  readonly contextDirectory: string;
+  readonly context: ContextSource;
   readonly dockerfile: DockerfileSource;
 }
 
 export type DockerfileSource =
   | { readonly type: 'file'; /** Absolute. */ readonly path: string }
+  | { readonly type: 'context'; /** From the root of the context. */ readonly path: string }
   | { readonly type: 'inline'; readonly text: string };
 
 /** Where the client takes a secret's value from. */

@@ -60,6 +60,14 @@ export class Authorizer {
     return this.#challenge !== undefined;
   }
 
+  /** What somebody else would sign in with there; known once there is a challenge. */
+  async scheme(signal: AbortSignal): Promise<RegistryAuth['type']> {
+    const credential = await this.credential(signal);
+    if (credential === undefined || this.#challenge === undefined) return 'anonymous';
+    if (this.#challenge.scheme === 'bearer') return 'bearer';
+    return credential.type === 'password' ? 'basic' : 'anonymous';
+  }
+
   async credential(signal: AbortSignal): Promise<Credential | undefined> {
     if (this.#credential !== undefined && this.#credential.until > Date.now()) return this.#credential.value;
     const value = await findCredential(this.#endpoint, {
@@ -76,7 +84,7 @@ export class Authorizer {
     if (this.#challenge === undefined) return { type: 'anonymous' };
     if (this.#challenge.scheme === 'bearer') {
       const { value, expiresAt } = await this.#tokens.fetch(this.#challenge, scopes, signal);
-      return { type: 'bearer', token: value, expiresAt };
+      return { type: 'bearer', token: value, lifetime: Math.max(0, expiresAt - Date.now()) };
     }
     const credential = await this.credential(signal);
     if (credential?.type !== 'password') return { type: 'anonymous' };

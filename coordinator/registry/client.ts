@@ -95,6 +95,13 @@ export class RegistryClient {
     return this.#authorizer.credential(signal);
   }
 
+  /** What another program would sign in with here. A host without credentials is not even asked. */
+  async scheme(signal: AbortSignal): Promise<RegistryAuth['type']> {
+    if ((await this.credential(signal)) === undefined) return 'anonymous';
+    if (!this.#authorizer.hasChallenge) await this.#probe(signal);
+    return this.#authorizer.scheme(signal);
+  }
+
   close(): Promise<void> {
     return this.#transport.close();
   }

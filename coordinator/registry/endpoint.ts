@@ -18,6 +18,11 @@ export const dockerHub: Endpoint = {
   credentialKey: 'https://index.docker.io/v1/',
 };
 
+/** The host as references write it, of one as an engine reaches it. */
+export function referenceHost(host: string): string {
+  return host === 'registry-1.docker.io' || host === 'index.docker.io' ? dockerHub.host : host;
+}
+
 /** `insecure`: hosts with their ports, as references write them, that are spoken to without TLS. */
 export function endpointOf(host: string, insecure: readonly string[]): Endpoint {
   if (host === dockerHub.host) return dockerHub;

@@ -4,7 +4,7 @@ import type { RegistryAuth } from '../../shared/task.ts';
 import type { Manifest } from '../manifest/document.ts';
 import { RegistryClient } from './client.ts';
 import { defaultConfigDirectory } from './credentials.ts';
-import { endpointOf } from './endpoint.ts';
+import { endpointOf, referenceHost } from './endpoint.ts';
 import { Limiter } from '../limiter.ts';
 import { ManifestCache } from './manifest-cache.ts';
 import { getManifest } from './manifests.ts';
@@ -84,18 +84,30 @@ export class Registries implements AsyncDisposable {
       throw new TypeError('a push goes to one registry');
     }
     const bases = repositories.pull.map(parseReference).filter(({ registry }) => registry === first.registry);
-    const scopes = [
-      ...targets.map(({ repository }) => push(repository)),
-      ...bases.map(({ repository }) => pull(repository)),
-    ];
-    return this.client(first.registry).grant(scopes, signal);
+    const client = this.client(first.registry);
+    const needed = targets.map(({ repository }) => push(repository));
+    if (bases.length === 0) return client.grant(needed, signal);
+    try {
+      return await client.grant([...needed, ...bases.map(({ repository }) => pull(repository))], signal);
+    } catch (error) {
+      // Token servers that refuse the whole when they refuse a part: layers that cannot be mounted are uploaded.
+      if (error instanceof RegistryError && error.code === 'registry-denied') {
+        return client.grant(needed, signal);
+      }
+      throw error;
+    }
   }
 
-  /** What an engine needs to pull a base image. A host without credentials here is not even asked. */
-  async pullAuth(host: string, repository: string | undefined, signal: AbortSignal): Promise<RegistryAuth> {
-    const client = this.client(host);
-    if ((await client.credential(signal)) === undefined) return { type: 'anonymous' };
-    return client.grant(repository === undefined ? [] : [pull(repository)], signal);
+  /** What the registry of a base image takes from an engine. A host without credentials here is not even asked. */
+  pullScheme(host: string, signal: AbortSignal): Promise<RegistryAuth['type']> {
+    return this.client(referenceHost(host)).scheme(signal);
+  }
+
+  /** What an engine needs to pull from these repositories and no others, nor to do more than pull. */
+  async pullAuth(host: string, repositories: readonly string[], signal: AbortSignal): Promise<RegistryAuth> {
+    const client = this.client(referenceHost(host));
+    if ((await client.scheme(signal)) === 'anonymous') return { type: 'anonymous' };
+    return client.grant(repositories.map(pull), signal);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -18,6 +18,7 @@ import { MemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import { Actions } from './actions.ts';
 import { isLoopback, TokenAuth } from './auth.ts';
+import { BasePulls } from './base-pulls.ts';
 import { Publisher } from './publisher.ts';
 import { ReceivedFrames } from './received-frames.ts';
 import { addRoutes } from './routes.ts';
@@ -91,6 +92,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     }),
     registries,
     secrets: new Secrets(),
+    basePulls: new BasePulls(),
     tunnels: new SshTunnels(),
     log,
   };

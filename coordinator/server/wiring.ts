@@ -11,6 +11,7 @@ import type { Registries } from '../registry/registries.ts';
 import type { FrameLog } from '../store/frames.ts';
 import { buildOf } from '../store/store.ts';
 import { answer } from './answers.ts';
+import type { BasePulls } from './base-pulls.ts';
 import type { Publisher } from './publisher.ts';
 import type { ReceivedFrames } from './received-frames.ts';
 import type { Secrets } from './secrets.ts';
@@ -26,6 +27,7 @@ export interface Parts {
   readonly publisher: Publisher;
   readonly registries: Registries;
   readonly secrets: Secrets;
+  readonly basePulls: BasePulls;
   readonly tunnels: SshTunnels;
   readonly log: Logger;
 }
@@ -47,9 +49,10 @@ export function effectHandlers(parts: Later): EffectHandlers {
     notify: ({ build, platform, agent, event }) =>
       void parts().frames.append(build, { platform, agent, events: [event] }),
     finished({ build, result }) {
-      const { farm, frames, secrets, contexts, received } = parts();
+      const { farm, frames, secrets, basePulls, contexts, received } = parts();
       frames.append(build, { events: [{ type: 'result', time: farm.now, result }] });
       secrets.forget(build);
+      basePulls.forget(build);
       contexts.release(build);
       received.forget(build);
     },
@@ -76,10 +79,10 @@ export function sessionServices(parts: Later): SessionServices {
     },
     lastFrame: (attempt) => parts().received.last(attempt),
     answer(attempt, question, signal) {
-      const { registries, secrets, farm } = parts();
+      const { registries, secrets, basePulls, farm } = parts();
       return answer(
         { attempt, question },
-        { registries, secrets, spec: (build) => farm.spec(build) },
+        { registries, secrets, basePulls, spec: (build) => farm.spec(build) },
         signal,
       );
     },

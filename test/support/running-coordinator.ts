@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { WebSocket } from 'ws';
 import { Registries } from '../../coordinator/registry/registries.ts';
 import { startCoordinator, type Coordinator } from '../../coordinator/server/coordinator.ts';
+import { toBuffer } from '../../shared/channel.ts';
 import { Cleanup } from '../../shared/cleanup.ts';
 import { decodeToAgent } from '../../shared/codec.ts';
 import { dial } from '../../shared/dial.ts';
@@ -82,7 +83,7 @@ export async function runningCoordinator(timers: Partial<Timers> = {}): Promise<
 
 function listen(socket: WebSocket): ScriptedAgent {
   const messages: ToAgent[] = [];
-  socket.on('message', (data) => messages.push(decodeToAgent(Buffer.from(String(data)))));
+  socket.on('message', (data) => messages.push(decodeToAgent(toBuffer(data))));
   function heard<Type extends ToAgent['type']>(type: Type): Extract<ToAgent, { type: Type }>[] {
     const isKind = (message: ToAgent): message is Extract<ToAgent, { type: Type }> => message.type === type;
     return messages.filter(isKind);

@@ -87,8 +87,9 @@ export const messagesToCoordinator: readonly ToCoordinator[] = [
   },
   { type: 'report', attempt, lastFrame: 0, outcome: { status: 'cancelled', reason: 'by a user' } },
   { type: 'ask', attempt, ask: 1, question: { kind: 'push-auth' } },
-  { type: 'ask', attempt, ask: 2, question: { kind: 'pull-auth', host: 'h', repository: 'r' } },
+  { type: 'ask', attempt, ask: 2, question: { kind: 'pull-auth', host: 'h', repositories: ['r/s'] } },
   { type: 'ask', attempt, ask: 3, question: { kind: 'secret', id: 'token' } },
+  { type: 'ask', attempt, ask: 4, question: { kind: 'pull-scheme', host: 'h:5000' } },
 ];
 
 export const messagesToAgent: readonly ToAgent[] = [
@@ -103,8 +104,9 @@ export const messagesToAgent: readonly ToAgent[] = [
     type: 'answer',
     attempt,
     ask: 2,
-    answer: { kind: 'auth', auth: { type: 'bearer', token: 't', expiresAt: 5 } },
+    answer: { kind: 'auth', auth: { type: 'bearer', token: 't', lifetime: 5 } },
   },
+  { type: 'answer', attempt, ask: 4, answer: { kind: 'pull-scheme', scheme: 'bearer' } },
   {
     type: 'answer',
     attempt,

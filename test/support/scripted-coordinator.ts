@@ -1,5 +1,6 @@
 /** The coordinator's side of an agent's connections, over real sockets, as a test scripts it. */
 import type { WebSocket } from 'ws';
+import { toBuffer } from '../../shared/channel.ts';
 import { decodeToCoordinator } from '../../shared/codec.ts';
 import { sendContents, type ContentSource } from '../../shared/context/sender.ts';
 import { PROTOCOL_VERSION, type Hello, type ToAgent, type ToCoordinator } from '../../shared/messages.ts';
@@ -50,7 +51,7 @@ export async function scriptedCoordinator(
     agents.push(socket);
     socket.on('close', () => void agents.splice(agents.indexOf(socket), 1));
     socket.on('message', (data) => {
-      const message = decodeToCoordinator(Buffer.from(String(data)));
+      const message = decodeToCoordinator(toBuffer(data));
       messages.push(message);
       if (message.type === 'hello') onHello(socket, message);
     });

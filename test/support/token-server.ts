@@ -11,6 +11,8 @@ export interface TokenServer extends AsyncDisposable {
   readonly host: string;
   /** The scopes of each token that was asked for, in order, `repository:a:pull`. */
   readonly asked: string[][];
+  /** Those of them that were asked for without signing in. */
+  readonly askedAnonymously: string[][];
   /** The `auth` section of the registry that believes this server. */
   readonly registryAuth: Readonly<Record<string, unknown>>;
   /** A token with these rights. */
@@ -24,6 +26,10 @@ export interface TokenServerOptions {
   readonly lifetime?: number;
   /** Left out of what is granted, without a word, as token servers do. */
   readonly deny?: (scope: string) => boolean;
+  /** Where one of these is asked for, nothing is granted, with a 403, as other token servers do. */
+  readonly refuse?: (scope: string) => boolean;
+  /** What is granted to whoever does not sign in; if not given, nothing is, with a 401. */
+  readonly anonymous?: (scope: string) => boolean;
 }
 
 const service = 'test-registry';
@@ -40,6 +46,7 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
   const chain = (await readFile(certificate, 'utf8')).replace(/-----[^-]+-----|\s/g, '');
   const lifetime = options.lifetime ?? 300;
   const asked: string[][] = [];
+  const askedAnonymously: string[][] = [];
 
   const issue = (scopes: readonly string[]): string => {
     const now = Math.floor(Date.now() / 1000);
@@ -59,9 +66,19 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
   const server = await startServer((request, response) => {
     const scopes = new URL(request.url ?? '', 'http://x').searchParams.getAll('scope');
     asked.push(scopes);
+    if (request.headers.authorization === undefined && options.anonymous !== undefined) {
+      askedAnonymously.push(scopes);
+      response.end(JSON.stringify({ token: issue(scopes.filter(options.anonymous)), expires_in: lifetime }));
+      return;
+    }
     if (request.headers.authorization !== authorization) {
       response.writeHead(401, { 'content-type': 'application/json' });
       response.end('{"errors":[{"code":"UNAUTHORIZED","message":"wrong user or password"}]}');
+      return;
+    }
+    if (options.refuse !== undefined && scopes.some(options.refuse)) {
+      response.writeHead(403, { 'content-type': 'application/json' });
+      response.end('{"errors":[{"code":"DENIED","message":"not for you"}]}');
       return;
     }
     response.end(JSON.stringify({ access_token: issue(scopes), expires_in: lifetime }));
@@ -69,6 +86,7 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
   return {
     host: server.host,
     asked,
+    askedAnonymously,
     registryAuth: {
       token: { realm: `http://${server.host}/token`, service, issuer, rootcertbundle: certificate },
     },

@@ -61,7 +61,7 @@ test('a service becomes a plan with normalized names and platforms', async () =>
   assert.is(plan.name, 'py-app');
   assert.equal(plan.tags, ['reg.example/onap/py-app:latest']);
   assert.equal(plan.platforms, ['linux/arm64/v8', 'linux/amd64']);
-  assert.is(plan.contextDirectory, path.join(dir.path, 'app'));
+  assert.equal(plan.context, { type: 'directory', path: path.join(dir.path, 'app') });
   assert.equal(plan.dockerfile, { type: 'file', path: path.join(dir.path, 'app', 'Dockerfile') });
   assert.is(plan.noCache, true);
 });
@@ -100,11 +100,34 @@ test('a directory is built as it is, even below a broken project file when it is
 
 test('a directory needs no project file', async () => {
   await using dir = await project();
-  assert.is(
-    (await resolve(dir.path, 'app', { tags: ['onap/app'] })).plan.contextDirectory,
-    path.join(dir.path, 'app'),
-  );
-  assert.is((await resolve(dir.path, undefined, { tags: ['onap/app'] })).plan.contextDirectory, dir.path);
+  const tags = ['onap/app'];
+  assert.equal((await resolve(dir.path, 'app', { tags })).plan.context, {
+    type: 'directory',
+    path: path.join(dir.path, 'app'),
+  });
+  assert.equal((await resolve(dir.path, undefined, { tags })).plan.context, {
+    type: 'directory',
+    path: dir.path,
+  });
+});
+
+test('an archive, the standard input and a git URL are contexts that hold their Dockerfile', async () => {
+  await using dir = await project(`services: {tarred: {build: {context: app.tar, dockerfile: a/D}}}`);
+  await writeFile(path.join(dir.path, 'app.tar'), '');
+  const tar = { type: 'tar', path: path.join(dir.path, 'app.tar') };
+  const url = 'https://git.example/onap/py-app.git';
+  const golden: [target: string, dockerfile: string | undefined, context: object, found: string][] = [
+    ['./app.tar', undefined, tar, 'Dockerfile'],
+    ['tarred', undefined, tar, 'a/D'],
+    ['tarred', 'b', tar, 'b'],
+    ['-', 'sub/Web', { type: 'tar' }, 'sub/Web'],
+    [`${url}#v1:docker`, undefined, { type: 'git', url, ref: 'v1', subdirectory: 'docker' }, 'Dockerfile'],
+  ];
+  for (const [target, dockerfile, context, found] of golden) {
+    const { plan } = await resolve(dir.path, target, { tags: ['app'], dockerfile });
+    assert.equal(plan.context, context, target);
+    assert.equal(plan.dockerfile, { type: 'context', path: found }, target);
+  }
 });
 
 test('an unknown name offers the nearest one and lists those there are', async () => {

@@ -23,7 +23,7 @@ function readBuild(...lines: string[]): ServiceBuild {
 const nothing: ServiceBuild = {
   tags: [],
   platforms: [],
-  contextDirectory: '/p',
+  context: { type: 'directory', path: '/p' },
   dockerfile: { type: 'file', path: '/p/Dockerfile' },
   args: {},
   labels: {},
@@ -42,7 +42,7 @@ test('a text is the context directory, and image the first tag', () => {
     {
       ...nothing,
       tags: ['reg/app:1.10'],
-      contextDirectory: '/p/sub',
+      context: { type: 'directory', path: '/p/sub' },
       dockerfile: { type: 'file', path: '/p/sub/Dockerfile' },
     },
   );
@@ -74,7 +74,7 @@ test('every key is read, in the mapping form', () => {
   assert.equal(build, {
     tags: ['reg/app', 'reg/app:1.10'],
     platforms: ['linux/amd64', 'linux/arm64'],
-    contextDirectory: '/src',
+    context: { type: 'directory', path: '/src' },
     dockerfile: { type: 'file', path: '/src/docker/Dockerfile.prod' },
     args: { VERSION: '1.10', DEBUG: 'true', FROM_ENV: 'env value', EMPTY: '' },
     labels: { a: '1', b: '' },
@@ -123,6 +123,12 @@ test('anchors and merge keys work', () => {
   assert.is(build.target, 'other');
 });
 
+test('a git URL is a context that holds its Dockerfile', () => {
+  const { context, dockerfile } = readBuild('context: https://host/x/y.git#v1', 'dockerfile: a/Dockerfile');
+  assert.equal(context, { type: 'git', url: 'https://host/x/y.git', ref: 'v1', subdirectory: undefined });
+  assert.equal(dockerfile, { type: 'context', path: 'a/Dockerfile' });
+});
+
 test('each error names file, line, column and key', () => {
   const golden: [lines: string[], message: RegExp, hint?: RegExp][] = [
     [
@@ -143,7 +149,6 @@ test('each error names file, line, column and key', () => {
     [['tags:', '  - a', '  - {b: c}'], /:6:11: services\.app\.build\.tags\.1: must be a text/],
     [['no_cache: maybe'], /no_cache: must be true or false, not maybe/],
     [['target: ${STAGE:?say which}'], /target: variable STAGE must be set: say which/],
-    [['context: https://github.com/x/y.git'], /remote context is not supported/],
     [['dockerfile: a', 'dockerfile_inline: b'], /dockerfile_inline: not together with dockerfile/],
     [['secrets: [nope]'], /secrets\.0: no secret nope at the top of the file/],
     [['extra_hosts: [nope]'], /extra_hosts\.0: must be NAME=ADDRESS/],

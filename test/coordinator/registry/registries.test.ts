@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { referenceHost } from '../../../coordinator/registry/endpoint.ts';
 import { findDigest, getManifest } from '../../../coordinator/registry/manifests.ts';
 import { Registries } from '../../../coordinator/registry/registries.ts';
 import { pull } from '../../../coordinator/registry/scope.ts';
@@ -48,7 +49,8 @@ test('a Basic registry gets the password, and so does an engine that pushes ther
   assert.equal((await getManifest(repository, image.digest, signal))?.bytes, image.bytes);
   const basic = { type: 'basic', username: 'bob', password: 'secret' };
   assert.equal(await registries.pushAuth({ push: [name], pull: [] }, signal), basic);
-  assert.equal(await registries.pullAuth(registry.host, 'a', signal), basic);
+  assert.equal(await registries.pullAuth(registry.host, ['a'], signal), basic);
+  assert.is(await registries.pullScheme(registry.host, signal), 'basic');
 
   await using wrong = await signedIn(registry.host, 'bob:wrong-secret');
   await using strangers = new Registries({ configDirectory: wrong.path });
@@ -78,9 +80,34 @@ test('a token registry gets one token for many requests, and an engine one for e
   const auth = await registries.pushAuth({ push, pull: foreign }, signal);
   assert.is(auth.type, 'bearer');
   assert.equal(tokens.asked[1], ['repository:a:pull,push', 'repository:base:pull']);
-  await registries.pullAuth(registry.host, 'base', signal);
-  assert.equal(tokens.asked[2], ['repository:base:pull']);
-  assert.equal(await registries.pullAuth('unknown.invalid', 'base', signal), { type: 'anonymous' });
+  await registries.pullAuth(registry.host, ['base', 'other/base'], signal);
+  assert.equal(tokens.asked[2], ['repository:base:pull', 'repository:other/base:pull']);
+  assert.equal(await registries.pullAuth('unknown.invalid', ['base'], signal), { type: 'anonymous' });
+});
+
+test('a push goes without the bases that a token server refuses, and layers of those are uploaded', async () => {
+  const refuse = (scope: string): boolean => scope === 'repository:vault:pull';
+  await using tokens = await startTokenServer({ username: 'bob', password: 'secret', refuse });
+  await using registry = await startRegistry({ auth: tokens.registryAuth });
+  await using config = await signedIn(registry.host, 'bob:secret');
+  await using registries = new Registries({ configDirectory: config.path });
+  const push = [`${registry.host}/a`];
+  const auth = await registries.pushAuth({ push, pull: [`${registry.host}/vault`] }, signal);
+  assert.is(auth.type, 'bearer');
+  assert.equal(tokens.asked, [
+    ['repository:a:pull,push', 'repository:vault:pull'],
+    ['repository:a:pull,push'],
+  ]);
+});
+
+test("an engine's name for Docker Hub finds what the user signed in to it with", async () => {
+  await using config = await signedIn('https://index.docker.io/v1/', 'bob:secret');
+  await using registries = new Registries({ configDirectory: config.path });
+  for (const host of ['registry-1.docker.io', 'index.docker.io', 'docker.io']) {
+    const client = registries.client(referenceHost(host));
+    assert.is((await client.credential(signal))?.username, 'bob');
+    assert.is(client.endpoint.origin, 'https://registry-1.docker.io');
+  }
 });
 
 test('a token that ran out is replaced without anybody noticing', async () => {

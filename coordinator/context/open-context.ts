@@ -1,0 +1,87 @@
+/** Makes the trees of a build of whatever its context is, and keeps what they need until the build is over. */
+import { createReadStream } from 'node:fs';
+import { Cleanup } from '../../shared/cleanup.ts';
+import { Matcher, parseIgnoreFile } from '../../shared/context/ignore.ts';
+import { describeContext, type ContextSource } from '../project/context-source.ts';
+import type { BuildPlan, DockerfileSource } from '../project/spec.ts';
+import { dockerfileTree, type DockerfileTree } from './dockerfile.ts';
+import { checkOut } from './git-checkout.ts';
+import { scanContext, snapshotOf } from './scan.ts';
+import type { Snapshot } from './snapshot.ts';
+import { readTar, type TarContext } from './tar-context.ts';
+import { ignoreFile } from './walk.ts';
+
+export interface OpenedContext extends AsyncDisposable {
+  readonly context: Snapshot;
+  readonly dockerfile: DockerfileTree;
+}
+
+export interface OpenOptions {
+  readonly statCache: string;
+  readonly signal: AbortSignal;
+}
+
+type Sources = Pick<BuildPlan, 'context' | 'dockerfile'>;
+
+export async function openContext(sources: Sources, options: OpenOptions): Promise<OpenedContext> {
+  const cleanup = new Cleanup();
+  try {
+    const trees = await open(sources, cleanup, options);
+    return { ...trees, [Symbol.asyncDispose]: () => cleanup[Symbol.asyncDispose]() };
+  } catch (error) {
+    await cleanup[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function open(
+  { context: source, dockerfile }: Sources,
+  cleanup: Cleanup,
+  { statCache, signal }: OpenOptions,
+): Promise<{ context: Snapshot; dockerfile: DockerfileTree }> {
+  switch (source.type) {
+    case 'directory': {
+      const tree = await dockerfileTree(dockerfile);
+      const path = dockerfile.type === 'file' ? dockerfile.path : undefined;
+      return {
+        context: await scanContext(source.path, { dockerfile: path, statCache, signal }),
+        dockerfile: tree,
+      };
+    }
+    case 'git': {
+      const checkout = await checkOut(source, signal);
+      cleanup.defer(() => checkout[Symbol.asyncDispose]());
+      const tree = await dockerfileTree(dockerfile, {
+        read: (name) => checkout.read(name),
+        of: describeContext(source),
+      });
+      const path = dockerfile.type === 'context' ? checkout.pathOf(dockerfile.path) : undefined;
+      return { context: await scanContext(checkout.path, { dockerfile: path, signal }), dockerfile: tree };
+    }
+    case 'tar': {
+      const name = describeContext(source);
+      const input = source.path === undefined ? process.stdin : createReadStream(source.path);
+      const tar = await readTar(input, { name, signal });
+      cleanup.defer(() => tar[Symbol.asyncDispose]());
+      const tree = await dockerfileTree(dockerfile, { read: (path) => tar.read(path), of: name });
+      const found = tar.tree.select(await ignoreRules(tar, { dockerfile, source }));
+      return { context: snapshotOf(found), dockerfile: tree };
+    }
+    default:
+      return source satisfies never;
+  }
+}
+
+async function ignoreRules(
+  tar: TarContext,
+  { dockerfile, source }: { dockerfile: DockerfileSource; source: ContextSource },
+): Promise<Matcher> {
+  const own = dockerfile.type === 'context' ? [`${dockerfile.path}${ignoreFile}`] : [];
+  for (const path of [...own, ignoreFile]) {
+    const rules = await tar.read(path);
+    if (rules !== undefined) {
+      return parseIgnoreFile(rules.content.toString(), { name: `${path} in ${describeContext(source)}` });
+    }
+  }
+  return new Matcher([]);
+}

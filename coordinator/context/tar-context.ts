@@ -1,0 +1,203 @@
+/** Reads a tar archive, plain or gzip: its contents are spooled to a temporary directory as they come. */
+import { createHash } from 'node:crypto';
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { extract, type Extract, type Header } from 'tar-stream';
+import { Cleanup } from '../../shared/cleanup.ts';
+import { buffers } from '../../shared/context/buffers.ts';
+import { checkLimit, defaultLimits, type ContextLimits } from '../../shared/context/limits.ts';
+import { ArchfarmError, messageOf } from '../../shared/errors.ts';
+import { refused, TarTree, type TarFile, type TarNode } from './tar-tree.ts';
+
+const magicBytes = 2;
+const gzip = Buffer.from([0x1f, 0x8b]);
+
+export interface TarContext extends AsyncDisposable {
+  readonly tree: TarTree;
+  /** The content of a small file of it, if it has that. */
+  read(name: string): Promise<{ readonly content: Buffer; readonly mtime: bigint } | undefined>;
+}
+
+type Entry = AsyncIterable<unknown> & { readonly header: Header; resume(): unknown };
+
+export interface TarOptions {
+  /** What the archive is called in messages. */
+  readonly name: string;
+  readonly limits?: ContextLimits | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Throws `context-invalid` or `context-limit` naming the archive or the entry at fault. */
+export async function readTar(input: AsyncIterable<Buffer>, options: TarOptions): Promise<TarContext> {
+  const cleanup = new Cleanup();
+  try {
+    const spool = await mkdtemp(join(tmpdir(), 'archfarm-tar-'));
+    cleanup.defer(() => rm(spool, { recursive: true, force: true }));
+    const reader = new TarReader(spool, options.limits ?? defaultLimits);
+    await readEntries(input, reader, options);
+    const { tree } = reader;
+    return {
+      tree,
+      async read(name) {
+        const found = tree.file(name);
+        return found === undefined
+          ? undefined
+          : { content: await readFile(found.file.path), mtime: found.mtime };
+      },
+      [Symbol.asyncDispose]: () => cleanup[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await cleanup[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function readEntries(
+  input: AsyncIterable<Buffer>,
+  reader: TarReader,
+  { name, signal }: TarOptions,
+): Promise<void> {
+  const archive = extract();
+  // An entry that is refused ends the archive, and so what feeds it; the first failure is the one that counts.
+  const failures: unknown[] = [];
+  const note = (error: unknown): void => void failures.push(error);
+  const feeding = feed(input, archive, signal).catch(note);
+  try {
+    for await (const entry of archive) await reader.take(entry);
+  } catch (error) {
+    note(error);
+    archive.destroy();
+  }
+  await feeding;
+  signal.throwIfAborted();
+  const known = failures.find((failure) => failure instanceof ArchfarmError);
+  if (known !== undefined) throw known;
+  if (failures.length > 0) throw notAnArchive(name, failures[0]);
+  if (reader.entries === 0) throw notAnArchive(name, 'it is empty');
+}
+
+async function feed(input: AsyncIterable<Buffer>, archive: Extract, signal: AbortSignal): Promise<void> {
+  const iterator = input[Symbol.asyncIterator]();
+  let start = Buffer.alloc(0);
+  while (start.length < magicBytes) {
+    const { done, value } = await iterator.next();
+    if (done === true) break;
+    start = Buffer.concat([start, value]);
+  }
+  const rest = Readable.from(joined(start, iterator));
+  if (start.subarray(0, 2).equals(gzip)) await pipeline(rest, createGunzip(), archive, { signal });
+  else await pipeline(rest, archive, { signal });
+}
+
+async function* joined(start: Buffer, iterator: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
+  try {
+    yield start;
+    for (;;) {
+      const { done, value } = await iterator.next();
+      if (done === true) return;
+      yield value;
+    }
+  } finally {
+    // Nothing more is wanted: an input that stays open would keep the process alive.
+    await iterator.return?.();
+  }
+}
+
+class TarReader {
+  readonly tree = new TarTree();
+  entries = 0;
+  #bytes = 0;
+  readonly #spool: string;
+  readonly #limits: ContextLimits;
+
+  constructor(spool: string, limits: ContextLimits) {
+    this.#spool = spool;
+    this.#limits = limits;
+  }
+
+  async take(entry: Entry): Promise<void> {
+    const { header } = entry;
+    checkLimit(this.#limits, { limit: 'entries', value: ++this.entries });
+    checkLimit(this.#limits, {
+      limit: 'pathBytes',
+      value: Buffer.byteLength(header.name),
+      where: header.name,
+    });
+    this.tree.add(header.name, await this.#node(entry));
+    entry.resume();
+  }
+
+  async #node(entry: Entry): Promise<TarNode> {
+    const { header } = entry;
+    const attributes = { mode: (header.mode ?? 0o644) & 0o7777, mtime: mtimeOf(header) };
+    if ([...extensionsOf(header).keys()].some((key) => key.startsWith('GNU.sparse.'))) {
+      throw refused(header.name, 'it is a sparse file');
+    }
+    switch (header.type) {
+      case 'directory':
+        return { type: 'directory', ...attributes, children: new Map(), implied: false };
+      case 'symlink':
+        return { type: 'symlink', ...attributes, target: header.linkname ?? '' };
+      case 'link': {
+        const first = this.tree.file(header.linkname ?? '');
+        if (first !== undefined) return first;
+        throw refused(
+          header.name,
+          `it is a link to ${JSON.stringify(header.linkname)}, which did not come before`,
+        );
+      }
+      case 'file':
+      case 'contiguous-file':
+        return this.#store(entry, attributes);
+      default:
+        throw refused(
+          header.name,
+          `it is no file, directory or link but ${header.type ?? 'of unknown type'}`,
+        );
+    }
+  }
+
+  async #store(entry: Entry, attributes: Pick<TarFile, 'mode' | 'mtime'>): Promise<TarFile> {
+    const { name, size } = entry.header;
+    this.#bytes += size;
+    checkLimit(this.#limits, { limit: 'bytes', value: this.#bytes });
+    const path = join(this.#spool, String(this.entries));
+    const hash = createHash('sha256');
+    const handle = await open(path, 'wx', 0o600);
+    try {
+      for await (const chunk of buffers(entry)) {
+        hash.update(chunk);
+        await handle.writeFile(chunk);
+      }
+      const { mtimeNs } = await handle.stat({ bigint: true });
+      const file = { path, name, size, mtime: mtimeNs };
+      return { type: 'file', ...attributes, file, digest: `sha256:${hash.digest('hex')}` };
+    } finally {
+      await handle.close();
+    }
+  }
+}
+
+/** PAX headers hold decimal seconds; the plain header whole ones. */
+function mtimeOf(header: Header): bigint {
+  const text = String(extensionsOf(header).get('mtime'));
+  const [, sign, seconds = '', fraction = ''] = /^(-?)(\d{1,10})(?:\.(\d*))?$/.exec(text) ?? [];
+  if (seconds === '') return BigInt(header.mtime?.getTime() ?? 0) * 1_000_000n;
+  const nanoseconds = BigInt(seconds) * 1_000_000_000n + BigInt(fraction.slice(0, 9).padEnd(9, '0'));
+  return sign === '-' ? -nanoseconds : nanoseconds;
+}
+
+/** The PAX header's records. */
+function extensionsOf({ pax }: Header): ReadonlyMap<string, unknown> {
+  return new Map(typeof pax === 'object' && pax !== null ? Object.entries(pax) : []);
+}
+
+function notAnArchive(name: string, why: unknown): ArchfarmError {
+  return new ArchfarmError('context-invalid', `${name} is not a whole tar archive: ${messageOf(why)}`, {
+    hint: 'give a tar archive, plain or compressed with gzip',
+  });
+}

@@ -1,0 +1,134 @@
+import { execFileSync } from 'node:child_process';
+import { readdir, stat, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openContext, type OpenedContext } from '../../../coordinator/context/open-context.ts';
+import { scanContext } from '../../../coordinator/context/scan.ts';
+import { SnapshotSource } from '../../../coordinator/context/snapshot.ts';
+import type { BuildPlan } from '../../../coordinator/project/spec.ts';
+import { failureOf } from '../../support/failure.ts';
+import { collect } from '../../support/memory-tree.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { writeFiles } from '../../support/write-files.ts';
+
+const signal = AbortSignal.timeout(60_000);
+const files = {
+  Dockerfile: 'FROM scratch',
+  'sub/Web': 'FROM web',
+  'sub/a.txt': 'content',
+  'sub/noise.log': 'x',
+  '.dockerignore': '**/*.log',
+};
+
+function open(context: BuildPlan['context'], dockerfile = 'Dockerfile'): Promise<OpenedContext> {
+  const sources = { context, dockerfile: { type: 'context', path: dockerfile } } as const;
+  return openContext(sources, { statCache: '/nowhere', signal });
+}
+
+function git(directory: string, ...args: readonly string[]): string {
+  const identity = ['-c', 'user.name=a', '-c', 'user.email=a@b', '-c', 'init.defaultBranch=main'];
+  return execFileSync('git', ['-C', directory, ...identity, ...args], { encoding: 'utf8' }).trim();
+}
+
+function commit(directory: string, message: string): string {
+  git(directory, 'add', '--all', '--force');
+  git(directory, 'commit', '--quiet', '--message', message);
+  return git(directory, 'rev-parse', 'HEAD');
+}
+
+async function leftovers(): Promise<string[]> {
+  return (await readdir(tmpdir())).filter((name) => /^archfarm-(git|tar)-/.test(name));
+}
+
+async function dockerfileOf({ context, dockerfile }: OpenedContext): Promise<string> {
+  const source = new SnapshotSource([dockerfile, context]);
+  const [[digest] = ['']] = dockerfile.contents;
+  return (
+    await collect((await source.open({ kind: 'blob', digest, size: 0, offset: 0 }, signal)).chunks)
+  ).toString();
+}
+
+test('a tar archive, plain or gzip, is the same tree as its directory', async () => {
+  await using directory = await temporaryDirectory();
+  const root = await writeFiles(join(directory.path, 'context'), files);
+  await symlink('sub/a.txt', join(root, 'link'));
+  const { root: expected } = await scanContext(root, { signal });
+  for (const flags of ['cf', 'czf']) {
+    const path = join(directory.path, `${flags}.tar`);
+    execFileSync('tar', ['-C', root, `-${flags}`, path, '.']);
+    const before = await leftovers();
+    {
+      await using opened = await open({ type: 'tar', path }, 'sub/Web');
+      assert.is(opened.context.root, expected);
+      assert.is(opened.dockerfile.name, 'Web');
+      assert.is(await dockerfileOf(opened), 'FROM web');
+      for (const digest of opened.context.contents.keys()) {
+        const source = new SnapshotSource([opened.context]);
+        await collect((await source.open({ kind: 'blob', digest, size: 0, offset: 0 }, signal)).chunks);
+      }
+    }
+    assert.equal(await leftovers(), before);
+  }
+});
+
+test('a git repository is checked out at a branch, a tag, a commit or a directory of it', async () => {
+  await using directory = await temporaryDirectory();
+  const repository = await writeFiles(join(directory.path, 'repository'), files);
+  git(repository, 'init', '--quiet');
+  const first = commit(repository, 'first');
+  git(repository, 'tag', 'v1');
+  await writeFiles(repository, { Dockerfile: 'FROM second' });
+  commit(repository, 'second');
+  const url = `file://${repository}`;
+  const golden = [
+    [undefined, 'FROM second', 4],
+    ['main', 'FROM second', 4],
+    ['v1', 'FROM scratch', 4],
+    [first, 'FROM scratch', 4],
+  ] as const;
+  const before = await leftovers();
+  for (const [ref, dockerfile, count] of golden) {
+    await using opened = await open({ type: 'git', url, ref });
+    assert.is(await dockerfileOf(opened), dockerfile);
+    assert.is(opened.context.files, count, ref);
+  }
+  {
+    await using opened = await open({ type: 'git', url, subdirectory: 'sub' }, 'Web');
+    assert.is(await dockerfileOf(opened), 'FROM web');
+    assert.is(opened.context.files, 3);
+  }
+  assert.equal(await leftovers(), before);
+});
+
+test('what cannot be fetched is an error with URL and reference, and leaves nothing', async () => {
+  await using directory = await temporaryDirectory();
+  const repository = await writeFiles(join(directory.path, 'repository'), files);
+  git(repository, 'init', '--quiet');
+  await symlink('/etc/hostname', join(repository, 'Outside'));
+  await symlink('/etc', join(repository, 'etc'));
+  commit(repository, 'first');
+  const url = `file://${repository}`;
+  const before = await leftovers();
+  const golden: [context: BuildPlan['context'], dockerfile: string, message: RegExp][] = [
+    [
+      { type: 'git', url: `${url}-gone` },
+      'Dockerfile',
+      /cannot fetch .*repository-gone: .*(exist|repository)/,
+    ],
+    [{ type: 'git', url, ref: 'nowhere' }, 'Dockerfile', /cannot fetch .*repository#nowhere: .*nowhere/],
+    [{ type: 'git', url, subdirectory: 'etc' }, 'Dockerfile', /no directory etc in/],
+    [{ type: 'git', url }, 'Outside', /"Outside" leads out of the repository/],
+    [{ type: 'git', url }, 'Missing', /No Dockerfile: Missing does not exist in file:/],
+  ];
+  for (const [context, dockerfile, message] of golden) {
+    const error = await failureOf(open(context, dockerfile));
+    assert.is(error.code, 'context-invalid');
+    assert.match(error.message, message);
+  }
+  assert.equal(await leftovers(), before);
+  assert.ok((await stat(repository)).isDirectory());
+});
+
+test.run();
