@@ -35,6 +35,8 @@ export interface Submission {
   readonly secrets?: Readonly<Record<string, string>> | undefined;
   /** Names the connection that contents can be had from. */
   readonly link?: string | undefined;
+  /** Records of directories that the coordinator will ask for if it lacks them, base64. */
+  readonly directories?: readonly string[] | undefined;
   /** Two submissions with the same key are one build. */
   readonly idempotencyKey: string;
 }

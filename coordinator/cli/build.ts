@@ -1,5 +1,5 @@
 /** `archfarm build`: plan, scan, submit, follow, and say how it ended. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import type { BuildResult } from '../../shared/progress.ts';
@@ -11,7 +11,7 @@ import { contextName } from '../project/context-source.ts';
 import { resolvePlan } from '../project/resolve.ts';
 import type { BuildPlan, BuildSpec } from '../project/spec.ts';
 import type { BuildOptions } from './build-options.ts';
-import { ContextUpload } from './context-upload.ts';
+import { conclude } from './conclusion.ts';
 import { accessFarm, type FarmAccess } from './farm-access.ts';
 import { followBuild } from './follow.ts';
 import type { GlobalOptions } from './global-options.ts';
@@ -20,7 +20,6 @@ import { createRenderer } from './progress/create-renderer.ts';
 import { wantsColours, type Renderer } from './progress/renderer.ts';
 import { FailureReport } from './progress/failure-report.ts';
 import { readSecrets } from './secret-values.ts';
-import { SshForward } from './ssh-forward.ts';
 
 /** Gives the exit status. `target` is a service, a directory, or the only thing there is to build. */
 export async function runBuild(
@@ -48,30 +47,48 @@ export async function runBuild(
   using renderer = await createRenderer(mode, { screen: process.stderr, environment: process.env });
   for (const warning of [...warnings, ...context.warnings]) renderer.note(`WARNING: ${warning}`);
 
-  const upload = new ContextUpload(
-    { coordinator: farm.url, token: farm.token },
-    new SnapshotSource([context, dockerfile]),
-  );
+  const snapshots = [context, dockerfile];
+  const link = randomBytes(12).toString('base64url');
+  const submission = {
+    spec,
+    secrets,
+    link,
+    directories: smallTrees(snapshots),
+    idempotencyKey: randomUUID(),
+  };
+  const submitting = farm.api.submit(submission, signal);
+  submitting.catch(() => {});
+  // Loaded while the coordinator is at work.
+  const { ContextUpload } = await import('./context-upload.ts');
+  const source = new SnapshotSource(snapshots);
+  const upload = new ContextUpload({ coordinator: farm.url, token: farm.token, link, source });
   try {
-    const submission = { spec, secrets, link: upload.link, idempotencyKey: randomUUID() };
-    const build = await farm.api.submit(submission, signal);
+    const build = await submitting;
     upload.submitted(build);
     if (options.detach) {
       await farm.api.complete(build, signal);
       print(build);
       return 0;
     }
-    // Loaded while the build runs: it measures text for the table, which takes long to get ready for.
-    const conclusion = import('./conclusion.ts');
-    conclusion.catch(() => {});
-    using _ssh = forwardSsh(plan, build, farm);
+    using _ssh = await forwardSsh(plan, build, farm);
     const { result, report } = await follow(build, { farm, secrets, renderer, signal });
     renderer[Symbol.dispose]();
-    const { conclude } = await conclusion;
     return await conclude(result, { options, mode, report });
   } finally {
     await upload.close();
   }
+}
+
+/** Bytes of directory records that are sent along without being asked for. */
+const maxUnasked = 128 * 1024;
+
+/** Records of small trees, base64: asking for them would take longer than sending them. */
+function smallTrees(snapshots: readonly Snapshot[]): string[] {
+  const records = snapshots.flatMap(({ directories }) => [...directories.values()]);
+  const bytes = records.reduce((sum, record) => sum + record.length, 0);
+  return bytes <= maxUnasked && records.length <= 1000
+    ? records.map((record) => record.toString('base64'))
+    : [];
 }
 
 interface Trees {
@@ -98,8 +115,9 @@ function specOf(plan: BuildPlan, { context, dockerfile, local }: Trees): BuildSp
   };
 }
 
-function forwardSsh(plan: BuildPlan, build: string, { url, token }: FarmAccess): Disposable {
+async function forwardSsh(plan: BuildPlan, build: string, { url, token }: FarmAccess): Promise<Disposable> {
   if (plan.ssh.length === 0) return { [Symbol.dispose]() {} };
+  const { SshForward } = await import('./ssh-forward.ts');
   const forward = new SshForward({ coordinator: url, token, build, sources: plan.ssh });
   return { [Symbol.dispose]: () => forward.close() };
 }

@@ -7,7 +7,6 @@ import type { ProgressMode } from './progress/create-renderer.ts';
 import { writeDigestFile, writeMetadataFile } from './progress/metadata.ts';
 import { plainText } from './progress/sanitize.ts';
 import type { FailureReport } from './progress/failure-report.ts';
-import { summaryTable } from './progress/summary.ts';
 
 export interface Conclusion {
   readonly options: Pick<BuildOptions, 'metadataFile' | 'iidfile'>;
@@ -21,7 +20,7 @@ export async function conclude(result: BuildResult, { options, mode, report }: C
   if (options.metadataFile !== undefined) await writeMetadataFile(options.metadataFile, result);
   if (options.iidfile !== undefined && digest !== undefined) await writeDigestFile(options.iidfile, digest);
   if (mode !== 'rawjson') {
-    const table = mode === 'quiet' ? [] : ['', summaryTable(result)];
+    const table = mode === 'quiet' ? [] : ['', await tableOf(result)];
     const lines = [...table, ...ending(result, { report, quiet: mode === 'quiet' })];
     if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
   }
@@ -29,6 +28,12 @@ export async function conclude(result: BuildResult, { options, mode, report }: C
   if (result.status !== 'succeeded') return exitStatusOf[errorOf(result).code];
   if (digest !== undefined) print(digest);
   return 0;
+}
+
+/** Loaded at the end: it takes long to get ready to measure text. */
+async function tableOf(result: BuildResult): Promise<string> {
+  const { summaryTable } = await import('./progress/summary.ts');
+  return summaryTable(result);
 }
 
 function ending(result: BuildResult, { report, quiet }: { report: FailureReport; quiet: boolean }): string[] {

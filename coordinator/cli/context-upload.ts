@@ -1,21 +1,24 @@
 /** The client's end of a context: serves what the coordinator asks for, over as many connections as it takes. */
-import { randomBytes } from 'node:crypto';
 import { delay } from '../../shared/abort.ts';
 import { Backoff } from '../../shared/backoff.ts';
 import { sendContents, type ContentSource } from '../../shared/context/sender.ts';
 import { dial, onceOpen, type DialOptions } from '../../shared/dial.ts';
 
-export class ContextUpload {
+export interface ContextUploadOptions extends Pick<DialOptions, 'coordinator' | 'token'> {
   /** What the coordinator knows this client by. */
-  readonly link = randomBytes(12).toString('base64url');
-  readonly #coordinator: Pick<DialOptions, 'coordinator' | 'token'>;
+  readonly link: string;
+  readonly source: ContentSource;
+}
+
+export class ContextUpload {
+  readonly #options: ContextUploadOptions;
   readonly #stop = new AbortController();
   readonly #serving: Promise<void>;
   #build: string | undefined;
 
-  constructor(coordinator: Pick<DialOptions, 'coordinator' | 'token'>, source: ContentSource) {
-    this.#coordinator = coordinator;
-    this.#serving = this.#serve(source);
+  constructor(options: ContextUploadOptions) {
+    this.#options = options;
+    this.#serving = this.#serve();
   }
 
   /** A coordinator that restarted knows builds, but not whose link they came by. */
@@ -28,12 +31,13 @@ export class ContextUpload {
     await this.#serving;
   }
 
-  async #serve(source: ContentSource): Promise<void> {
+  async #serve(): Promise<void> {
+    const { link, source, ...coordinator } = this.#options;
     const { signal } = this.#stop;
     const backoff = new Backoff({ first: 200, max: 10_000 });
     while (!signal.aborted) {
-      const query = { link: this.link, ...(this.#build === undefined ? {} : { build: this.#build }) };
-      const socket = dial('/v1/client/context', { ...this.#coordinator, query });
+      const query = { link, ...(this.#build === undefined ? {} : { build: this.#build }) };
+      const socket = dial('/v1/client/context', { ...coordinator, query });
       try {
         await onceOpen(socket, () => sendContents(socket, source, signal), signal);
         backoff.reset();

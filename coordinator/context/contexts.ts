@@ -3,6 +3,7 @@
  * passed on to the agents that build it, while it is still arriving where need be.
  */
 import type { WebSocket } from 'ws';
+import { decodeDirectory, digestOfRecord } from '../../shared/context/encoding.ts';
 import { fetchTree, type FetchedTree } from '../../shared/context/fetch-tree.ts';
 import { defaultLimits } from '../../shared/context/limits.ts';
 import { select } from '../../shared/context/select.ts';
@@ -53,6 +54,15 @@ export class Contexts {
     link.receive(socket, this.#stop.signal).catch((error: unknown) => {
       this.#options.log.warn({ link: id, reason: messageOf(error) }, 'a client link ended');
     });
+  }
+
+  /** Takes records of directories that came without being asked for. Throws `context-invalid`. */
+  async add(records: readonly Buffer[]): Promise<void> {
+    for (const record of records) {
+      const digest = digestOfRecord(record);
+      decodeDirectory(digest, record);
+      await this.#options.store.put({ kind: 'directory', digest }, record);
+    }
   }
 
   /** Brings the directories of the trees into the store. Throws `context-limit`, `client-gone` or `blobs-lost`. */

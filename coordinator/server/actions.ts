@@ -35,6 +35,7 @@ export class Actions implements ApiActions {
     const missing = spec.secrets.find((id) => !submission.secrets.has(id));
     if (missing !== undefined)
       throw new ArchfarmError('usage', `secret ${JSON.stringify(missing)} came without a value`);
+    await contexts.add(submission.directories);
     const trees = await contexts.prepare(submission.link, [spec.context.root, spec.dockerfile.root], signal);
     const { client, idempotencyKey } = submission;
     let id: string | undefined;

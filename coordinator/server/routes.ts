@@ -13,6 +13,8 @@ export interface Submission {
   readonly spec: BuildSpec;
   readonly secrets: ReadonlyMap<string, Buffer>;
   readonly link: string | undefined;
+  /** Records of directories of its trees, as many as the client thought worth sending along. */
+  readonly directories: readonly Buffer[];
   readonly idempotencyKey: string | undefined;
   /** The address it came from. */
   readonly client: string;
@@ -92,8 +94,15 @@ export function addRoutes(app: FastifyInstance, auth: TokenAuth, actions: ApiAct
     });
 
     api.post(builds, async (request, reply) => {
-      const { secrets, spec, link, idempotencyKey } = read(submitSchema, request.body);
-      const submission = { spec, link, idempotencyKey, secrets: decode(secrets), client: request.ip };
+      const { secrets, directories, ...rest } = read(submitSchema, request.body);
+      const submission: Submission = {
+        spec: rest.spec,
+        link: rest.link,
+        idempotencyKey: rest.idempotencyKey,
+        directories: directories.map((record) => Buffer.from(record, 'base64')),
+        secrets: decode(secrets),
+        client: request.ip,
+      };
       const id = await actions.submit(submission, gone(reply));
       return reply.code(201).send({ build: id });
     });

@@ -60,6 +60,8 @@ export const submitSchema = v.strictObject({
   secrets: v.optional(v.record(name, secretValue), {}),
   /** The client's connection that contents can be had from. */
   link: v.optional(v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_-]{8,64}$/))),
+  /** Records of directories, base64. */
+  directories: v.optional(v.pipe(v.array(v.pipe(v.string(), v.base64('not base64'))), v.maxLength(1000)), []),
   idempotencyKey: v.optional(v.pipe(v.string(), v.minLength(8), v.maxLength(128))),
 });
 

@@ -52,6 +52,11 @@ export function encodeDirectory(directory: Directory): { digest: Digest; record:
   return { digest: digestOf(encoding), record };
 }
 
+/** What a directory's record is found by, if it is one. */
+export function digestOfRecord(record: Buffer): Digest {
+  return digestOf(record.subarray(4, record.length < 4 ? 4 : 4 + record.readUInt32BE()));
+}
+
 /** Throws `context-invalid` unless the record is the one canonical form of a directory with this digest. */
 export function decodeDirectory(digest: Digest, record: Buffer): Directory {
   if (record.length < 4) throw invalid('a directory record that is too short');

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as v from 'valibot';
@@ -45,7 +46,8 @@ async function submit(
   running: RunningCoordinator,
   secrets: Readonly<Record<string, string>> = {},
 ): Promise<string> {
-  const upload = new ContextUpload({ coordinator: running.url, token: testToken }, tree);
+  const link = randomBytes(12).toString('base64url');
+  const upload = new ContextUpload({ coordinator: running.url, token: testToken, link, source: tree });
   try {
     const spec = sampleSpec({
       platforms: [platform],
@@ -55,7 +57,7 @@ async function submit(
     });
     const answer = await running.ask('/v1/builds', {
       method: 'POST',
-      body: { spec, secrets, link: upload.link },
+      body: { spec, secrets, link },
     });
     assert.is(answer.status, 201, JSON.stringify(answer.body));
     return v.parse(buildAnswer, answer.body).build;

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
@@ -25,9 +26,10 @@ function specOf(change: Partial<BuildSpec> = {}): BuildSpec {
 }
 
 async function submit(running: RunningCoordinator, idempotencyKey?: string): Promise<string> {
-  const upload = new ContextUpload({ coordinator: running.url, token: testToken }, tree);
+  const link = randomBytes(12).toString('base64url');
+  const upload = new ContextUpload({ coordinator: running.url, token: testToken, link, source: tree });
   try {
-    const body = { spec: specOf(), link: upload.link, idempotencyKey };
+    const body = { spec: specOf(), link, idempotencyKey };
     return v.parse(buildAnswer, (await running.ask('/v1/builds', { method: 'POST', body })).body).build;
   } finally {
     await upload.close();
@@ -294,6 +296,16 @@ test('a plan names who could build what, and a build without platforms and agent
     body: { platforms: [], allowEmulation: true },
   });
   assert.equal(native.body, { platforms: [strict[0]] });
+});
+
+test('a build whose directories came along is taken without a connection to ask for them', async () => {
+  await using running = await runningCoordinator();
+  const directories = [...tree.records.values()].map((record) => record.toString('base64'));
+  const body = { spec: specOf(), directories, idempotencyKey: 'with-directories' };
+  assert.is((await running.ask('/v1/builds', { method: 'POST', body })).status, 201);
+  const broken = { ...body, directories: ['AAAA/w=='], idempotencyKey: 'broken-directories' };
+  const refused = await running.ask('/v1/builds', { method: 'POST', body: broken });
+  assert.is(refused.status, 400, JSON.stringify(refused.body));
 });
 
 test.run();
