@@ -89,7 +89,8 @@ test('with --allow-emulation it publishes both platforms, and a second run sends
     [true, false],
   );
   const { sentBytes, bytes } = first.result.context;
-  assert.ok(sentBytes >= bytes && bytes > 1_000_000, `${sentBytes} of ${bytes} bytes at first`);
+  // All that the build copies; what it does not ask for stays where it is.
+  assert.ok(sentBytes > bytes - 1000 && bytes > 1_000_000, `${sentBytes} of ${bytes} bytes at first`);
 
   const { result } = await buildImage([...flags, '--no-cache'], fresh);
   assert.is(result.context.sentBytes, 0);
