@@ -10,6 +10,7 @@ import { version } from '../shared/version.ts';
 import type { AgentConfig } from './config.ts';
 import type { ContextLink } from './context-link.ts';
 import type { EngineWatch } from './engine-watch.ts';
+import { IdleMemory } from './idle-memory.ts';
 import { runJob } from './job.ts';
 import type { Journal } from './journal.ts';
 import { Link } from './link.ts';
@@ -51,6 +52,7 @@ export class Worker {
   readonly #jobs = new Map<string, Job>();
   /** Outboxes of reports that are sent but not settled. */
   readonly #reported = new Map<string, Outbox>();
+  readonly #memory = new IdleMemory();
   readonly #questions: Questions;
   readonly #link: Link;
   readonly #stop = new AbortController();
@@ -233,6 +235,7 @@ export class Worker {
     };
     const job: Job = { task, cancel, outbox, startedAt: Date.now(), done: Promise.resolve() };
     this.#jobs.set(attempt, job);
+    this.#memory.jobs(this.#jobs.size);
     job.done = run().catch((error: unknown) =>
       log.error({ attempt, err: error }, 'the attempt could not be reported'),
     );
@@ -248,6 +251,7 @@ export class Worker {
       log.error({ attempt, err: error }, 'the report could not be written to the journal');
     }
     this.#jobs.delete(attempt);
+    this.#memory.jobs(this.#jobs.size);
     outbox.end();
     // It may have been settled while it was written.
     this.#checkIdle();
