@@ -80,7 +80,7 @@ export class ContextLink {
     await this.#store[Symbol.asyncDispose]();
   }
 
-  /** What a connection leaves unanswered is asked for on the next; one without work stays for the next job. */
+  /** While there are jobs; what a connection leaves unanswered is asked for on the next. */
   async #dial(): Promise<void> {
     const { config, timers, log } = this.#options;
     const { signal } = this.#stop;

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { parseCoordinatorUrl } from '../shared/address.ts';
 import { ArchfarmError, messageOf, systemCode } from '../shared/errors.ts';
+import { parseToken } from '../shared/token.ts';
 
 export interface InstallOptions {
   readonly coordinator?: string;
@@ -107,10 +108,14 @@ async function environment({ root, coordinator, tokenFile }: InstallOptions): Pr
   if (coordinator !== undefined)
     text = set(text, 'ARCHFARM_COORDINATOR', parseCoordinatorUrl(coordinator).href);
   if (tokenFile !== undefined) {
-    const token = await readFile(tokenFile, 'utf8').catch((error: unknown) => {
-      throw new ArchfarmError('usage', `cannot read the token file ${tokenFile}: ${messageOf(error)}`);
+    const content = await readFile(tokenFile, 'utf8').catch((cause: unknown) => {
+      throw new ArchfarmError('usage', `cannot read the token file ${tokenFile}: ${messageOf(cause)}`, {
+        cause,
+      });
     });
-    text = set(text, 'ARCHFARM_TOKEN', token.trim());
+    const token = parseToken(content, `the token file ${tokenFile}`);
+    if (token === undefined) throw new ArchfarmError('usage', `the token file ${tokenFile} is empty`);
+    text = set(text, 'ARCHFARM_TOKEN', token);
   }
   return text;
 }

@@ -26,7 +26,6 @@ export interface JobOptions {
 /** Errors that another host would meet as well: no further attempt is made. */
 const buildErrors: ReadonlySet<ErrorCode> = new Set([
   'build-failed',
-  'test-failed',
   'wrong-architecture',
   'context-changed',
   'context-invalid',
@@ -34,7 +33,6 @@ const buildErrors: ReadonlySet<ErrorCode> = new Set([
   'secret-missing',
   'client-gone',
   'registry-denied',
-  'policy-refused',
   'config',
   'usage',
 ]);

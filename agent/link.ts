@@ -49,7 +49,8 @@ export class Link {
 
   /** Milliseconds since the coordinator was last reachable; 0 while it is. */
   downFor(now = performance.now()): number {
-    return this.up ? 0 : now - this.#downSince;
+    // Not by `up`: a connection that is being closed has only just been lost.
+    return this.#welcomed ? 0 : now - this.#downSince;
   }
 
   /** Why the coordinator is not reachable; empty while it is. */
@@ -94,6 +95,7 @@ export class Link {
           if (message.type === 'beat') return;
           if (message.type !== 'welcome') return this.#options.message(message);
           if (upAt !== undefined) return channel.close(closeCodes.malformed, 'a second welcome');
+          clearTimeout(late);
           upAt = performance.now();
           lost = message.lost;
           this.#welcomed = true;
@@ -105,16 +107,22 @@ export class Link {
           return this.#options.up();
         },
         closed: (code, reason) => {
+          clearTimeout(late);
           clearTimeout(beats);
           signal.removeEventListener('abort', stop);
           this.#welcomed = false;
           this.#channel = undefined;
           if (upAt !== undefined) this.#downSince = performance.now();
-          this.#closed(code, reason, upAt !== undefined);
+          if (!signal.aborted) this.#closed(code, reason, upAt !== undefined);
           resolve(upAt === undefined ? 0 : performance.now() - upAt);
         },
       });
       this.#channel = channel;
+      // A host that is gone before its welcome would be waited for without end.
+      const late = setTimeout(() => {
+        this.#dialError = `${coordinator.href} does not answer`;
+        channel.terminate();
+      }, timers.lost);
       socket.on('open', () => channel.send(this.#options.hello()));
       socket.on('unexpected-response', (_request, response) => {
         this.#dialError = refusal(response.statusCode ?? 0, coordinator);
@@ -151,7 +159,7 @@ export class Link {
 
 function refusal(status: number, coordinator: URL): string {
   if (status === 401 || status === 403) {
-    return `${coordinator.href} refuses this agent's token (HTTP ${status})`;
+    return `${coordinator.href} refuses this agent's token (HTTP ${status}): set ARCHFARM_TOKEN or --token-file`;
   }
   return `${coordinator.href} answered HTTP ${status}: is it an archfarm coordinator?`;
 }

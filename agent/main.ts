@@ -15,8 +15,11 @@ function createProgram(): Command {
     .description(
       'Builds, on this host and with its own Docker Engine, what an archfarm coordinator asks for.',
     )
-    .version(version)
-    .showHelpAfterError('(archfarm-agent --help shows the commands)')
+    .version(version, '--version', 'print the version')
+    .configureOutput({
+      outputError: (text, write) => write(text.replace(/^error: /, 'archfarm-agent: ')),
+    })
+    .showHelpAfterError('  archfarm-agent --help shows the commands')
     .exitOverride();
 
   program
@@ -90,11 +93,15 @@ async function main(): Promise<void> {
 function report(error: unknown): number {
   // commander has printed its own errors, help and version already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  tellParent(error);
+  if (tellParent(error)) return exitStatus(error);
   process.stderr.write(`archfarm-agent: ${messageOf(error)}\n`);
   if (error instanceof ArchfarmError && error.hint !== undefined) process.stderr.write(`  ${error.hint}\n`);
   if (process.env['ARCHFARM_DEBUG'] === '1' && error instanceof Error)
     process.stderr.write(`${error.stack}\n`);
+  return exitStatus(error);
+}
+
+function exitStatus(error: unknown): number {
   return error instanceof ArchfarmError ? error.exitStatus : 3;
 }
 

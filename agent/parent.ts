@@ -31,8 +31,9 @@ export async function awaitParent(): Promise<Parent | undefined> {
   };
 }
 
-/** Says over the same channel why this process ends. */
-export function tellParent(error: unknown): void {
-  if (process.connected && process.env['ARCHFARM_PARENT'] === 'ipc')
-    process.send?.({ error: toErrorInfo(error) }, () => process.disconnect());
+/** Says over the same channel why this process ends; false where nobody listens. */
+export function tellParent(error: unknown): boolean {
+  if (!process.connected || process.env['ARCHFARM_PARENT'] !== 'ipc') return false;
+  process.send?.({ error: toErrorInfo(error) }, () => process.disconnect());
+  return true;
 }

@@ -10,7 +10,7 @@ import { EngineWatch } from './engine-watch.ts';
 import { Engine } from './engine/engine.ts';
 import { Journal } from './journal.ts';
 import type { Parent } from './parent.ts';
-import { serveStatus } from './status-socket.ts';
+import { requireUnused, serveStatus } from './status-socket.ts';
 import { Worker } from './worker.ts';
 
 /** Returns when the agent has drained or was told to end at once. */
@@ -20,6 +20,7 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
   const stop = new AbortController();
 
   await mkdir(config.data, { recursive: true, mode: 0o700 });
+  await requireUnused(config.data);
   const docker = new Engine({ host: config.docker, environment: process.env, dataDirectory: config.cache });
   const engine = new EngineWatch({ engine: docker, restrictTo: config.platforms, log });
   await engine.start(stop.signal);
@@ -33,7 +34,9 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
     platforms: [...engine.platforms],
     jobs: [...worker.status().jobs],
   }));
-  log.info({ ...facts, platforms: engine.platforms, slots: config.slots }, 'agent started');
+  // `name` is the program's in every record.
+  const { name: agent, ...rest } = facts;
+  log.info({ agent, ...rest, platforms: engine.platforms, slots: config.slots }, 'agent started');
 
   const signals = stopOnSignals(worker, log);
   parent?.onGone(() => void worker.abort('the process that started this agent is gone'));

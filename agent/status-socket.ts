@@ -28,13 +28,22 @@ function pathIn(data: string): string {
   return join(data, 'status.sock');
 }
 
+/** Throws `config` where another agent runs on this data directory: they would share a journal. */
+export async function requireUnused(data: string): Promise<void> {
+  const other = await readStatus(data).catch(() => undefined);
+  if (other === undefined) return;
+  throw new ArchfarmError('config', `agent ${other.name} (pid ${other.pid}) runs on ${data}`, {
+    hint: 'stop it, or give this agent another directory with --data',
+  });
+}
+
 export async function serveStatus(data: string, status: () => AgentStatus): Promise<AsyncDisposable> {
   const path = pathIn(data);
   const server: Server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
     socket.end(JSON.stringify(status()));
   });
-  // One agent owns a data directory, so a socket that is there belongs to a dead process.
+  // It belongs to a dead process: `requireUnused` has asked.
   await rm(path, { force: true });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -278,10 +278,13 @@ export class Worker {
   }
 
   #checkIdle(): void {
-    if (this.#jobs.size === 0 && this.#options.journal.pending.size === 0) this.#idle?.();
+    // Reports are in the journal: without a coordinator to take them there is nothing to wait for.
+    const nothingToTell = this.#options.journal.pending.size === 0 || !this.#link.up;
+    if (this.#jobs.size === 0 && nothingToTell) this.#idle?.();
   }
 
   #cancelWhenCutOff(): void {
+    this.#checkIdle();
     if (this.#link.downFor() <= this.#options.timers.cutOff) return;
     for (const job of this.#jobs.values()) {
       job.cancel.abort(new ArchfarmError('agent-lost', 'the coordinator was out of reach for too long'));

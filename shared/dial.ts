@@ -13,15 +13,21 @@ export interface DialOptions {
 /** Milliseconds for TCP, TLS and the upgrade. */
 const handshakeTimeout = 10_000;
 
+/** Milliseconds of silence before TCP asks whether the other host is still there; half a minute later it knows. */
+export const keepAliveAfter = 15_000;
+
 export function dial(path: string, { coordinator, token, query }: DialOptions): WebSocket {
   const url = webSocketUrl(coordinator, path);
   if (query !== undefined) url.search = new URLSearchParams(query).toString();
-  return new WebSocket(url, {
+  const socket = new WebSocket(url, {
     headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
     maxPayload: limits.message,
     perMessageDeflate: false,
     handshakeTimeout,
   });
+  // Whoever waits for an answer sends nothing, and would wait for a host that is gone without end.
+  socket.on('upgrade', (response) => response.socket.setKeepAlive(true, keepAliveAfter));
+  return socket;
 }
 
 /** Begins to serve in the very event that opens the socket, so that no first message is missed. */

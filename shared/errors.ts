@@ -6,8 +6,6 @@
 /** Error codes and the exit status: 1 build, 2 usage, 3 infrastructure, 4 time, 130 cancelled. */
 export const exitStatusOf = {
   'build-failed': 1,
-  'test-failed': 1,
-  'verify-failed': 1,
   'wrong-architecture': 1,
   'not-found': 1,
   usage: 2,
@@ -16,11 +14,8 @@ export const exitStatusOf = {
   'context-invalid': 2,
   'context-changed': 2,
   'context-limit': 2,
-  'platform-loss': 2,
-  'attestation-refused': 2,
   unauthorized: 2,
   'no-buildkit': 2,
-  'policy-refused': 2,
   'secret-missing': 3,
   'client-gone': 3,
   'coordinator-unreachable': 3,
@@ -31,7 +26,6 @@ export const exitStatusOf = {
   'engine-error': 3,
   'agent-lost': 3,
   'blobs-lost': 3,
-  'queue-full': 3,
   'disk-full': 3,
   protocol: 3,
   internal: 3,

@@ -6,7 +6,7 @@ import type { ErrorInfo } from './errors.ts';
 import type { TaskEvent } from './progress.ts';
 import type { Outcome, RegistryAuth, Task } from './task.ts';
 
-/** Raised with every change that the other side must know of. A coordinator serves this version and the one before. */
+/** Raised with every change that the other side must know of. A coordinator serves this version alone. */
 export const PROTOCOL_VERSION = 1;
 
 /** Bounds that both sides keep, and hold the other to. Bytes, unless they say otherwise. */
@@ -33,8 +33,6 @@ export const closeCodes = {
   restart: 1012,
   /** Not JSON, not a message, or one out of order. */
   malformed: 4400,
-  /** This agent is refused: what it offers is not true or not wanted. */
-  refused: 4403,
   /** Its protocol version is not served. */
   version: 4405,
   /** Another live connection has this name. */

@@ -26,8 +26,6 @@ export interface EngineInfo {
   readonly platform: Platform;
   readonly version: string;
   readonly apiVersion: string;
-  /** With containerd's store an image's id is its manifest's digest, else its config's. */
-  readonly imageStore: 'graphdriver' | 'containerd';
 }
 
 export interface BuildCall {
@@ -45,7 +43,6 @@ const versionSchema = v.object({
 const infoSchema = v.object({
   OSType: v.string(),
   Architecture: v.string(),
-  DriverStatus: v.nullish(v.array(v.tuple([v.string(), v.string()])), []),
 });
 
 /** Of images that need no second look. */
@@ -79,14 +76,10 @@ export class Engine {
   async info(signal: AbortSignal): Promise<EngineInfo> {
     const { Version: version, ApiVersion: apiVersion } = await this.#version(signal);
     const info = v.parse(infoSchema, await this.#connection.get('/info', signal));
-    const usesContainerd = info.DriverStatus?.some(([, value]) =>
-      value.startsWith('io.containerd.snapshotter'),
-    );
     return {
       platform: normalizePlatform({ os: info.OSType, architecture: info.Architecture }),
       version,
       apiVersion,
-      imageStore: usesContainerd ? 'containerd' : 'graphdriver',
     };
   }
 

@@ -54,6 +54,11 @@ export function readBuildOptions(flags: unknown, surroundings: Surroundings): Bu
   const given = v.parse(givenSchema, flags);
   const { environment } = surroundings;
   for (const tag of given.tag) parseReference(tag);
+  if (given.detach && (given.metadataFile ?? given.iidfile) !== undefined) {
+    throw new ArchfarmError('usage', '--detach does not wait for what --metadata-file and --iidfile hold', {
+      hint: 'archfarm show --json ID gives the result later',
+    });
+  }
   if (given.detach && given.dryRun) {
     throw new ArchfarmError('usage', '--detach and --dry-run do not go together');
   }

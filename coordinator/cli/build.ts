@@ -10,6 +10,7 @@ import { SnapshotSource, type Snapshot } from '../context/snapshot.ts';
 import { contextName } from '../project/context-source.ts';
 import { resolvePlan } from '../project/resolve.ts';
 import type { BuildPlan, BuildSpec } from '../project/spec.ts';
+import type { Api } from './api.ts';
 import type { BuildOptions } from './build-options.ts';
 import { conclude } from './conclusion.ts';
 import { accessFarm, type FarmAccess } from './farm-access.ts';
@@ -17,6 +18,7 @@ import { followBuild } from './follow.ts';
 import type { GlobalOptions } from './global-options.ts';
 import { print } from './output.ts';
 import { createRenderer } from './progress/create-renderer.ts';
+import { requireWritable } from './progress/metadata.ts';
 import { wantsColours, type Renderer } from './progress/renderer.ts';
 import { FailureReport } from './progress/failure-report.ts';
 import { readSecrets } from './secret-values.ts';
@@ -29,6 +31,9 @@ export async function runBuild(
 ): Promise<number> {
   const surroundings = { cwd: process.cwd(), environment: process.env };
   const { plan, warnings } = await resolvePlan(target, options, surroundings);
+  for (const file of [options.metadataFile, options.iidfile]) {
+    if (file !== undefined) await requireWritable(file);
+  }
   const secrets = await readSecrets(plan.secrets, process.env);
   const { signal } = global;
   await using opened = await openContext(plan, {
@@ -56,7 +61,8 @@ export async function runBuild(
     directories: smallTrees(snapshots),
     idempotencyKey: randomUUID(),
   };
-  const submitting = farm.api.submit(submission, signal);
+  // An interrupt must not leave a build behind that nobody knows the id of.
+  const submitting = farm.api.submit(submission, afterwards(signal, submitPatience));
   submitting.catch(() => {});
   // Loaded while the coordinator is at work.
   const { ContextUpload } = await import('./context-upload.ts');
@@ -66,7 +72,7 @@ export async function runBuild(
     const build = await submitting;
     upload.submitted(build);
     if (options.detach) {
-      await farm.api.complete(build, signal);
+      await handOver(build, farm.api, signal);
       print(build);
       return 0;
     }
@@ -76,6 +82,28 @@ export async function runBuild(
     return await conclude(result, { options, mode, report });
   } finally {
     await upload.close();
+  }
+}
+
+/** Milliseconds that a submission which is under way gets after an interrupt. */
+const submitPatience = 3000;
+
+/** Aborts as `signal` does, but so many milliseconds later. */
+function afterwards(signal: AbortSignal, milliseconds: number): AbortSignal {
+  const later = new AbortController();
+  const wait = (): unknown => setTimeout(() => later.abort(signal.reason), milliseconds).unref();
+  if (signal.aborted) wait();
+  else signal.addEventListener('abort', wait, { once: true });
+  return later.signal;
+}
+
+/** The build lives without this process once the coordinator has all its files; interrupted before, it is cancelled. */
+async function handOver(build: string, api: Api, signal: AbortSignal): Promise<void> {
+  try {
+    await api.complete(build, signal);
+  } catch (error) {
+    if (signal.aborted) await api.cancel(build, AbortSignal.timeout(submitPatience));
+    throw error;
   }
 }
 

@@ -17,17 +17,18 @@ export interface Conclusion {
 /** Gives the exit status. With `rawjson` the last frame says all, and standard error stays one event a line. */
 export async function conclude(result: BuildResult, { options, mode, report }: Conclusion): Promise<number> {
   const digest = result['containerimage.digest'];
-  if (options.metadataFile !== undefined) await writeMetadataFile(options.metadataFile, result);
-  if (options.iidfile !== undefined && digest !== undefined) await writeDigestFile(options.iidfile, digest);
   if (mode !== 'rawjson') {
     const table = mode === 'quiet' ? [] : ['', await tableOf(result)];
     const lines = [...table, ...ending(result, { report, quiet: mode === 'quiet' })];
     if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
   }
-  if (result.status === 'superseded') return 0;
-  if (result.status !== 'succeeded') return exitStatusOf[errorOf(result).code];
-  if (digest !== undefined) print(digest);
-  return 0;
+  if (result.status === 'succeeded' && digest !== undefined) print(digest);
+  // Last: what could not be written must not hide what was published.
+  if (options.metadataFile !== undefined) await writeMetadataFile(options.metadataFile, result);
+  if (options.iidfile !== undefined && digest !== undefined) await writeDigestFile(options.iidfile, digest);
+  return result.status === 'succeeded' || result.status === 'superseded'
+    ? 0
+    : exitStatusOf[errorOf(result).code];
 }
 
 /** Loaded at the end: it takes long to get ready to measure text. */

@@ -65,7 +65,7 @@ function addBuild(program: Command, { signal, exit }: ProgramContext): void {
     .option('--ssh <id[=socket]>', 'ssh agent for the build, repeatable', collect)
     .option('--no-cache', 'build every step anew')
     .option('--pull', 'look for newer base images')
-    .option('--network <mode>', 'network of RUN steps: default, host or none')
+    .addOption(oneOf('--network <mode>', 'network of RUN steps', ['default', 'host', 'none']))
     .addOption(oneOf('--suffix <where>', 'platform images carry their suffix in', ['repo', 'tag']))
     .option('--allow-emulation', 'let agents build platforms that are not their own')
     .option('--wait-agent <duration>', 'how long to wait for an agent of a platform (default: 15s)')
@@ -129,7 +129,7 @@ function addFarmCommands(program: Command, { signal }: ProgramContext): void {
       const { runAgents } = await import('./agents.ts');
       await runAgents(globalOptions(command, signal));
     });
-  agents.addHelpText('after', example('archfarm agents'));
+  agents.addHelpText('after', example('archfarm agents --json'));
 }
 
 function addBuildCommands(program: Command, { signal }: ProgramContext): void {
@@ -137,7 +137,7 @@ function addBuildCommands(program: Command, { signal }: ProgramContext): void {
   program
     .command('builds')
     .description('list builds, the newest first')
-    .option('--limit <n>', 'how many', positiveInteger, 20)
+    .option('--limit <n>', 'how many', upToThousand, 20)
     .addOption(oneOf('--status <status>', 'only those', statuses))
     .option('--json', 'as JSON')
     .addHelpText('after', example('archfarm builds --status failed --limit 5'))
@@ -225,9 +225,10 @@ function oneOf(flags: string, description: string, choices: readonly string[]): 
   return new Option(flags, description).choices(choices);
 }
 
-function positiveInteger(text: string): number {
-  if (!/^[1-9]\d{0,3}$/.test(text)) throw new InvalidArgumentError('It must be a number from 1 to 9999.');
-  return Number(text);
+/** Up to what the coordinator gives at once. */
+function upToThousand(text: string): number {
+  if (/^(?:[1-9]\d{0,2}|1000)$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a number from 1 to 1000.');
 }
 
 function example(line: string): string {

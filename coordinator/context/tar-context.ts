@@ -10,6 +10,7 @@ import { extract, type Extract, type Header } from 'tar-stream';
 import { Cleanup } from '../../shared/cleanup.ts';
 import { buffers } from '../../shared/context/buffers.ts';
 import { checkLimit, defaultLimits, type ContextLimits } from '../../shared/context/limits.ts';
+import { untilAborted } from '../../shared/abort.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import { refused, TarTree, type TarFile, type TarNode } from './tar-tree.ts';
 
@@ -84,7 +85,7 @@ async function feed(input: AsyncIterable<Buffer>, archive: Extract, signal: Abor
   const iterator = input[Symbol.asyncIterator]();
   let start = Buffer.alloc(0);
   while (start.length < magicBytes) {
-    const { done, value } = await iterator.next();
+    const { done, value } = await untilAborted(iterator.next(), signal);
     if (done === true) break;
     start = Buffer.concat([start, value]);
   }

@@ -21,7 +21,7 @@ export interface SessionServices {
   now(): number;
   record(event: DurableEvent): Promise<void>;
   note(event: VolatileEvent): void;
-  /** Whether a result of this attempt could still count, and this agent has it. */
+  /** Whether what this agent says of the attempt matters: it frees a slot, or could still bring an image. */
   isOpen(attempt: AttemptId, agent: string): boolean;
   /** Writes a frame's events to the build's log, unless it has that frame. */
   append(attempt: AttemptId, frame: AgentFrame): void;
@@ -170,7 +170,6 @@ export class AgentSession {
   #progress(attempt: AttemptId, frame: number, events: readonly TaskEvent[]): void {
     const { services, channel, hello } = this.#options;
     services.append(attempt, { agent: hello.name, frame, events });
-    services.note({ type: 'alive', at: services.now(), attempt });
     channel.send({ type: 'acknowledge', attempt: formatAttempt(attempt), frame });
   }
 

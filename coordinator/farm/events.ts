@@ -118,8 +118,6 @@ export type VolatileEvent = At &
         readonly state: 'ready' | 'draining' | 'cordoned';
         readonly reason?: string | undefined;
       }
-    /** Output of an attempt arrived. */
-    | { readonly type: 'alive'; readonly attempt: AttemptId; readonly contextBytes?: number | undefined }
     /** The client's contents for this build: bytes that came from it so far. */
     | { readonly type: 'context-sent'; readonly build: string; readonly bytes: number }
     | { readonly type: 'tick' }
@@ -132,7 +130,6 @@ const volatileTypes: ReadonlySet<string> = new Set<VolatileEvent['type']>([
   'agent-down',
   'heard',
   'beat',
-  'alive',
   'context-sent',
   'tick',
 ]);

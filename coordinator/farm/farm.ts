@@ -281,7 +281,11 @@ export class Farm implements AsyncDisposable {
   }
 
   #decide(): void {
-    for (const event of decide(this.#state, this.#now())) this.#enqueue({ event, done: () => {} });
+    try {
+      for (const event of decide(this.#state, this.#now())) this.#enqueue({ event, done: () => {} });
+    } catch (thrown) {
+      this.#handlers.trouble(thrown);
+    }
   }
 
   #perform(effect: Effect): void {
@@ -325,12 +329,12 @@ export class Farm implements AsyncDisposable {
 
 /** The many small signs of life change nothing that the next tick would not notice in time. */
 function changesPlans(event: FarmEvent): boolean {
-  return event.type !== 'heard' && event.type !== 'alive' && event.type !== 'context-sent';
+  return event.type !== 'heard' && event.type !== 'context-sent';
 }
 
 /** Wall time at the start of the process, and steady from there. */
 function steadyNow(): number {
-  return performance.timeOrigin + performance.now();
+  return Math.round(performance.timeOrigin + performance.now());
 }
 
 function asError(thrown: unknown): Error {

@@ -14,7 +14,6 @@ import {
   submit,
 } from './build-transitions.ts';
 import type { Effect, FarmEvent } from './events.ts';
-import { findAttempt } from './farm-state.ts';
 import type { FarmState, Step } from './farm-state.ts';
 import { abandon, accept, fail, offer, report, resume, verify } from './task-transitions.ts';
 
@@ -85,11 +84,6 @@ function transition(step: Step, event: FarmEvent): void {
       return hear(step, event);
     case 'beat':
       return beat(step, event);
-    case 'alive': {
-      const attempt = findAttempt(step.state, event.attempt)?.attempt;
-      if (attempt !== undefined) attempt.sentBytes = event.contextBytes ?? attempt.sentBytes;
-      return;
-    }
     case 'context-sent':
       return withBuild(step, event.build, (build) => void (build.sentBytes = event.bytes));
     case 'tick':

@@ -49,7 +49,7 @@ export function parseGitSource(text: string): GitSource | undefined {
 }
 
 /** For messages: a URL may carry credentials. */
-export function withoutPassword(url: string): string {
+function withoutPassword(url: string): string {
   return url.replace(/^(\w+:\/\/)[^/@]*@/, '$1');
 }
 

@@ -13,7 +13,7 @@ export type Credential =
   | { readonly type: 'identity'; readonly username: string; readonly token: string };
 
 /** What a helper, and sometimes `config.json`, writes as the user name of an identity token. */
-export const identityUser = '<token>';
+const identityUser = '<token>';
 
 const entrySchema = v.object({
   auth: v.optional(v.string()),

@@ -14,10 +14,16 @@ export class TokenAuth {
   admits(headers: IncomingHttpHeaders): boolean {
     // A browser sends Origin with what a foreign page asks of it; no client of ours does.
     if (headers.origin !== undefined) return false;
-    if (this.#expected === undefined) return true;
+    // A name that leads here from a foreign page (DNS rebinding) is not one of this machine's own.
+    if (this.#expected === undefined) return isLoopback(hostOf(headers.host ?? ''));
     const token = /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
     return token !== undefined && timingSafeEqual(digestOf(token), this.#expected);
   }
+}
+
+/** Without the port. */
+function hostOf(host: string): string {
+  return host.replace(/:\d+$/, '');
 }
 
 function digestOf(text: string): Buffer {

@@ -203,7 +203,6 @@ function sendError(reply: FastifyReply, error: unknown): FastifyReply {
 function statusOf(code: ErrorCode): number {
   if (code === 'unauthorized') return 401;
   if (code === 'not-found') return 404;
-  if (code === 'queue-full') return 429;
   if (code === 'disk-full') return 507;
   const exit = exitStatusOf[code];
   if (exit === 2) return 400;

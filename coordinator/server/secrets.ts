@@ -14,7 +14,7 @@ export class Secrets {
   readonly #supplies = new EventEmitter().setMaxListeners(0);
 
   supply(build: string, values: ReadonlyMap<string, Buffer>): void {
-    this.#values.set(build, values);
+    this.#values.set(build, new Map([...(this.#values.get(build) ?? []), ...values]));
     this.#supplies.emit(build);
   }
 

@@ -26,7 +26,7 @@ const reference = v.pipe(v.string(), v.minLength(1), v.maxLength(512));
 const maxTexts = limits.message / 2;
 const names = v.pipe(v.array(name), v.maxLength(1000));
 
-export const buildSpecSchema = v.strictObject({
+const buildSpecSchema = v.strictObject({
   name,
   tags: v.pipe(v.array(reference), v.minLength(1), v.maxLength(100)),
   platforms: v.pipe(v.array(name), v.maxLength(64)),

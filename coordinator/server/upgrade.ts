@@ -2,6 +2,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream, WebSocketServer, type WebSocket } from 'ws';
+import { keepAliveAfter } from '../../shared/dial.ts';
 import { toErrorInfo } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { limits } from '../../shared/messages.ts';
@@ -37,6 +38,7 @@ export function acceptUpgrades(server: Server, { auth, routes, log }: UpgradeOpt
 
   server.on('upgrade', (request: IncomingMessage, raw: Duplex, head: Buffer) => {
     raw.on('error', () => raw.destroy());
+    request.socket.setKeepAlive(true, keepAliveAfter);
     if (!auth.admits(request.headers)) return refuse(raw, request.headers.origin === undefined ? 401 : 403);
     // Not by URL, which throws for what a request line may hold.
     const [path, search = ''] = (request.url ?? '').split('?', 2);

@@ -98,10 +98,11 @@ export function upgradeRoutes({ pool, contexts, farm, tunnels }: Parts): Upgrade
     },
     async agentSsh(query) {
       const attempt = parseAttempt(query.get('attempt') ?? '');
-      if (attempt !== undefined && farm.isOpen(attempt.build)) {
-        return tunnels.open(attempt.build, query.get('id') ?? '');
+      const id = query.get('id') ?? '';
+      if (attempt !== undefined && farm.spec(attempt.build)?.ssh.includes(id) === true) {
+        return tunnels.open(attempt.build, id);
       }
-      throw new ArchfarmError('not-found', 'no build goes on for this attempt');
+      throw new ArchfarmError('not-found', 'no build that goes on has this ssh agent');
     },
     clientContext: (socket, query) =>
       contexts.link(socket, { id: query.get('link') ?? '', build: query.get('build') ?? undefined }),

@@ -18,6 +18,7 @@ export interface ReceiverOptions {
 
 /** Of a batch, except that a larger content is one alone. */
 const batchBytes = 1024 * 1024;
+
 export class BlobReceiver implements ContextSource, ContentSource {
   readonly #store: BlobStore;
   /** All that is wanted, by name, until it is here. */

@@ -94,6 +94,10 @@ test('what cannot be read or written is named', async () => {
   await using root = await temporaryDirectory();
   const noToken = await failureOf(install({ root: root.path, tokenFile: '/nonexistent/token' }));
   assert.match(noToken.message, 'cannot read the token file /nonexistent/token');
+  const twoLines = join(root.path, 'token');
+  await writeFile(twoLines, 'one\nDOCKER_HOST=tcp://x\n');
+  const noOneToken = await failureOf(install({ root: root.path, tokenFile: twoLines }));
+  assert.match(noOneToken.message, `the token file ${twoLines} does not hold one token`);
   const wrongAddress = await failureOf(install({ root: root.path, coordinator: 'ftp://x' }));
   assert.is(wrongAddress.code, 'usage');
   await put(root, '/etc/systemd', 'a file in the way');

@@ -114,7 +114,11 @@ test('what is listed comes as a table, as JSON or as names', async () => {
   const result: unknown = JSON.parse((await archfarm('show b1 --json', { env })).stdout);
   assert.equal(result, exampleResult);
   assert.match((await archfarm('logs -f b1', { env })).stdout, /^\[linux\/arm64\/v8 2\/2\] 0\.512 one$/m);
-  assert.is((await archfarm('cancel b', { env })).stdout, 'b1\n');
+  assert.equal(await archfarm('cancel b', { env }), {
+    status: 1,
+    stdout: '',
+    stderr: 'archfarm: build b1 has ended already: it is failed\n',
+  });
 });
 
 test('the exit status tells a wrong token, a missing build and an absent coordinator apart', async () => {

@@ -1,6 +1,7 @@
 /** Files that scripts read after a build. A reader sees the old content or the new, never half of it. */
 import { randomUUID } from 'node:crypto';
-import { realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { access, constants, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { ArchfarmError, messageOf, systemCode } from '../../../shared/errors.ts';
 import type { BuildResult } from '../../../shared/progress.ts';
 
@@ -12,6 +13,16 @@ export async function writeMetadataFile(file: string, result: BuildResult): Prom
 /** `--iidfile`: the published digest, without a newline as docker writes it. */
 export async function writeDigestFile(file: string, digest: string): Promise<void> {
   await writeWhole(file, digest);
+}
+
+/** Throws `config` for a file that could not be written at the end: better now than after an hour of building. */
+export async function requireWritable(file: string): Promise<void> {
+  try {
+    const target = await existing(file);
+    if (target?.isFile !== false) await access(dirname(target?.path ?? resolve(file)), constants.W_OK);
+  } catch (error) {
+    throw new ArchfarmError('config', `cannot write ${file}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 async function writeWhole(file: string, content: string): Promise<void> {

@@ -45,7 +45,7 @@ test('errors of the parser read like all others, with what was probably meant', 
     ['biuld', "archfarm: unknown command 'biuld'\n  did you mean build?\n"],
     ['build --platfrom x', "archfarm: unknown option '--platfrom'\n  did you mean --platform?\n"],
     ['build --suffix x', "archfarm: option '--suffix <where>' argument 'x' is invalid. Allowed choices are repo, tag.\n"],
-    ['builds --limit 0', "archfarm: option '--limit <n>' argument '0' is invalid. It must be a number from 1 to 9999.\n"],
+    ['builds --limit 0', "archfarm: option '--limit <n>' argument '0' is invalid. It must be a number from 1 to 1000.\n"],
     ['inspect a --raw --verbose', "archfarm: option '--raw' cannot be used with option '--verbose'\n"],
     ['show', "archfarm: missing required argument 'id'\n"],
   ]; // prettier-ignore
