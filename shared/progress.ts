@@ -55,8 +55,16 @@ export interface WarningEvent extends Timed {
 
 export type TaskEvent = StepEvent | LogEvent | ContextEvent | PushEvent | WarningEvent;
 
-export type BuildStatus =
-  'queued' | 'running' | 'publishing' | 'succeeded' | 'failed' | 'cancelled' | 'superseded';
+export const buildStatuses = [
+  'queued',
+  'running',
+  'publishing',
+  'succeeded',
+  'failed',
+  'cancelled',
+  'superseded',
+] as const;
+export type BuildStatus = (typeof buildStatuses)[number];
 export type TaskStatus = 'queued' | 'running' | 'pushed' | 'failed' | 'cancelled' | 'skipped';
 
 /** A build (no `platform`) or one of its tasks came to a new state. */

@@ -1,7 +1,7 @@
 /** What the coordinator's HTTP API answers, checked before it is believed. */
 import * as v from 'valibot';
 import { isErrorCode, type ErrorCode } from '../../shared/errors.ts';
-import type { BuildEvent, BuildResult, Frame } from '../../shared/progress.ts';
+import { buildStatuses, type BuildEvent, type BuildResult, type Frame } from '../../shared/progress.ts';
 import { taskEventSchema } from '../../shared/schemas.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -17,15 +17,7 @@ const errorInfo = v.object({
   hint: v.optional(v.string()),
 });
 
-const buildStatus = v.picklist([
-  'queued',
-  'running',
-  'publishing',
-  'succeeded',
-  'failed',
-  'cancelled',
-  'superseded',
-]);
+const buildStatus = v.picklist(buildStatuses);
 const taskStatus = v.picklist(['queued', 'running', 'pushed', 'failed', 'cancelled', 'skipped']);
 
 const platformResult = v.object({

@@ -1,5 +1,6 @@
 /** The commands of `archfarm` and their flags. What a command does is loaded when it is called. */
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { buildStatuses } from '../../shared/progress.ts';
 import { version } from '../../shared/version.ts';
 import type { BuildsOptions } from './builds.ts';
 import type { GlobalOptions } from './global-options.ts';
@@ -133,12 +134,11 @@ function addFarmCommands(program: Command, { signal }: ProgramContext): void {
 }
 
 function addBuildCommands(program: Command, { signal }: ProgramContext): void {
-  const statuses = ['queued', 'running', 'publishing', 'succeeded', 'failed', 'cancelled', 'superseded'];
   program
     .command('builds')
     .description('list builds, the newest first')
     .option('--limit <n>', 'how many', upToThousand, 20)
-    .addOption(oneOf('--status <status>', 'only those', statuses))
+    .addOption(oneOf('--status <status>', 'only those', buildStatuses))
     .option('--json', 'as JSON')
     .addHelpText('after', example('archfarm builds --status failed --limit 5'))
     .action(async (options: BuildsOptions, command: Command) => {

@@ -23,6 +23,8 @@ export interface SessionServices {
   note(event: VolatileEvent): void;
   /** Whether what this agent says of the attempt matters: it frees a slot, or could still bring an image. */
   isOpen(attempt: AttemptId, agent: string): boolean;
+  /** Whether the attempt may be told secrets and tokens: one that was given up may not. */
+  mayAsk(attempt: AttemptId, agent: string): boolean;
   /** Writes a frame's events to the build's log, unless it has that frame. */
   append(attempt: AttemptId, frame: AgentFrame): void;
   /** The last frame of the attempt that is written; undefined when this process has seen none. */
@@ -174,10 +176,14 @@ export class AgentSession {
   }
 
   async #answer(attempt: AttemptId, ask: number, question: Question): Promise<void> {
-    const { services, channel } = this.#options;
-    const answer = await services
-      .answer(attempt, question, this.#closed.signal)
-      .catch((error: unknown): Answer => ({ kind: 'error', error: toErrorInfo(error) }));
+    const { services, channel, hello } = this.#options;
+    const asked = services.mayAsk(attempt, hello.name)
+      ? services.answer(attempt, question, this.#closed.signal)
+      : Promise.reject(new ArchfarmError('cancelled', 'nobody waits for this attempt any more'));
+    const answer = await asked.catch((error: unknown): Answer => ({
+      kind: 'error',
+      error: toErrorInfo(error),
+    }));
     channel.send({ type: 'answer', attempt: formatAttempt(attempt), ask, answer });
   }
 

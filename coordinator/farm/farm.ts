@@ -15,7 +15,7 @@ import { newBuildId } from './build-id.ts';
 import { isSettled } from './build-state.ts';
 import { isDurable } from './events.ts';
 import type { DurableEvent, Effect, FarmEvent, VolatileEvent } from './events.ts';
-import { createState, isWanted } from './farm-state.ts';
+import { couldCount, createState, isWanted } from './farm-state.ts';
 import type { FarmState } from './farm-state.ts';
 import { resultOf } from './result.ts';
 import { decide } from './scheduler.ts';
@@ -154,6 +154,11 @@ export class Farm implements AsyncDisposable {
   /** Whether what this agent says of the attempt matters: it frees a slot, or could still bring an image. */
   wants(attempt: AttemptId, agent: string): boolean {
     return isWanted(this.#state, { attempt, agent });
+  }
+
+  /** Whether a result of this attempt could still count: only then it may be told secrets and tokens. */
+  counts(attempt: AttemptId, agent: string): boolean {
+    return couldCount(this.#state, { attempt, agent });
   }
 
   /** What was asked for; undefined for a build that has ended. */

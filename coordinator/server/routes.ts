@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import * as v from 'valibot';
 import { ArchfarmError, exitStatusOf, toErrorInfo, type ErrorCode } from '../../shared/errors.ts';
-import type { BuildResult, BuildStatus, Frame } from '../../shared/progress.ts';
+import { buildStatuses, type BuildResult, type BuildStatus, type Frame } from '../../shared/progress.ts';
 import type { AgentView } from '../farm/agent-state.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import type { TokenAuth } from './auth.ts';
@@ -46,19 +46,10 @@ export interface ApiActions {
 }
 
 const builds = '/v1/builds';
-const statuses = [
-  'queued',
-  'running',
-  'publishing',
-  'succeeded',
-  'failed',
-  'cancelled',
-  'superseded',
-] as const;
 const listQuery = v.object({
   limit: v.optional(v.pipe(v.string(), v.toNumber(), v.integer(), v.minValue(1), v.maxValue(1000)), '50'),
   before: v.optional(v.string()),
-  status: v.optional(v.picklist(statuses)),
+  status: v.optional(v.picklist(buildStatuses)),
 });
 const eventsQuery = v.object({
   after: v.optional(v.pipe(v.string(), v.toNumber(), v.integer(), v.minValue(0)), '0'),

@@ -71,6 +71,7 @@ export function sessionServices(parts: Later): SessionServices {
     },
     note: (event) => parts().farm.note(event),
     isOpen: (attempt, agent) => parts().farm.wants(attempt, agent),
+    mayAsk: (attempt, agent) => parts().farm.counts(attempt, agent),
     append(attempt, { agent, frame, events }) {
       const { received, frames } = parts();
       if (frame <= (received.last(attempt) ?? 0)) return;
