@@ -53,8 +53,12 @@ function withoutPassword(url: string): string {
   return url.replace(/^(\w+:\/\/)[^/@]*@/, '$1');
 }
 
-/** What it is called: the last part of a path. */
+/** What it is called: the last part of a path; `context` where that is empty. */
 export function contextName(source: ContextSource): string {
+  return lastPart(source) || 'context';
+}
+
+function lastPart(source: ContextSource): string {
   switch (source.type) {
     case 'directory':
       return path.basename(source.path);
@@ -63,7 +67,10 @@ export function contextName(source: ContextSource): string {
         ? 'stdin'
         : path.basename(source.path).replace(/\.(tar(\.gz)?|tgz)$/, '');
     case 'git':
-      return path.posix.basename(source.subdirectory ?? source.url.replace(/:/g, '/')).replace(/\.git$/, '');
+      // `.git` ends the name of a repository, or is the folder of one inside its checkout.
+      return path.posix.basename(
+        source.subdirectory ?? source.url.replace(/:/g, '/').replace(/\/?\.git\/?$/, ''),
+      );
     default:
       return source satisfies never;
   }

@@ -117,7 +117,7 @@ async function findSubject(
     throw unknownName(target, isPath, file);
   }
   const context: ContextSource = { type: 'directory', path: found };
-  return { name: path.basename(found), build: contextBuild(context), warnings: [] };
+  return { name: contextName(context), build: contextBuild(context), warnings: [] };
 }
 
 async function openProject(

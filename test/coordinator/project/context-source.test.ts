@@ -36,6 +36,12 @@ test('names a context by its last part, and never shows a password', () => {
   assert.is(contextName(git), 'py-app');
   assert.is(describeContext(git), 'https://host/a/py-app.git#v1');
   assert.is(contextName({ type: 'tar', path: '/x/app.tar.gz' }), 'app');
+  for (const url of ['file:///home/me/hello/.git', 'https://host/a/hello/', 'git@host:hello.git']) {
+    assert.is(contextName({ type: 'git', url }), 'hello', url);
+  }
+  // Every build has a name, also where a path has none.
+  assert.is(contextName({ type: 'directory', path: '/' }), 'context');
+  assert.is(contextName({ type: 'tar', path: '/x/.tar' }), 'context');
 });
 
 test.run();
