@@ -1,5 +1,4 @@
 /** Waiting that ends when a signal does, and leaves no listener behind. */
-import { once } from 'node:events';
 
 /** Resolves after `milliseconds`; rejects with the signal's reason when it aborts first. */
 export function delay(milliseconds: number, signal: AbortSignal): Promise<void> {
@@ -19,23 +18,58 @@ export function delay(milliseconds: number, signal: AbortSignal): Promise<void> 
 }
 
 /** The promise's outcome, or the signal's reason when it aborts first. The work itself is not stopped by this. */
-export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) {
-    // Nobody waits for it any more, but its failure must have an owner.
-    promise.catch(() => {});
-    throw reasonOf(signal);
-  }
-  const stop = new AbortController();
-  const aborted = once(signal, 'abort', { signal: stop.signal }).then(() => {
-    throw reasonOf(signal);
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // No race: thousands of files are waited for, and a second promise and its abort for each cost more than the file.
+  return new Promise((resolve, reject) => {
+    const listener = { aborted: () => reject(reasonOf(signal)) };
+    promise.then(
+      (value) => {
+        offAbort(signal, listener);
+        resolve(value);
+      },
+      (error: unknown) => {
+        offAbort(signal, listener);
+        reject(error);
+      },
+    );
+    if (signal.aborted) listener.aborted();
+    else onAbort(signal, listener);
   });
-  // Settled by `stop` when the work was first; that rejection is nobody's news.
-  aborted.catch(() => {});
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    stop.abort();
+}
+
+export interface AbortListener {
+  aborted(): void;
+}
+
+interface Listeners {
+  readonly all: Set<AbortListener>;
+  readonly onAbort: () => void;
+}
+
+/** A signal goes through all of its listeners whenever one comes or goes, so that many who wait share one. */
+const listeners = new WeakMap<AbortSignal, Listeners>();
+
+/** Tells when the signal aborts, which it has not yet, unless `offAbort` takes that back. */
+export function onAbort(signal: AbortSignal, listener: AbortListener): void {
+  const known = listeners.get(signal);
+  if (known !== undefined) {
+    known.all.add(listener);
+    return;
   }
+  const all = new Set([listener]);
+  const onAbort = (): void => {
+    listeners.delete(signal);
+    for (const each of all) each.aborted();
+  };
+  listeners.set(signal, { all, onAbort });
+  signal.addEventListener('abort', onAbort, { once: true });
+}
+
+export function offAbort(signal: AbortSignal, listener: AbortListener): void {
+  const known = listeners.get(signal);
+  if (known?.all.delete(listener) !== true || known.all.size > 0) return;
+  listeners.delete(signal);
+  signal.removeEventListener('abort', known.onAbort);
 }
 
 /** What an aborted signal gives as an Error. */

@@ -3,32 +3,40 @@
  * speed, because they read from the file and not from whoever sends.
  */
 import { createHash } from 'node:crypto';
-import { open, rename, rm, type FileHandle } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import { ArchfarmError, systemCode } from '../errors.ts';
+import { unlessDiskFull } from './disk-full.ts';
 import type { Digest } from './tree.ts';
 import { Wakeup } from './wakeup.ts';
 
 const readBytes = 128 * 1024;
 
+export interface BlobWriterOptions {
+  readonly file: FileHandle;
+  readonly temporary: string;
+  readonly final: string;
+  /** Of the store, for errors. */
+  readonly directory: string;
+  /** Makes the temporary file the final one. */
+  store(): Promise<void>;
+}
+
 export class BlobWriter {
   readonly digest: Digest;
   readonly size: number;
   readonly #file: FileHandle;
-  readonly #paths: { readonly temporary: string; readonly final: string };
+  readonly #options: BlobWriterOptions;
   readonly #hash = createHash('sha256');
   readonly #progress = new Wakeup();
   #written = 0;
   #state: 'writing' | 'finished' | 'failed' = 'writing';
   #error: unknown;
 
-  constructor(
-    blob: { readonly digest: Digest; readonly size: number },
-    options: { readonly file: FileHandle; readonly temporary: string; readonly final: string },
-  ) {
+  constructor(blob: { readonly digest: Digest; readonly size: number }, options: BlobWriterOptions) {
     this.digest = blob.digest;
     this.size = blob.size;
     this.#file = options.file;
-    this.#paths = options;
+    this.#options = options;
   }
 
   /** Where a transfer that was cut goes on. */
@@ -36,14 +44,16 @@ export class BlobWriter {
     return this.#written;
   }
 
-  /** Chunks come in order, one call at a time. */
+  /** Chunks come in order, one call at a time. Throws `disk-full`, after which it can only fail. */
   async write(chunk: Buffer): Promise<void> {
     if (this.#written + chunk.length > this.size) throw this.#wrong('has more bytes than its size');
     this.#hash.update(chunk);
-    for (let at = 0; at < chunk.length;) {
-      const { bytesWritten } = await this.#file.write(chunk, at, chunk.length - at, this.#written + at);
-      at += bytesWritten;
-    }
+    await unlessDiskFull(this.#options.directory, async () => {
+      for (let at = 0; at < chunk.length;) {
+        const { bytesWritten } = await this.#file.write(chunk, at, chunk.length - at, this.#written + at);
+        at += bytesWritten;
+      }
+    });
     this.#written += chunk.length;
     this.#progress.wake();
   }
@@ -52,7 +62,7 @@ export class BlobWriter {
   async finish(): Promise<void> {
     if (this.#written !== this.size) throw this.#wrong('has fewer bytes than its size');
     if (`sha256:${this.#hash.digest('hex')}` !== this.digest) throw this.#wrong('does not have its digest');
-    await rename(this.#paths.temporary, this.#paths.final);
+    await unlessDiskFull(this.#options.directory, () => this.#options.store());
     await this.#end('finished');
   }
 
@@ -60,8 +70,11 @@ export class BlobWriter {
   async fail(error: unknown): Promise<void> {
     if (this.#state !== 'writing') return;
     this.#error = error;
-    await this.#end('failed');
-    await rm(this.#paths.temporary, { force: true });
+    try {
+      await this.#end('failed');
+    } finally {
+      await rm(this.#options.temporary, { force: true });
+    }
   }
 
   /** Ends only after the digest was found right. */
@@ -90,11 +103,11 @@ export class BlobWriter {
   /** A file of its own for each reader: one may begin when writing has long ended. */
   async #openToRead(): Promise<FileHandle> {
     try {
-      return await open(this.#paths.temporary);
+      return await open(this.#options.temporary);
     } catch (error) {
       if (this.#state === 'failed') throw this.#error;
       if (systemCode(error) !== 'ENOENT') throw error;
-      return open(this.#paths.final);
+      return open(this.#options.final);
     }
   }
 

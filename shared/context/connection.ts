@@ -1,14 +1,24 @@
 /** The receiver's side of one socket: what was asked for on it, and the answers. */
 import { ArchfarmError, fromErrorInfo, messageOf } from '../errors.ts';
 import { Frames, goingAway, malformedFrame, type TransferSocket } from './frames.ts';
-import { TarIntake, type TarEntry } from './tar-intake.ts';
+import { TarIntake, type TarTaker } from './tar-intake.ts';
 import type { Transfer } from './transfer.ts';
-import { decodeAnswer, itemName, type Answer, type Want } from './transfer-messages.ts';
+import {
+  decodeAnswer,
+  itemName,
+  maxBatchItems,
+  type Answer,
+  type Want as WantFrame,
+} from './transfer-messages.ts';
+import { Wakeup } from './wakeup.ts';
+import type { Want } from './want.ts';
 
 /** Asked for and not yet here: what an urgent content can have to wait for, and enough to fill a long line. */
 const windowBytes = 4 * 1024 * 1024;
 /** Bounds the same for many tiny contents. */
 const windowItems = 1024;
+/** Of a batch, except that a larger content is one alone. */
+export const batchBytes = 1024 * 1024;
 /** Came and is being written. */
 const maxStoringBytes = 4 * 1024 * 1024;
 /** A sender that ends batches without their contents has something wrong with it. */
@@ -19,19 +29,25 @@ export interface ConnectionEvents {
   bytes(count: number): void;
   /** There is room to ask for more. */
   room(): void;
-  /** An item came or failed for good. */
-  settled(name: string): void;
 }
 
-export class Connection {
+interface Asked {
+  readonly want: Want;
+  readonly batch: number;
+  /** For which it counts in the window. */
+  readonly bytes: number;
+}
+
+export class Connection implements TarTaker {
   readonly #frames: Frames;
   readonly #events: ConnectionEvents;
-  readonly #asked = new Map<string, Transfer>();
-  readonly #batches = new Map<number, { readonly names: readonly string[]; readonly bytes: number }>();
+  readonly #asked = new Map<string, Asked>();
+  readonly #batches = new Map<number, readonly string[]>();
   readonly #stop = new AbortController();
+  readonly #stored = new Wakeup();
   #lastBatch = 0;
   #askedBytes = 0;
-  readonly #storing = new Set<Promise<void>>();
+  #storing = 0;
   #storingBytes = 0;
 
   constructor(socket: TransferSocket, events: ConnectionEvents) {
@@ -39,13 +55,18 @@ export class Connection {
     this.#events = events;
   }
 
+  /** For a whole batch. */
   get hasRoom(): boolean {
-    return !this.#frames.closed && this.#askedBytes < windowBytes && this.#asked.size < windowItems;
+    return (
+      !this.#frames.closed &&
+      this.#askedBytes + batchBytes <= windowBytes &&
+      this.#asked.size + maxBatchItems <= windowItems
+    );
   }
 
   /** What was asked for and neither came nor failed. */
-  get unanswered(): readonly Transfer[] {
-    return [...this.#asked.values()];
+  get unanswered(): readonly Want[] {
+    return Array.from(this.#asked.values(), ({ want }) => want);
   }
 
   /** Ends `run` without an error. */
@@ -53,15 +74,18 @@ export class Connection {
     this.#stop.abort(new Error('no longer needed'));
   }
 
-  ask(transfers: readonly Transfer[], { urgent }: { readonly urgent: boolean }): void {
+  ask(wants: readonly Want[], { urgent }: { readonly urgent: boolean }): void {
     const batch = ++this.#lastBatch;
-    const items = transfers.map((transfer) => ({ ...transfer.item, offset: transfer.offset }));
-    const bytes = transfers.reduce((sum, transfer) => sum + transfer.expected, 0);
-    for (const transfer of transfers) this.#asked.set(itemName(transfer.item), transfer);
-    this.#batches.set(batch, { names: items.map(itemName), bytes });
-    this.#askedBytes += bytes;
-    const want: Want = { type: 'want', batch, urgent, items };
-    this.#frames.post(JSON.stringify(want));
+    const items = wants.map((want) => want.item);
+    const names = items.map(itemName);
+    for (const [index, want] of wants.entries()) {
+      const bytes = want.transfer.expected;
+      this.#asked.set(names[index] ?? '', { want, batch, bytes });
+      this.#askedBytes += bytes;
+    }
+    this.#batches.set(batch, names);
+    const frame: WantFrame = { type: 'want', batch, urgent, items };
+    this.#frames.post(JSON.stringify(frame));
   }
 
   /** Until the socket closes. Throws `protocol` on a bad frame, having closed the socket. */
@@ -72,21 +96,18 @@ export class Connection {
     try {
       for await (const { binary, content } of this.#frames.receive(ending)) {
         if (binary) {
-          intake ??= new TarIntake(
-            (entry) => this.#land(entry),
-            (error) => broken.abort(error),
-          );
+          intake ??= new TarIntake(this, (error) => broken.abort(error));
           await intake.write(content);
           continue;
         }
         const answer = decodeAnswer(content);
-        if (answer.type === 'missing') {
-          await this.#fail(answer);
-        } else {
+        // One that fails half way is let go before another receiver may go on with it.
+        if (answer.type === 'end' || answer.item === intake?.current) {
           await endOf(intake);
           intake = undefined;
-          await this.#endBatch(answer.batch);
         }
+        if (answer.type === 'missing') await this.#fail(answer);
+        else if (answer.more !== true) await this.#endBatch(answer.batch);
       }
       this.#frames.release();
     } catch (error) {
@@ -98,28 +119,42 @@ export class Connection {
         : new ArchfarmError('protocol', `a broken transfer: ${messageOf(error)}`, { cause: error });
     } finally {
       await intake?.destroy();
-      await Promise.all(this.#storing);
+      while (this.#storing > 0) await this.#stored.wait();
     }
   }
 
-  async #land({ name, size, chunks }: TarEntry): Promise<void> {
-    const transfer = this.#asked.get(name);
-    if (transfer === undefined) throw new ArchfarmError('protocol', `${name} was sent and not wanted`);
-    await transfer.land(size, this.#counted(chunks));
-    this.#asked.delete(name);
-    this.#store(name, { transfer, size });
-    while (this.#storingBytes > maxStoringBytes) await Promise.race(this.#storing);
+  takesWhole(name: string, size: number): boolean {
+    const asked = this.#asked.get(name);
+    if (asked === undefined) throw new ArchfarmError('protocol', `${name} was sent and not wanted`);
+    const { transfer } = asked.want;
+    transfer.checkSize(size);
+    return transfer.isWhole;
+  }
+
+  async take(name: string, content: Buffer): Promise<void> {
+    const want = this.#settle(name);
+    if (want === undefined) return;
+    this.#events.bytes(content.length);
+    if (!(await want.transfer.land(want, content))) return;
+    void this.#store(want.transfer, content.length);
+    while (this.#storingBytes > maxStoringBytes) await this.#stored.wait();
+  }
+
+  async takeChunks(name: string, chunks: AsyncIterable<Buffer>): Promise<void> {
+    const transfer = this.#asked.get(name)?.want.transfer;
+    await transfer?.landChunks(this.#counted(chunks));
+    this.#settle(name);
+    if (transfer !== undefined) await this.#store(transfer, 0);
   }
 
   /** Several at a time, since the store writes together what it is given together. */
-  #store(name: string, { transfer, size }: { readonly transfer: Transfer; readonly size: number }): void {
-    this.#storingBytes += size;
-    const storing = transfer.store().finally(() => {
-      this.#storing.delete(storing);
-      this.#storingBytes -= size;
-      this.#events.settled(name);
-    });
-    this.#storing.add(storing);
+  async #store(transfer: Transfer, bytes: number): Promise<void> {
+    this.#storing += 1;
+    this.#storingBytes += bytes;
+    await transfer.store();
+    this.#storing -= 1;
+    this.#storingBytes -= bytes;
+    this.#stored.wake();
   }
 
   async *#counted(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
@@ -130,37 +165,38 @@ export class Connection {
   }
 
   async #fail({ item, error }: Extract<Answer, { type: 'missing' }>): Promise<void> {
-    const transfer = this.#asked.get(item);
-    if (transfer === undefined) throw new ArchfarmError('protocol', `${item} is missing and was not wanted`);
-    this.#settle(item);
-    await transfer.fail(fromErrorInfo(error));
+    const want = this.#settle(item);
+    if (want === undefined) throw new ArchfarmError('protocol', `${item} is missing and was not wanted`);
+    await want.transfer.withdraw(want, fromErrorInfo(error));
   }
 
   async #endBatch(number: number): Promise<void> {
-    const batch = this.#batches.get(number);
-    if (batch === undefined) throw new ArchfarmError('protocol', `batch ${number} ended and was not wanted`);
+    const names = this.#batches.get(number);
+    if (names === undefined) throw new ArchfarmError('protocol', `batch ${number} ended and was not wanted`);
     this.#batches.delete(number);
-    this.#askedBytes -= batch.bytes;
-    const again: Transfer[] = [];
-    for (const name of batch.names) {
-      const transfer = this.#asked.get(name);
-      if (transfer === undefined) continue;
-      if (++transfer.fruitless < maxFruitless) {
-        again.push(transfer);
+    const again: Want[] = [];
+    for (const name of names) {
+      if (this.#asked.get(name)?.batch !== number) continue;
+      const want = this.#settle(name);
+      if (want === undefined) continue;
+      if (++want.fruitless < maxFruitless) {
+        again.push(want);
       } else {
-        this.#settle(name);
-        await transfer.fail(
-          new ArchfarmError('protocol', `${name} was wanted ${maxFruitless} times and not sent`),
-        );
+        const error = `${name} was wanted ${maxFruitless} times and not sent`;
+        await want.transfer.withdraw(want, new ArchfarmError('protocol', error));
       }
     }
     if (again.length > 0) this.ask(again, { urgent: true });
-    this.#events.room();
   }
 
-  #settle(name: string): void {
+  /** No answer for it is waited for any more. */
+  #settle(name: string): Want | undefined {
+    const asked = this.#asked.get(name);
+    if (asked === undefined) return undefined;
     this.#asked.delete(name);
-    this.#events.settled(name);
+    this.#askedBytes -= asked.bytes;
+    this.#events.room();
+    return asked.want;
   }
 }
 

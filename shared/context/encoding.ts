@@ -12,12 +12,12 @@
  * Record: the length of the encoding (32 bits, big endian), the encoding, and for each entry its modification
  * time in nanoseconds since 1970 (64 bits, signed, big endian).
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { ArchfarmError } from '../errors.ts';
 import type { Digest, Directory, TreeEntry } from './tree.ts';
 
-/** Raised with every change of the encoding: it gives every tree a new digest. */
-const header = 'archfarm directory 1\0';
+/** What an encoding begins with. Raised with every change of it: that gives every tree a new digest. */
+export const directoryHeader = 'archfarm directory 1\0';
 /** What Linux takes as a name (NAME_MAX) and as a link target or path (PATH_MAX), in bytes. */
 const maxNameBytes = 255;
 const maxTargetBytes = 4096;
@@ -30,7 +30,7 @@ const hexDigest = /^[0-9a-f]{64}$/;
 const prefix = 'sha256:';
 
 export function digestOf(bytes: Uint8Array): Digest {
-  return prefix + createHash('sha256').update(bytes).digest('hex');
+  return prefix + hash('sha256', bytes, 'hex');
 }
 
 /** Throws `context-invalid` for entries that no tree may hold: bad names, wrong order, modes, sizes, targets. */
@@ -85,10 +85,9 @@ function codePointRank(unit: number): number {
 }
 
 function encodeEntries(entries: readonly TreeEntry[]): Buffer {
-  const parts = [header];
+  const parts = [directoryHeader];
   let last: string | undefined;
   for (const entry of entries) {
-    checkName(entry.name);
     if (last !== undefined && compareNames(last, entry.name) >= 0) {
       throw invalid(`entries out of order: ${JSON.stringify(last)}, ${JSON.stringify(entry.name)}`);
     }
@@ -98,7 +97,9 @@ function encodeEntries(entries: readonly TreeEntry[]): Buffer {
   return Buffer.from(parts.join(''));
 }
 
-function encodeEntry(entry: TreeEntry): string {
+/** The fields of one entry, the digest being the last of those that have one. Throws as `encodeDirectory`, but for the order. */
+export function encodeEntry(entry: TreeEntry): string {
+  checkName(entry.name);
   switch (entry.type) {
     case 'file':
       return `f\0${entry.name}\0${octal(entry)}\0${decimal(entry)}\0${hex(entry)}\0`;

@@ -1,6 +1,7 @@
 /** Brings all directories of a tree here and checks what only the whole tree can show: its limits and its hard links. */
+import { DigestSet } from './digest-set.ts';
 import { checkLimit, type ContextLimits } from './limits.ts';
-import { select } from './select.ts';
+import { everything, select } from './select.ts';
 import type { ContextSource, Digest, Directory } from './tree.ts';
 
 export interface FetchedTree {
@@ -9,7 +10,7 @@ export interface FetchedTree {
   readonly bytes: number;
   readonly entries: number;
   /** Of all directories and contents: what may be asked for in the name of this tree. */
-  readonly digests: ReadonlySet<Digest>;
+  readonly digests: DigestSet;
 }
 
 /** Directories asked for at once: enough to fill batches, few enough to hold in memory. */
@@ -26,11 +27,11 @@ export async function fetchTree(
   for (let level: readonly Place[] = [{ path: '', digest: root }]; level.length > 0;) {
     const below: Place[] = [];
     for (let at = 0; at < level.length; at += atOnce) {
-      const places = level.slice(at, at + atOnce);
-      const directories = await Promise.all(places.map(({ digest }) => source.directory(digest, signal)));
-      for (const [index, directory] of directories.entries()) {
-        below.push(...census.count(places[index]?.path ?? '', directory));
-      }
+      // Each is counted as it comes, so that none has to be kept for the others.
+      const counted = level.slice(at, at + atOnce).map(async ({ path, digest }) => {
+        return census.count(path, await source.directory(digest, signal));
+      });
+      for (const places of await Promise.all(counted)) below.push(...places);
     }
     level = below;
   }
@@ -48,11 +49,11 @@ class Census implements FetchedTree {
   bytes = 0;
   entries = 0;
   hasLinks = false;
-  readonly digests: Set<Digest>;
+  readonly digests: DigestSet;
   readonly #limits: ContextLimits;
 
   constructor(root: Digest, limits: ContextLimits) {
-    this.digests = new Set([root]);
+    this.digests = new DigestSet([root]);
     this.#limits = limits;
   }
 
@@ -83,7 +84,6 @@ async function checkLinks(
   source: Pick<ContextSource, 'directory'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const everything = { followPaths: [], includePatterns: [], excludePatterns: [] };
   const walk = select(root, everything, source, signal);
   while ((await walk.next()).done !== true);
 }

@@ -68,14 +68,14 @@ export class Frames {
     }
   }
 
-  /** Resolves when there is room for more; throws `client-gone` once the socket is closed. */
-  async send(content: Buffer | string, signal: AbortSignal): Promise<void> {
+  /** Resolves when it is under way; `onSent` hears when the bytes are needed no more. Throws `client-gone` once the socket is closed. */
+  async send(content: Buffer | string, signal: AbortSignal, onSent?: () => void): Promise<void> {
     while (this.#closed === undefined && this.#sendingBytes > maxWaitingBytes)
       await this.#changed.wait(signal);
     if (this.#closed !== undefined) {
       throw new ArchfarmError('client-gone', `the connection for contexts closed (${this.#closed})`);
     }
-    this.#post(content);
+    this.#post(content, onSent);
   }
 
   /** Sends without waiting for room: for what is small and bounded by answers. Lost on a closed socket. */
@@ -83,11 +83,12 @@ export class Frames {
     if (this.#closed === undefined) this.#post(content);
   }
 
-  #post(content: Buffer | string): void {
+  #post(content: Buffer | string, onSent?: () => void): void {
     const bytes = content.length;
     this.#sendingBytes += bytes;
     this.#socket.send(content, { binary: typeof content !== 'string' }, () => {
       this.#sendingBytes -= bytes;
+      onSent?.();
       this.#changed.wake();
     });
   }

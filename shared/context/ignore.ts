@@ -27,6 +27,7 @@ export class Matcher {
   /** The state at the root of a walk. */
   readonly root: WalkState;
   readonly #patterns: readonly Pattern[];
+  readonly #reach = new Map<boolean, Reach>();
 
   /** Throws `context-invalid` naming the pattern that is not one. */
   constructor(patterns: readonly string[]) {
@@ -67,14 +68,45 @@ export class Matcher {
    * text where no pattern has wildcards before its end, and what it does not look at is not in the build.
    */
   reaches(directory: string, { negated }: { readonly negated: boolean }): boolean {
-    const texts = this.#patterns
-      .filter((pattern) => pattern.negated === negated)
-      .map((pattern) => pattern.text.replace(/\/\*\*$/, '').replace(/\/\*$/, ''));
-    return (
-      texts.some((text) => /[*[\]?^\\]/.test(text)) ||
-      texts.some((text) => `${text}/`.startsWith(`${directory}/`))
-    );
+    let reach = this.#reach.get(negated);
+    if (reach === undefined) {
+      reach = reachOf(this.#patterns.filter((pattern) => pattern.negated === negated));
+      this.#reach.set(negated, reach);
+    }
+    return reach.isEverywhere || hasPrefixed(reach.texts, `${directory}/`);
   }
+}
+
+/** Where patterns may match. */
+interface Reach {
+  readonly isEverywhere: boolean;
+  /** With a slash at the end, sorted. */
+  readonly texts: readonly string[];
+}
+
+function reachOf(patterns: readonly Pattern[]): Reach {
+  const texts = patterns.map((pattern) => pattern.text.replace(/\/\*\*$/, '').replace(/\/\*$/, ''));
+  return {
+    isEverywhere: texts.some((text) => /[*[\]?^\\]/.test(text)),
+    texts: texts.map((text) => `${text}/`).toSorted(byUnits),
+  };
+}
+
+/** Whether one of the sorted texts begins with `prefix`: they follow right after where that itself would stand. */
+function hasPrefixed(sorted: readonly string[], prefix: string): boolean {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle]! < prefix) low = middle + 1;
+    else high = middle;
+  }
+  return sorted[low]?.startsWith(prefix) === true;
+}
+
+function byUnits(left: string, right: string): number {
+  if (left === right) return 0;
+  return left < right ? -1 : 1;
 }
 
 /** Reads an ignore file. Throws `context-invalid` naming file, line and pattern. */

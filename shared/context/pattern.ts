@@ -132,7 +132,8 @@ export function cleanPath(path: string): string {
 
 /** Translates as patternmatcher does, which compares strings where it can instead of running an expression. */
 function compile(pattern: string): Step[] {
-  const chars = Array.from(pattern);
+  // Go's scanner takes it for a byte order mark; where strings are compared it counts.
+  const chars = Array.from(pattern.replace(/^\ufeff/, ''));
   let kind: 'exact' | 'prefix' | 'suffix' | 'expression' = 'exact';
   let expression = '';
   for (let at = 0, token = 0; at < chars.length; at++, token++) {

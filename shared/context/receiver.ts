@@ -1,74 +1,57 @@
-/**
- * The receiving end of a transfer: contents come from the store or, once for all who wait, from the other side. What
- * was asked for on a connection that broke is asked for again on the next; large contents go on where they were cut.
- */
+/** The receiving end of a transfer: contents come from the store or, once for all who wait, from the other side. */
 import { ArchfarmError } from '../errors.ts';
-import { Connection } from './connection.ts';
+import { readChunks } from './chunked-content.ts';
+import { chunkedBytes, decodeRecipe, encodeRecipe, type Chunk, type Recipe } from './chunks.ts';
 import { decodeDirectory } from './encoding.ts';
 import type { TransferSocket } from './frames.ts';
 import type { Content, ContentSource } from './sender.ts';
 import type { BlobStore } from './store.ts';
-import { Transfer } from './transfer.ts';
-import { itemName, maxBatchItems, type WantedItem } from './transfer-messages.ts';
+import type { WantedChunk, WantedItem } from './transfer-messages.ts';
+import { RecipeCache } from './recipe-cache.ts';
+import { Transfers } from './transfers.ts';
 import type { ContextSource, Digest, Directory } from './tree.ts';
+import { Wants, type NewWant } from './wants.ts';
+import { WholeContent } from './whole-content.ts';
 
 export interface ReceiverOptions {
   readonly store: BlobStore;
+  /** Shared by all receivers of the store: what one of them asks for, the others wait for. */
+  readonly transfers?: Transfers;
 }
 
-/** Of a batch, except that a larger content is one alone. */
-const batchBytes = 1024 * 1024;
+interface Waiting {
+  /** Before what is only fetched ahead. */
+  readonly urgent: boolean;
+  readonly signal: AbortSignal;
+}
 
 export class BlobReceiver implements ContextSource, ContentSource {
   readonly #store: BlobStore;
-  /** All that is wanted, by name, until it is here. */
-  readonly #transfers = new Map<string, Transfer>();
-  readonly #urgent: Transfer[] = [];
-  readonly #later: Transfer[] = [];
-  #connection: Connection | undefined;
-  #ended: ArchfarmError | undefined;
-  #receivedBytes = 0;
-  #asking = false;
+  readonly #transfers: Transfers;
+  /** Not shared: what a client says of a content is proven only by all of its bytes. */
+  readonly #recipeTransfers: Transfers;
+  readonly #wants = new Wants();
+  readonly #recipes = new RecipeCache();
 
-  constructor({ store }: ReceiverOptions) {
+  constructor({ store, transfers = new Transfers(store) }: ReceiverOptions) {
     this.#store = store;
+    this.#transfers = transfers;
+    this.#recipeTransfers = new Transfers(store);
   }
 
   /** Bytes of contents and records that came over connections, not from the store. */
   get receivedBytes(): number {
-    return this.#receivedBytes;
+    return this.#wants.receivedBytes;
   }
 
   /** Receives over this socket until it closes; a former one is given up. Throws `protocol` on a bad frame, having closed it. */
-  async attach(socket: TransferSocket, signal: AbortSignal): Promise<void> {
-    if (this.#ended !== undefined) throw this.#ended;
-    this.#connection?.stop();
-    const connection = new Connection(socket, {
-      bytes: (count) => (this.#receivedBytes += count),
-      room: () => this.#askSoon(),
-      settled: (name) => this.#transfers.delete(name),
-    });
-    this.#connection = connection;
-    this.#askSoon();
-    try {
-      await connection.run(signal);
-    } finally {
-      if (this.#connection === connection) this.#connection = undefined;
-      // In front: they have waited longest.
-      if (this.#ended === undefined) this.#urgent.unshift(...connection.unanswered);
-      this.#askSoon();
-    }
+  attach(socket: TransferSocket, signal: AbortSignal): Promise<void> {
+    return this.#wants.attach(socket, signal);
   }
 
   /** Nobody will send any more: what is missing, now or later, fails with the error. */
-  async end(error: ArchfarmError): Promise<void> {
-    this.#ended = error;
-    this.#connection?.stop();
-    this.#urgent.length = 0;
-    this.#later.length = 0;
-    const transfers = [...this.#transfers.values()];
-    this.#transfers.clear();
-    for (const transfer of transfers) await transfer.fail(error);
+  end(error: ArchfarmError): Promise<void> {
+    return this.#wants.end(error);
   }
 
   async directory(digest: Digest, signal: AbortSignal): Promise<Directory> {
@@ -77,82 +60,165 @@ export class BlobReceiver implements ContextSource, ContentSource {
 
   /** The bytes of a directory's record. */
   async record(digest: Digest, signal: AbortSignal): Promise<Buffer> {
-    const stored = await this.#store.record(digest);
-    return stored ?? this.#want({ kind: 'directory', digest, size: 0 }, this.#urgent).whole(signal);
+    const item = { kind: 'directory', digest, size: 0 } as const;
+    // One that is on its way to the store could be missed there and be over by then: it would be asked for again.
+    const stored = this.#transfers.find(item) === undefined ? await this.#store.record(digest) : undefined;
+    return stored ?? this.#want(item, true).whole(signal);
   }
 
   async blob(digest: Digest, size: number, signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
     // BuildKit asks for empty files too.
-    if (size === 0) return none();
-    const stored = await this.#store.blob(digest, size);
-    return stored ?? this.#want({ kind: 'blob', digest, size }, this.#urgent).stream(signal);
+    if (size === 0) return new WholeContent(Buffer.alloc(0));
+    const waiting = { urgent: true, signal };
+    if (size <= chunkedBytes) return this.#read({ kind: 'blob', digest, size }, waiting);
+    // By chunks where all of them are here too, so that one which went bad on the disk is fetched anew.
+    return this.#readChunks({ digest, size }, waiting);
   }
 
   /** Brings a content into the store when nothing urgent is to be fetched. */
-  async prefetch(digest: Digest, size: number, signal: AbortSignal): Promise<void> {
+  prefetch(digest: Digest, size: number, signal: AbortSignal): Promise<void> {
+    if (size === 0) return Promise.resolve();
     const item = { kind: 'blob', digest, size } as const;
-    if (size === 0 || (await this.#store.has(item))) return;
-    await this.#want(item, this.#later).stored(signal);
+    const waiting = { urgent: false, signal };
+    return size > chunkedBytes ? this.#fetchChunks(item, waiting) : this.#fetch(item, waiting);
   }
 
   /** To send on what is here, or what is just arriving. */
-  async open({ kind, digest, size, offset }: WantedItem, signal: AbortSignal): Promise<Content> {
-    if (kind === 'directory') {
-      const record = await this.record(digest, signal);
-      return { size: record.length, chunks: one(record) };
+  async open(item: WantedItem, signal: AbortSignal): Promise<Content> {
+    const { kind, digest, size, offset } = item;
+    switch (kind) {
+      case 'directory':
+        return whole(await this.record(digest, signal));
+      case 'recipe':
+        return whole(encodeRecipe(await this.#recipe({ digest, size }, { urgent: true, signal })));
+      case 'chunk':
+        await this.#checkChunk(item, signal);
+        return { size, chunks: await this.#read(item, { urgent: true, signal }) };
+      case 'blob':
+        if (offset > size)
+          throw new ArchfarmError('protocol', `${digest} was wanted from byte ${offset} of ${size}`);
+        return { size: size - offset, chunks: skip(await this.blob(digest, size, signal), offset) };
+      default:
+        return kind satisfies never;
     }
-    if (offset > size)
-      throw new ArchfarmError('protocol', `${digest} was wanted from byte ${offset} of ${size}`);
-    return { size: size - offset, chunks: skip(await this.blob(digest, size, signal), offset) };
   }
 
-  #want(item: Omit<WantedItem, 'offset'>, queue: Transfer[]): Transfer {
-    const name = itemName(item);
-    const known = this.#transfers.get(name);
-    if (known !== undefined) {
-      const waiting = this.#later.indexOf(known);
-      if (queue === this.#urgent && waiting !== -1) this.#urgent.push(...this.#later.splice(waiting, 1));
-      return known;
+  /** One that has just come need not be read back from the disk. */
+  async #read(item: NewWant, { urgent, signal }: Waiting): Promise<AsyncIterable<Buffer>> {
+    const { digest, size } = item;
+    const recent = this.#transfers.recent(digest);
+    if (recent?.length === size) return new WholeContent(recent);
+    if (this.#transfers.find(item) === undefined) {
+      const stored = await this.#store.blob(digest, size);
+      if (stored !== undefined) return stored;
     }
-    if (this.#ended !== undefined) throw this.#ended;
-    const transfer = new Transfer(item, this.#store);
-    this.#transfers.set(name, transfer);
-    queue.push(transfer);
-    this.#askSoon();
-    return transfer;
+    return this.#want(item, urgent).content(signal);
   }
 
-  /** After the present turn, so that what is wanted together is asked for together. */
-  #askSoon(): void {
-    if (this.#asking) return;
-    this.#asking = true;
-    setImmediate(() => {
-      this.#asking = false;
-      for (const queue of [this.#urgent, this.#later]) {
-        while (queue.length > 0 && this.#connection?.hasRoom === true) {
-          this.#connection.ask(takeBatch(queue), { urgent: queue === this.#urgent });
-        }
+  /** Resolves when it is in the store. One promise and no more, because a great many may wait here. */
+  #fetch(item: NewWant, { urgent, signal }: Waiting): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const wait = (): void => this.#want(item, urgent).tellStored({ resolve, reject }, signal);
+      const { digest, size } = item;
+      if (this.#transfers.find(item) !== undefined) wait();
+      else {
+        this.#store
+          .has({ kind: 'blob', digest, size })
+          .then((isHere) => (isHere ? resolve() : wait()))
+          .catch(reject);
       }
     });
   }
+
+  async #fetchChunks(content: Chunk, waiting: Waiting): Promise<void> {
+    if (await this.#store.has({ ...content, kind: 'blob' })) return;
+    const chunks = this.#readChunks(content, waiting);
+    while ((await chunks.next()).done !== true);
+  }
+
+  #want(item: NewWant, urgent: boolean): ReturnType<Wants['want']> {
+    const transfers = item.kind === 'recipe' ? this.#recipeTransfers : this.#transfers;
+    return this.#wants.want(item, transfers, urgent);
+  }
+
+  async *#readChunks(content: Chunk, { urgent, signal }: Waiting): AsyncGenerator<Buffer> {
+    const recipe = await this.#recipe(content, { urgent, signal });
+    const over = new AbortController();
+    const waiting = { urgent, signal: AbortSignal.any([signal, over.signal]) };
+    const chunkOf = (chunk: Chunk, offset: number): NewWant => ({
+      ...chunk,
+      kind: 'chunk',
+      offset,
+      of: content.digest,
+      ofSize: content.size,
+    });
+    try {
+      yield* readChunks(content.digest, recipe, {
+        // What is wrong with it shows when it is read.
+        fetch: (chunk, offset) => void this.#fetch(chunkOf(chunk, offset), waiting).catch(() => {}),
+        read: (chunk, offset) => this.#read(chunkOf(chunk, offset), waiting),
+        verified: () => this.#keep(content, recipe, waiting),
+        wrong: () => {
+          this.#recipes.delete(content.digest);
+          this.#recipeTransfers.forget(content.digest);
+          return new ArchfarmError(
+            'context-changed',
+            `the chunks sent for ${content.digest} make another content`,
+            {
+              hint: 'a file of the context changed during the build; build again',
+            },
+          );
+        },
+      });
+    } finally {
+      over.abort(new Error('the content is read no further'));
+    }
+  }
+
+  async #keep(content: Chunk, recipe: Recipe, { signal }: Waiting): Promise<void> {
+    if (await this.#store.has({ kind: 'blob', ...content })) return;
+    for (const chunk of recipe) {
+      const item = { ...chunk, kind: 'chunk' } as const;
+      // The last ones may still be on their way to the disk.
+      if (this.#transfers.find(item) !== undefined) await this.#fetch(item, { urgent: true, signal });
+    }
+    await this.#store.putRecipe(content, recipe);
+  }
+
+  async #recipe(content: Chunk, { urgent, signal }: Waiting): Promise<Recipe> {
+    const { digest, size } = content;
+    const known = this.#recipes.get(digest);
+    if (known !== undefined) return known;
+    const recipe =
+      (await this.#store.recipe(content)) ??
+      decodeRecipe(
+        content,
+        // Those who waited for it may have been cut off when it came.
+        this.#recipeTransfers.recent(digest) ??
+          (await this.#want({ kind: 'recipe', digest, size }, urgent).whole(signal)),
+      );
+    this.#recipes.add(digest, recipe);
+    return recipe;
+  }
+
+  /** Whoever may see a content may see its chunks, and nothing else of the store under that name. */
+  async #checkChunk(item: WantedChunk, signal: AbortSignal): Promise<void> {
+    const { of, ofSize } = item;
+    await this.#recipe({ digest: of, size: ofSize }, { urgent: true, signal });
+    if (!this.#recipes.has(of, item))
+      throw new ArchfarmError('blobs-lost', `${item.digest} is no chunk of ${of}`);
+  }
 }
 
-function takeBatch(queue: Transfer[]): Transfer[] {
-  let bytes = 0;
-  const end = queue.findIndex((transfer, index) => {
-    bytes += transfer.expected;
-    return index > 0 && (index === maxBatchItems || bytes > batchBytes);
-  });
-  return queue.splice(0, end === -1 ? queue.length : end);
+function whole(bytes: Buffer): Content {
+  return { size: bytes.length, chunks: new WholeContent(bytes) };
 }
 
-async function* none(): AsyncGenerator<Buffer> {}
-
-async function* one(content: Buffer): AsyncGenerator<Buffer> {
-  yield content;
+function skip(chunks: AsyncIterable<Buffer>, offset: number): AsyncIterable<Buffer> {
+  return offset === 0 ? chunks : withoutFirst(chunks, offset);
 }
 
-async function* skip(chunks: AsyncIterable<Buffer>, offset: number): AsyncGenerator<Buffer> {
+async function* withoutFirst(chunks: AsyncIterable<Buffer>, offset: number): AsyncGenerator<Buffer> {
   let left = offset;
   for await (const chunk of chunks) {
     if (left < chunk.length) yield chunk.subarray(left);

@@ -1,11 +1,13 @@
-/** The sending end of a transfer: answers each wanted batch with a small tar, urgent ones first. */
-import { Readable } from 'node:stream';
-import tar from 'tar-fs';
+/** The sending end of a transfer: answers each wanted batch with small tars of what is at hand, urgent ones first. */
+import { delay } from '../abort.ts';
 import { ArchfarmError, messageOf, toErrorInfo } from '../errors.ts';
-import { buffers } from './buffers.ts';
+import { Archive } from './archive.ts';
+import { FramePool } from './frame-pool.ts';
 import { Frames, goingAway, internalError, malformedFrame, type TransferSocket } from './frames.ts';
+import { smallBytes } from './pack-format.ts';
 import { decodeWant, itemName, type Answer, type Want, type WantedItem } from './transfer-messages.ts';
 import { Wakeup } from './wakeup.ts';
+import { WholeContent } from './whole-content.ts';
 
 /** Something to send, from its offset on. */
 export interface Content {
@@ -20,13 +22,31 @@ export interface ContentSource {
   open(item: WantedItem, signal: AbortSignal): Promise<Content>;
 }
 
-/** Bytes of a binary frame, about. */
+/** Bytes of a binary frame at most. */
 const frameBytes = 128 * 1024;
 /** Items that may wait to be sent; a receiver bounds its bytes and stays far below. */
 const maxWaitingItems = 20_000;
+/** Of small contents that are read before their turn. */
+const maxAheadBytes = 8 * 1024 * 1024;
+/** A part of a batch is sent before the rest is at hand when it has as many bytes, or nothing else is to be done. */
+const partBytes = 256 * 1024;
+/** Milliseconds in which the rest of a batch may come and need no tar of its own. */
+const partPatience = 2;
+
+interface Opened {
+  readonly item: WantedItem;
+  readonly content?: Content;
+  readonly error?: unknown;
+  /** For which it counts as read ahead. */
+  readonly aheadBytes: number;
+}
 
 interface Batch extends Pick<Want, 'batch' | 'urgent'> {
-  readonly items: readonly { readonly item: WantedItem; readonly content: Promise<Content> }[];
+  /** At hand. */
+  ready: Opened[];
+  readyBytes: number;
+  /** Neither sent nor missing. */
+  left: number;
 }
 
 /** Serves one socket until it closes. Throws `protocol` when the other side breaks the protocol, having closed it. */
@@ -61,8 +81,11 @@ class Sender {
   readonly #frames: Frames;
   readonly #source: ContentSource;
   readonly #signal: AbortSignal;
-  readonly #waiting: Batch[] = [];
-  readonly #added = new Wakeup();
+  readonly #changed = new Wakeup();
+  readonly #pool = new FramePool(frameBytes);
+  #waiting: Batch[] = [];
+  #waitingItems = 0;
+  #aheadBytes = 0;
 
   constructor(frames: Frames, source: ContentSource, signal: AbortSignal) {
     this.#frames = frames;
@@ -77,52 +100,98 @@ class Sender {
     }
   }
 
-  /** Ends by the signal only. */
+  /** Ends by the signal only. What is slow to come holds up nothing that is here. */
   async sendBatches(): Promise<never> {
     for (;;) {
-      const urgent = this.#waiting.findIndex((batch) => batch.urgent);
-      const [batch] = this.#waiting.splice(Math.max(urgent, 0), 1);
-      if (batch === undefined) await this.#added.wait(this.#signal);
-      else await this.#sendBatch(batch);
+      if (!this.#waiting.some(hasSome)) await this.#changed.wait(this.#signal);
+      else if (!this.#waiting.some(hasEnough)) await delay(partPatience, this.#signal);
+      const batch = this.#next(hasEnough) ?? this.#next(hasSome);
+      if (batch !== undefined) await this.#sendReady(batch);
     }
   }
 
-  #add({ batch, urgent, items }: Want): void {
-    const waiting = this.#waiting.reduce((sum, other) => sum + other.items.length, items.length);
-    if (waiting > maxWaitingItems) throw new ArchfarmError('protocol', 'too many contents wanted at once');
-    const opened = items.map((item) => {
-      const content = this.#source.open(item, this.#signal);
-      // Looked at when its turn comes; until then a failure has no other owner.
-      content.catch(() => {});
-      return { item, content };
-    });
-    this.#waiting.push({ batch, urgent, items: opened });
-    this.#added.wake();
+  #next(isDue: (batch: Batch) => boolean): Batch | undefined {
+    const due = this.#waiting.filter(isDue);
+    return due.find((batch) => batch.urgent) ?? due[0];
   }
 
-  async #sendBatch({ batch, items }: Batch): Promise<void> {
-    const found: { item: WantedItem; content: Content }[] = [];
-    for (const { item, content } of items) {
-      try {
-        found.push({ item, content: await content });
-      } catch (error) {
-        await this.#sendMissing(batch, { item, error });
-      }
-    }
-    const archive = new Archive(found);
+  #add({ batch: number, urgent, items }: Want): void {
+    this.#waitingItems += items.length;
+    if (this.#waitingItems > maxWaitingItems)
+      throw new ArchfarmError('protocol', 'too many contents wanted at once');
+    const batch: Batch = { batch: number, urgent, ready: [], readyBytes: 0, left: items.length };
+    this.#waiting.push(batch);
+    for (const item of items) void this.#open(item, batch);
+  }
+
+  async #open(item: WantedItem, batch: Batch): Promise<void> {
+    let opened: Opened;
     try {
-      for await (const chunk of inFrames(archive.bytes())) await this.#frames.send(chunk, this.#signal);
+      opened = await this.#readAhead(item, await this.#source.open(item, this.#signal));
     } catch (error) {
-      if (archive.current === undefined || this.#signal.aborted) throw error;
-      // The tar ends here; what came after the failed item is wanted again.
-      await this.#sendMissing(batch, { item: archive.current, error });
+      opened = { item, error, aheadBytes: 0 };
     }
-    await this.#send({ type: 'end', batch });
+    batch.ready.push(opened);
+    batch.readyBytes += opened.content?.size ?? 0;
+    this.#changed.wake();
   }
 
-  async #sendMissing(batch: number, { item, error }: { item: WantedItem; error: unknown }): Promise<void> {
+  /** Small ones are read side by side, large ones in their turn. */
+  async #readAhead(item: WantedItem, content: Content): Promise<Opened> {
+    const { size, chunks } = content;
+    const isRead = chunks instanceof WholeContent || size > smallBytes;
+    if (isRead || this.#aheadBytes + size > maxAheadBytes) return { item, content, aheadBytes: 0 };
+    this.#aheadBytes += size;
+    try {
+      const bytes = await collect(chunks);
+      if (bytes.length !== size)
+        throw new ArchfarmError('internal', `${item.digest} has ${bytes.length} bytes and not ${size}`);
+      return { item, content: { size, chunks: new WholeContent(bytes) }, aheadBytes: size };
+    } catch (error) {
+      this.#aheadBytes -= size;
+      throw error;
+    }
+  }
+
+  async #sendReady(batch: Batch): Promise<void> {
+    const { batch: number, ready } = batch;
+    batch.ready = [];
+    batch.readyBytes = 0;
+    const found = new Map<string, Content>();
+    for (const { item, content, error } of ready) {
+      if (content === undefined) await this.#sendMissing(number, itemName(item), error);
+      else found.set(itemName(item), content);
+    }
+    const unsent = new Set(found.size === 0 ? [] : await this.#sendTar(number, found));
+    batch.ready.push(...ready.filter(({ item }) => unsent.has(itemName(item))));
+    const sent = ready.length - unsent.size;
+    batch.left -= sent;
+    this.#waitingItems -= sent;
+    // What is sent later was not read ahead.
+    for (const { aheadBytes } of ready) this.#aheadBytes -= aheadBytes;
+    if (batch.left === 0) this.#waiting = this.#waiting.filter((other) => other !== batch);
+    await this.#send({ type: 'end', batch: number, ...(batch.left === 0 ? {} : { more: true }) });
+  }
+
+  /** Gives the names of what has to be sent in another tar, this one having ended early. */
+  async #sendTar(batch: number, contents: ReadonlyMap<string, Content>): Promise<readonly string[]> {
+    const archive = new Archive(contents);
+    try {
+      for await (const { bytes, release } of this.#pool.join(archive.bytes())) {
+        await this.#frames.send(bytes, this.#signal, release);
+      }
+      return [];
+    } catch (error) {
+      const { current } = archive;
+      if (current === undefined || this.#signal.aborted) throw error;
+      await this.#sendMissing(batch, current, error);
+      return archive.left;
+    }
+  }
+
+  async #sendMissing(batch: number, item: string, error: unknown): Promise<void> {
     this.#signal.throwIfAborted();
-    await this.#send({ type: 'missing', batch, item: itemName(item), error: toErrorInfo(error) });
+    await this.#send({ type: 'missing', batch, item, error: toErrorInfo(error) });
   }
 
   async #send(answer: Answer): Promise<void> {
@@ -130,68 +199,16 @@ class Sender {
   }
 }
 
-/** Exists nowhere: tar-fs wants its entries to lie in some directory. */
-const archiveRoot = '/contents';
-
-/** A tar over a virtual file system, whose names are digests and whose files are contents from anywhere. */
-class Archive {
-  /** The item that is being read. */
-  current: WantedItem | undefined;
-  readonly #contents: ReadonlyMap<string, { readonly item: WantedItem; readonly content: Content }>;
-
-  constructor(found: readonly { readonly item: WantedItem; readonly content: Content }[]) {
-    this.#contents = new Map(found.map((each) => [itemName(each.item), each]));
-  }
-
-  async *bytes(): AsyncGenerator<Buffer> {
-    if (this.#contents.size === 0) return;
-    const files = {
-      lstat: (path: string, done: (error: Error | null, stat?: object) => void): void => {
-        const size = this.#contents.get(nameOf(path))?.content.size;
-        if (size === undefined) return done(new Error(`${path} was not wanted`));
-        return done(null, {
-          size,
-          mode: 0o644,
-          uid: 0,
-          gid: 0,
-          mtime: new Date(0),
-          isDirectory: () => false,
-          isFile: () => true,
-          isSymbolicLink: () => false,
-          isSocket: () => false,
-        });
-      },
-      createReadStream: (path: string): Readable =>
-        Readable.from(this.#read(nameOf(path)), { objectMode: false }),
-    };
-    const options = { fs: files, entries: [...this.#contents.keys()], umask: 0 };
-    yield* buffers(tar.pack(archiveRoot, options));
-  }
-
-  async *#read(name: string): AsyncGenerator<Buffer> {
-    const found = this.#contents.get(name);
-    if (found === undefined) return;
-    this.current = found.item;
-    yield* found.content.chunks;
-    this.current = undefined;
-  }
+function hasSome({ ready }: Batch): boolean {
+  return ready.length > 0;
 }
 
-function nameOf(path: string): string {
-  return path.slice(archiveRoot.length + 1);
+function hasEnough({ ready, readyBytes, left }: Batch): boolean {
+  return ready.length > 0 && (ready.length === left || readyBytes >= partBytes);
 }
 
-/** Joins what a tar writes (headers, contents, padding) to frames of a good size. */
-async function* inFrames(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let waiting: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of chunks) {
-    waiting.push(chunk);
-    bytes += chunk.length;
-    if (bytes < frameBytes) continue;
-    yield Buffer.concat(waiting);
-    waiting = [];
-    bytes = 0;
-  }
-  if (bytes > 0) yield Buffer.concat(waiting);
+async function collect(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return Buffer.concat(parts);
 }

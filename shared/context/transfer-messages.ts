@@ -1,6 +1,7 @@
 /**
- * The text frames of a transfer. A receiver wants batches; the sender answers each with binary frames that together
- * are one tar, whose entries are named by what they hold, and an `end`. What it cannot give is `missing`.
+ * The text frames of a transfer. A receiver wants batches; the sender answers each with binary frames that make a tar,
+ * whose entries are named by what they hold, and an `end`: more than once where something is slow to come. What it
+ * cannot give is `missing`.
  */
 import * as v from 'valibot';
 import { ArchfarmError, isErrorCode, messageOf, type ErrorCode, type ErrorInfo } from '../errors.ts';
@@ -11,14 +12,29 @@ export const maxTextBytes = 1024 * 1024;
 /** Items of one batch: keeps its frame small and what waits behind it short. */
 export const maxBatchItems = 256;
 
-export interface WantedItem {
-  readonly kind: 'blob' | 'directory';
+interface WantedWhole {
+  /** A recipe is named by the content that it makes. */
+  readonly kind: 'blob' | 'directory' | 'recipe';
   readonly digest: Digest;
-  /** Bytes of a blob; 0 for a directory, whose record's size only the sender knows. */
+  /** Bytes of the content; 0 for a directory, whose record's size only the sender knows. */
   readonly size: number;
   /** Where a blob goes on that was cut; 0 else. */
   readonly offset: number;
 }
+
+/** A part of a chunked content: all that it takes to look whether it may be given, and to find it. */
+export interface WantedChunk {
+  readonly kind: 'chunk';
+  readonly digest: Digest;
+  readonly size: number;
+  /** Where the chunk begins in its content. */
+  readonly offset: number;
+  /** Digest and bytes of that content. */
+  readonly of: Digest;
+  readonly ofSize: number;
+}
+
+export type WantedItem = WantedWhole | WantedChunk;
 
 export interface Want {
   readonly type: 'want';
@@ -31,7 +47,8 @@ export interface Want {
 
 export type Answer =
   | { readonly type: 'missing'; readonly batch: number; readonly item: string; readonly error: ErrorInfo }
-  | { readonly type: 'end'; readonly batch: number };
+  /** With `more`, the tar ends and another of the same batch follows, with what is not yet at hand. */
+  | { readonly type: 'end'; readonly batch: number; readonly more?: boolean | undefined };
 
 /** How an item is called in a tar and in an answer: `blob/sha256:…`. */
 export function itemName(item: { readonly kind: string; readonly digest: Digest }): string {
@@ -45,15 +62,28 @@ const errorCode = v.custom<ErrorCode>(
   'unknown error code',
 );
 
+const wantedItem = v.variant('kind', [
+  v.strictObject({
+    kind: v.picklist(['blob', 'directory', 'recipe']),
+    digest,
+    size: count,
+    offset: count,
+  }),
+  v.strictObject({
+    kind: v.literal('chunk'),
+    digest,
+    size: count,
+    offset: count,
+    of: digest,
+    ofSize: count,
+  }),
+]);
+
 const wantSchema = v.strictObject({
   type: v.literal('want'),
   batch: count,
   urgent: v.boolean(),
-  items: v.pipe(
-    v.array(v.strictObject({ kind: v.picklist(['blob', 'directory']), digest, size: count, offset: count })),
-    v.minLength(1),
-    v.maxLength(maxBatchItems),
-  ),
+  items: v.pipe(v.array(wantedItem), v.minLength(1), v.maxLength(maxBatchItems)),
 });
 
 const answerSchema = v.variant('type', [
@@ -67,7 +97,7 @@ const answerSchema = v.variant('type', [
       hint: v.optional(v.pipe(v.string(), v.maxLength(65_536))),
     }),
   }),
-  v.strictObject({ type: v.literal('end'), batch: count }),
+  v.strictObject({ type: v.literal('end'), batch: count, more: v.optional(v.boolean()) }),
 ]);
 
 /** Throws `protocol`. */

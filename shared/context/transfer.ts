@@ -1,140 +1,211 @@
-/** One content or directory record on its way here, with everybody who waits for it. */
-import { setMaxListeners } from 'node:events';
-import { untilAborted } from '../abort.ts';
+/**
+ * One content, chunk or record on its way here, with the receivers that want it. One of them asks for it at a time; when
+ * that one's other side is gone or has not got it, another goes on from where it stopped.
+ */
 import { ArchfarmError } from '../errors.ts';
 import type { BlobWriter } from './blob-writer.ts';
-import { Deferred } from './deferred.ts';
+import { decodeRecipe, maxRecipeBytes } from './chunks.ts';
 import { decodeDirectory, digestOf, maxRecordBytes } from './encoding.ts';
 import { smallBytes, type BlobStore } from './store.ts';
 import type { WantedItem } from './transfer-messages.ts';
+import type { Digest } from './tree.ts';
+
+/** What of an item is the same for all who want it. */
+export type TransferItem = Pick<WantedItem, 'kind' | 'digest' | 'size'>;
+
+/** A receiver that wants it. */
+export interface Party {
+  /** Nobody asks for it at present. */
+  free(): void;
+  /** A large content is read while it arrives; all others are here and verified. */
+  landed(content: Buffer | BlobWriter): void;
+  stored(): void;
+  failed(error: unknown): void;
+}
+
+export interface TransferHome {
+  readonly store: BlobStore;
+  /** A content or recipe is here, and will be wanted by others in a moment. */
+  remember(digest: Digest, content: Buffer): void;
+  /** It has been stored, has failed, or nobody wants it any more. */
+  over(transfer: Transfer): void;
+}
 
 /** What counts for a directory before its record is here: bytes. */
 const expectedRecordBytes = 16 * 1024;
+/** The same for a recipe, for each byte of its content. */
+const expectedRecipeShare = 1 / 12_000;
 
 export class Transfer {
-  readonly item: Omit<WantedItem, 'offset'>;
-  /** How often it was asked for without coming. */
-  fruitless = 0;
-  readonly #store: BlobStore;
-  /** A large one can be read from when its first bytes are here; others when they are complete. */
-  readonly #available = new Deferred<Buffer | BlobWriter>();
-  readonly #complete = new Deferred<void>();
-  #writer: BlobWriter | undefined;
-  #landed: Buffer | undefined;
-  #failed = false;
+  readonly kind: TransferItem['kind'];
+  readonly digest: Digest;
+  readonly size: number;
+  readonly #home: TransferHome;
+  #parties: readonly Party[] = [];
+  /** Why those who have nobody to ask any more have not: they only wait for the others. */
+  #lost: Map<Party, unknown> | undefined;
+  #asking: Party | undefined;
+  #landed: Buffer | BlobWriter | undefined;
+  #isOver = false;
 
-  constructor(item: Omit<WantedItem, 'offset'>, store: BlobStore) {
-    this.item = item;
-    this.#store = store;
+  constructor({ kind, digest, size }: TransferItem, home: TransferHome) {
+    this.kind = kind;
+    this.digest = digest;
+    this.size = size;
+    this.#home = home;
+  }
+
+  get parties(): readonly Party[] {
+    return this.#parties;
   }
 
   /** Bytes still to come, as far as one knows. */
   get expected(): number {
-    return this.item.kind === 'directory' ? expectedRecordBytes : this.item.size - this.offset;
+    if (this.kind === 'directory') return expectedRecordBytes;
+    if (this.kind === 'recipe') return Math.ceil(this.size * expectedRecipeShare);
+    return this.size - this.written;
   }
 
   /** Where it goes on after a cut. */
-  get offset(): number {
+  get written(): number {
     return this.#writer?.written ?? 0;
   }
 
-  /** The whole content. */
-  async whole(signal: AbortSignal): Promise<Buffer> {
-    const content = await wait(this.#available.promise, signal);
-    if (Buffer.isBuffer(content)) return content;
-    throw new ArchfarmError('internal', `${this.item.digest} is too large to be taken whole`);
+  /** Is taken as a whole, and sent again as a whole where it was cut. */
+  get isWhole(): boolean {
+    return this.kind !== 'blob' || this.size <= smallBytes;
   }
 
-  /** The content as it comes. Its stream fails when it turns out wrong. */
-  async stream(signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
-    const content = await wait(this.#available.promise, signal);
-    return Buffer.isBuffer(content) ? single(content) : content.read(signal);
+  get #writer(): BlobWriter | undefined {
+    return Buffer.isBuffer(this.#landed) ? undefined : this.#landed;
   }
 
-  /** Resolves when it is in the store. */
-  async stored(signal: AbortSignal): Promise<void> {
-    await wait(this.#complete.promise, signal);
+  join(party: Party): void {
+    // Of one nearly always, which a literal makes no larger than that.
+    this.#parties = this.#parties.length === 0 ? [party] : [...this.#parties, party];
+    if (this.#landed !== undefined) party.landed(this.#landed);
+  }
+
+  /** Without this one, which asks for nothing at present. */
+  async leave(party: Party): Promise<void> {
+    this.#parties = this.#parties.filter((other) => other !== party);
+    this.#lost?.delete(party);
+    await this.#endUnlessAble(new Error('nobody wants it any more'));
+  }
+
+  /** Whether this one is to ask for it; false while another does, or once it is here. */
+  begin(party: Party): boolean {
+    if (this.#asking !== undefined || Buffer.isBuffer(this.#landed) || this.#isOver) return false;
+    this.#asking = party;
+    return true;
+  }
+
+  /** What was asked for has not come, and this one no longer waits for an answer. */
+  letGo(party: Party): void {
+    if (this.#asking !== party) return;
+    this.#asking = undefined;
+    for (const other of this.#parties) if (this.#lost?.has(other) !== true) other.free();
+  }
+
+  /** This one has nobody to ask any more. It fails when that is true of all. */
+  async withdraw(party: Party, error: unknown): Promise<void> {
+    this.#lost ??= new Map();
+    this.#lost.set(party, error);
+    this.letGo(party);
+    await this.#endUnlessAble(error);
+  }
+
+  /** Throws `protocol` for a size with which it cannot be sent. */
+  checkSize(size: number): void {
+    const most = { directory: maxRecordBytes, recipe: maxRecipeBytes(this.size) };
+    const fits =
+      this.kind === 'directory' || this.kind === 'recipe'
+        ? size <= most[this.kind]
+        : size === this.size - this.written;
+    if (!fits) throw new ArchfarmError('protocol', `${this.digest} was sent with ${size} bytes`);
+  }
+
+  /** It came as a whole, and where its bytes are right `store` has to follow. Says whether they are. */
+  async land(party: Party, content: Buffer): Promise<boolean> {
+    try {
+      this.#check(content);
+    } catch (error) {
+      await this.withdraw(party, error);
+      return false;
+    }
+    if (this.kind !== 'directory') this.#home.remember(this.digest, content);
+    this.#tellLanded(content);
+    return true;
   }
 
   /**
-   * Takes `size` bytes and hands them to those who wait; `store` has to follow. Throws `protocol` for a wrong size and
-   * whatever `chunks` throws, after which it can be sent again; all other failures are those of the waiters.
+   * Takes the rest of a large content and hands it to those who wait. Throws whatever `chunks` throws, a cut connection
+   * for one: what was written stays. Other failures are those of the waiters.
    */
-  async land(size: number, chunks: AsyncIterable<Buffer>): Promise<void> {
-    const { kind, digest } = this.item;
-    if (kind === 'blob' ? size !== this.expected : size > maxRecordBytes) {
-      throw new ArchfarmError('protocol', `${digest} was sent with ${size} bytes`);
+  async landChunks(chunks: AsyncIterable<Buffer>): Promise<void> {
+    for await (const chunk of chunks) {
+      // What is left of a failed one has to be read too: others follow it.
+      await this.#unlessOver(async () => {
+        const { digest, size } = this;
+        const writer = this.#writer ?? (await this.#home.store.write({ digest, size }));
+        if (this.#landed === undefined) this.#tellLanded(writer);
+        await writer.write(chunk);
+      });
     }
-    if (kind === 'blob' && this.item.size > smallBytes) await this.#landLarge(chunks);
-    else await this.#landWhole(chunks);
+    await this.#unlessOver(async () => this.#writer?.finish());
   }
 
   /** Resolves when what has landed is in the store. Never throws. */
   async store(): Promise<void> {
-    await this.#unlessFailed(async () => {
-      if (this.#landed !== undefined) await this.#store.put(this.item, this.#landed);
-      this.#complete.resolve();
+    await this.#unlessOver(async () => {
+      const { kind, digest } = this;
+      if (Buffer.isBuffer(this.#landed) && kind !== 'recipe') {
+        await this.#home.store.put({ kind: kind === 'chunk' ? 'blob' : kind, digest }, this.#landed);
+      }
+      this.#end();
+      for (const party of this.#parties) party.stored();
     });
   }
 
-  /** Ends it for all who wait. */
-  async fail(error: unknown): Promise<void> {
-    this.#failed = true;
-    this.#available.reject(error);
-    this.#complete.reject(error);
-    await this.#writer?.fail(error);
+  #tellLanded(content: Buffer | BlobWriter): void {
+    this.#landed = content;
+    for (const party of this.#parties) party.landed(content);
   }
 
-  async #landWhole(chunks: AsyncIterable<Buffer>): Promise<void> {
-    const parts: Buffer[] = [];
-    for await (const chunk of chunks) parts.push(chunk);
-    const content = Buffer.concat(parts);
-    await this.#unlessFailed(async () => {
-      this.#check(content);
-      this.#landed = content;
-      this.#available.resolve(content);
-    });
-  }
-
-  /** A connection that is cut throws out of the loop: what was written stays, and a later one goes on from there. */
-  async #landLarge(chunks: AsyncIterable<Buffer>): Promise<void> {
-    for await (const chunk of chunks) {
-      // What is left of a failed one has to be read too: others follow it.
-      await this.#unlessFailed(async () => {
-        this.#writer ??= await this.#store.write(this.item);
-        this.#available.resolve(this.#writer);
-        await this.#writer.write(chunk);
-      });
-    }
-    await this.#unlessFailed(async () => this.#writer?.finish());
-  }
-
-  async #unlessFailed(action: () => Promise<void>): Promise<void> {
-    if (this.#failed) return;
+  async #unlessOver(action: () => Promise<void>): Promise<void> {
+    if (this.#isOver) return;
     try {
       await action();
     } catch (error) {
-      await this.fail(error);
+      await this.#fail(error);
     }
   }
 
+  async #endUnlessAble(error: unknown): Promise<void> {
+    if (Buffer.isBuffer(this.#landed) || this.#isOver) return;
+    if (this.#parties.length === (this.#lost?.size ?? 0)) await this.#fail(error);
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    this.#end();
+    // Each hears of its own other side: that is where its user can do something.
+    for (const party of this.#parties) party.failed(this.#lost?.get(party) ?? error);
+    await this.#writer?.fail(error);
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#home.over(this);
+  }
+
   #check(content: Buffer): void {
-    const { kind, digest } = this.item;
+    const { kind, digest, size } = this;
     if (kind === 'directory') decodeDirectory(digest, content);
+    else if (kind === 'recipe') decodeRecipe({ digest, size }, content);
     else if (digestOf(content) !== digest) {
       throw new ArchfarmError('context-changed', `the content sent for ${digest} does not have its digest`, {
         hint: 'a file of the context changed during the build; build again',
       });
     }
   }
-}
-
-function wait<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  // A build waits for many contents at once under one signal.
-  setMaxListeners(0, signal);
-  return untilAborted(promise, signal);
-}
-
-async function* single(content: Buffer): AsyncGenerator<Buffer> {
-  yield content;
 }

@@ -1,5 +1,5 @@
 /** Lets any number of waiters sleep until something changed; they look again for themselves. */
-import { reasonOf } from '../abort.ts';
+import { offAbort, onAbort, reasonOf } from '../abort.ts';
 
 export class Wakeup {
   readonly #waiting = new Set<() => void>();
@@ -10,20 +10,24 @@ export class Wakeup {
     for (const resume of waiting) resume();
   }
 
-  /** Resolves at the next `wake`; rejects with the signal's reason. */
-  wait(signal: AbortSignal): Promise<void> {
+  /** Resolves at the next `wake`; rejects with the signal's reason. Without one, the next `wake` must be certain to come. */
+  wait(signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
+      if (signal === undefined) return void this.#waiting.add(resolve);
       if (signal.aborted) return reject(reasonOf(signal));
       const resume = (): void => {
-        signal.removeEventListener('abort', aborted);
+        offAbort(signal, listener);
         resolve();
       };
-      const aborted = (): void => {
-        this.#waiting.delete(resume);
-        reject(reasonOf(signal));
+      const listener = {
+        aborted: (): void => {
+          this.#waiting.delete(resume);
+          reject(reasonOf(signal));
+        },
       };
       this.#waiting.add(resume);
-      signal.addEventListener('abort', aborted, { once: true });
+      onAbort(signal, listener);
+      return undefined;
     });
   }
 }

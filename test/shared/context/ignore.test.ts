@@ -119,6 +119,8 @@ test('matches as the cases of Docker say', () => {
     ['*.a|*.b', 'x.b', true],
     ['é?', 'é💡', true],
     ['a/b/..', 'a/c', true],
+    ['\ufeffb?', 'bc', true],
+    ['\ufeffb', '\ufeffb', true],
     ['.', 'a', false],
   ];
   for (const [pattern, path, matched] of cases) {

@@ -3,36 +3,23 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { WebSocket } from 'ws';
 import { digestOf } from '../../../shared/context/encoding.ts';
 import { fetchTree } from '../../../shared/context/fetch-tree.ts';
 import { defaultLimits } from '../../../shared/context/limits.ts';
 import type { ContentSource } from '../../../shared/context/sender.ts';
 import { ArchfarmError } from '../../../shared/errors.ts';
+import { BlobReceiver } from '../../../shared/context/receiver.ts';
+import { BlobStore } from '../../../shared/context/store.ts';
 import { contextServer } from '../../support/context-server.ts';
 import { failureOf } from '../../support/failure.ts';
 import { collect, dir, inChunks, memoryTree, type Branch } from '../../support/memory-tree.ts';
-import { receiving, type Receiving } from '../../support/receiving.ts';
+import { attached, receiving, type Receiving } from '../../support/receiving.ts';
 import { Random } from '../../support/random.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { smallDisk } from '../../support/small-disk.ts';
 import { until } from '../../support/until.ts';
 
 const seed = Date.now() % 2 ** 31;
-
-/** Attaches for the length of a test; how it ends is the test's business only where it asks. */
-function attached(
-  { receiver, signal }: Receiving,
-  socket: WebSocket,
-): AsyncDisposable & { readonly ended: Promise<unknown> } {
-  const ended = receiver.attach(socket, signal).catch((error: unknown) => error);
-  return {
-    ended,
-    async [Symbol.asyncDispose]() {
-      socket.terminate();
-      await ended;
-    },
-  };
-}
 
 function someTree(): ReturnType<typeof memoryTree> {
   const files = Array.from({ length: 300 }, (_, index): [string, Branch] => [
@@ -295,6 +282,33 @@ test('neither side holds a large content in memory, not even when nobody reads i
   const [received, growth = Infinity] = output.toString().split(' ').map(Number);
   assert.is(received, 200 * 1024 * 1024);
   assert.ok(growth < 100 * 1024 * 1024, `grew by ${Math.round(growth / 1024 / 1024)} MiB`);
+});
+
+test('a full disk is an error that names it, and what can be kept in memory reaches its reader all the same', async () => {
+  await using disk = await smallDisk(3_000_000);
+  await using store = await BlobStore.open(disk.path);
+  const receiver = new BlobReceiver({ store });
+  const signal = AbortSignal.timeout(30_000);
+  const sizes = [5_000_000, 10_000_000];
+  const contents = sizes.map((size) => randomBytes(size));
+  const small = Array.from({ length: 100 }, () => randomBytes(60_000));
+  const blobs = [...contents, ...small];
+  await using server = await contextServer(
+    memoryTree(dir(...blobs.map((content, index): [string, Branch] => [`${index}`, content]))),
+  );
+  await using _link = attached({ receiver, signal }, await server.dial());
+  for (const content of contents) {
+    const error = await failureOf(receiver.blob(digestOf(content), content.length, signal).then(collect));
+    assert.is(error.code, 'disk-full');
+    assert.match(error.message, disk.path);
+  }
+  for (const content of small) {
+    assert.ok((await collect(await receiver.blob(digestOf(content), 60_000, signal))).equals(content));
+  }
+  const kept = await Promise.allSettled(
+    small.map((content) => receiver.prefetch(digestOf(content), 60_000, signal)),
+  );
+  assert.ok(kept.some((result) => result.status === 'rejected' && result.reason.code === 'disk-full'));
 });
 
 console.log(`seed ${seed}`);

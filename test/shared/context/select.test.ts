@@ -1,7 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { select, type Selection } from '../../../shared/context/select.ts';
+import { findEntry } from '../../../shared/context/lookup.ts';
 import { dir, memoryTree, type MemoryTree } from '../../support/memory-tree.ts';
+import { Random } from '../../support/random.ts';
 
 async function paths(tree: MemoryTree, selection: Partial<Selection>): Promise<string[]> {
   const found: string[] = [];
@@ -138,6 +140,78 @@ test('refuses a hard link to what is no earlier file', async () => {
     await paths(tree, {}).catch((error: unknown) => (message = String(error)));
     assert.match(message, /"b" is a hard link to/, target);
   }
+});
+
+test('groups links by what is selected in any tree, as one walk that remembers everything would', async () => {
+  const random = new Random(11);
+  for (let round = 0; round < 60; round++) {
+    const root = dir();
+    const files: string[] = [];
+    const grow = (directory: ReturnType<typeof dir>, path: string, depth: number): void => {
+      for (const name of ['a', 'b', 'c', 'd'].filter(() => random.chance(0.7))) {
+        const at = path === '' ? name : `${path}/${name}`;
+        if (depth < 3 && random.chance(0.5)) {
+          const below = dir();
+          directory.set(name, below);
+          grow(below, at, depth + 1);
+        } else if (files.length > 0 && random.chance(0.6)) {
+          directory.set(name, { hardlink: random.pick(files) });
+        } else {
+          directory.set(name, at);
+          files.push(at);
+        }
+      }
+    };
+    grow(root, '', 0);
+    const tree = memoryTree(root);
+    const excludePatterns = ['a', '**/b', 'c/*', '!c/a', '*/d', '!**/b/c'].filter(() => random.chance(0.4));
+    const all = new Map((await paths(tree, {})).map((told) => [told.split(' = ')[0], told.split(' = ')[1]]));
+    const first = new Map<string, string>();
+    for (const told of await paths(tree, { excludePatterns })) {
+      const [path = '', target] = told.split(' = ');
+      const original = all.get(path) ?? path;
+      if (!files.includes(original)) continue;
+      assert.is(target, first.get(original), `${path} of ${original} without ${excludePatterns.join(' ')}`);
+      if (target === undefined) first.set(original, path);
+    }
+  }
+});
+
+test('reads few directories for many links, also when they lead to and fro', async () => {
+  const names = Array.from({ length: 300 }, (_, index) => `f${String(index).padStart(3, '0')}`);
+  const tree = memoryTree(
+    dir(
+      ['a', dir(['x', dir(...names.map((name) => [name, name] as const))])],
+      ['b', dir(['y', dir(...names.map((name) => [name, `b${name}`] as const))])],
+      [
+        'c',
+        dir(
+          ...names.map((name, index) => {
+            return [name, { hardlink: index % 2 === 0 ? `a/x/${name}` : `b/y/${name}` }] as const;
+          }),
+        ),
+      ],
+    ),
+  );
+  let reads = 0;
+  const counting = {
+    ...tree,
+    directory(digest: string, signal: AbortSignal) {
+      reads += 1;
+      return tree.directory(digest, signal);
+    },
+  };
+  const links = (await paths(counting, {})).filter((path) => path.includes(' = '));
+  assert.is(links.length, names.length);
+  assert.ok(reads <= 12, String(reads));
+});
+
+test('finds names by their bytes, of any script', async () => {
+  const names = ['a', 'z', '~', 'é', '中', '\uffee', '\u{1f69c}', '\u{10ffff}', 'a-', 'a0'];
+  const tree = memoryTree(dir(...names.map((name) => [name, name] as const)));
+  const reader = { root: tree.root, source: tree, signal: AbortSignal.timeout(5000) };
+  for (const name of names) assert.is((await findEntry(reader, name))?.name, name);
+  for (const name of ['', 'b', '\u{1f69d}', 'é/x']) assert.is(await findEntry(reader, name), undefined);
 });
 
 test.run();

@@ -9,26 +9,11 @@ import * as assert from 'uvu/assert';
 import { digestOf, encodeDirectory } from '../../../shared/context/encoding.ts';
 import { BlobStore, smallBytes } from '../../../shared/context/store.ts';
 import { failureOf } from '../../support/failure.ts';
-import { collect, inChunks } from '../../support/memory-tree.ts';
+import { collect } from '../../support/memory-tree.ts';
+import { storeContent, storedContent } from '../../support/stored-content.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const signal = AbortSignal.timeout(60_000);
-
-async function put(store: BlobStore, content: Buffer): Promise<string> {
-  const digest = digestOf(content);
-  if (content.length <= smallBytes) await store.put({ kind: 'blob', digest }, content);
-  else {
-    const writer = await store.write({ digest, size: content.length });
-    for await (const chunk of inChunks(content)) await writer.write(chunk);
-    await writer.finish();
-  }
-  return digest;
-}
-
-async function get(store: BlobStore, digest: string, size: number): Promise<Buffer | undefined> {
-  const chunks = await store.blob(digest, size);
-  return chunks === undefined ? undefined : collect(chunks);
-}
 
 /** All files below a directory. */
 async function filesIn(path: string): Promise<string[]> {
@@ -42,14 +27,14 @@ test('small and large contents and directories come back, also to the next proce
   const empty = encodeDirectory({ entries: [], mtimes: [] });
   {
     await using store = await BlobStore.open(directory.path);
-    await Promise.all(contents.map((content) => put(store, content)));
+    await Promise.all(contents.map((content) => storeContent(store, content)));
     await store.put({ kind: 'directory', digest: empty.digest }, empty.record);
   }
   await using store = await BlobStore.open(directory.path);
   for (const content of contents) {
     const digest = digestOf(content);
     assert.ok(await store.has({ kind: 'blob', digest, size: content.length }));
-    assert.ok((await get(store, digest, content.length))?.equals(content));
+    assert.ok((await storedContent(store, { digest, size: content.length }))?.equals(content));
   }
   assert.equal(await store.directory(empty.digest), { entries: [], mtimes: [] });
   assert.not(await store.has({ kind: 'blob', digest: empty.digest, size: 1 }), 'a directory is no content');
@@ -59,7 +44,7 @@ test('runs one after the other go on with the same pack', async () => {
   await using directory = await temporaryDirectory();
   for (let run = 0; run < 5; run++) {
     await using store = await BlobStore.open(directory.path);
-    await put(store, randomBytes(100));
+    await storeContent(store, randomBytes(100));
   }
   assert.is((await readdir(join(directory.path, 'packs'))).length, 1);
 });
@@ -69,18 +54,19 @@ test('two stores on one directory write at the same time and see what the other 
   await using left = await BlobStore.open(directory.path);
   await using right = await BlobStore.open(directory.path);
   const contents = Array.from({ length: 200 }, () => randomBytes(500));
-  await Promise.all(contents.map((content, index) => put(index % 2 === 0 ? left : right, content)));
+  await Promise.all(contents.map((content, index) => storeContent(index % 2 === 0 ? left : right, content)));
   await left.sweep();
-  for (const content of contents) assert.ok((await get(left, digestOf(content), 500))?.equals(content));
+  for (const content of contents)
+    assert.ok((await storedContent(left, { digest: digestOf(content), size: 500 }))?.equals(content));
 });
 
 test('what was damaged on disk is dropped, reported missing, and can be stored again', async () => {
   await using directory = await temporaryDirectory();
-  const [small, large] = [randomBytes(100), randomBytes(300_000)];
+  const contents = [100, 300_000, 3_000_000].map((size) => randomBytes(size));
   const record = encodeDirectory({ entries: [], mtimes: [] });
   {
     await using store = await BlobStore.open(directory.path);
-    for (const content of [small, large]) await put(store, content);
+    for (const content of contents) await storeContent(store, content);
     await store.put({ kind: 'directory', digest: record.digest }, record.record);
   }
   for (const path of await filesIn(directory.path)) {
@@ -90,13 +76,19 @@ test('what was damaged on disk is dropped, reported missing, and can be stored a
     await writeFile(path, bytes);
   }
   await using store = await BlobStore.open(directory.path);
-  assert.is(await get(store, digestOf(small), 100), undefined);
   assert.is(await store.directory(record.digest), undefined);
-  assert.is((await failureOf(get(store, digestOf(large), 300_000))).code, 'blobs-lost');
-  for (const content of [small, large]) {
+  // What is too large to be verified before its first byte is given fails before the last.
+  const outcomes = contents.map((content) =>
+    storedContent(store, { digest: digestOf(content), size: content.length }),
+  );
+  assert.equal([await outcomes[0], await outcomes[1]], [undefined, undefined]);
+  assert.is((await failureOf(outcomes[2] ?? Promise.resolve())).code, 'blobs-lost');
+  for (const content of contents) {
     assert.not(await store.has({ kind: 'blob', digest: digestOf(content), size: content.length }));
-    await put(store, content);
-    assert.ok((await get(store, digestOf(content), content.length))?.equals(content));
+    await storeContent(store, content);
+    assert.ok(
+      (await storedContent(store, { digest: digestOf(content), size: content.length }))?.equals(content),
+    );
   }
 });
 
@@ -136,7 +128,7 @@ test('evicts the least recently used above its size, never what is pinned', asyn
   await using store = await BlobStore.open(directory.path, { maxBytes: 450_000, recent: 60_000 });
   const contents = Array.from({ length: 8 }, () => randomBytes(100_000));
   using _pin = store.pin(new Set(contents.slice(0, 1).map(digestOf)));
-  for (const content of contents) await put(filler, content);
+  for (const content of contents) await storeContent(filler, content);
   for (const path of await filesIn(join(directory.path, 'blob'))) {
     const age = contents.findIndex((content) => path.endsWith(digestOf(content).slice(7)));
     const time = Date.now() / 1000 - 10_000 + age;
@@ -154,7 +146,7 @@ test('evicts packs too, and what nobody used for long', async () => {
   const content = randomBytes(1000);
   {
     await using store = await BlobStore.open(directory.path);
-    await put(store, content);
+    await storeContent(store, content);
   }
   const old = Date.now() / 1000 - 40 * 24 * 3600;
   for (const path of await filesIn(directory.path)) await utimes(path, old, old);
@@ -186,11 +178,13 @@ test('killed at any point, a process loses nothing that it had stored and leaves
     assert.is(child.signalCode, 'SIGKILL');
     await using store = await BlobStore.open(directory.path);
     for (const { digest, size } of stored) {
-      const content = await get(store, digest, size);
+      const content = await storedContent(store, { digest, size });
       assert.ok(content !== undefined && digestOf(content) === digest, `${digest} of ${size} bytes`);
     }
     const more = randomBytes(10);
-    assert.ok((await get(store, await put(store, more), 10))?.equals(more));
+    assert.ok(
+      (await storedContent(store, { digest: await storeContent(store, more), size: 10 }))?.equals(more),
+    );
   }
 });
 
