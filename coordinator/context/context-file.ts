@@ -1,9 +1,20 @@
 /** Reading a file of a context that must stay as it was when the tree was made: a build must not see half an edit. */
 import { createHash } from 'node:crypto';
-import { close, constants, fstat, open, read as readBytes } from 'node:fs';
+import {
+  close,
+  closeSync,
+  constants,
+  fstat,
+  fstatSync,
+  open,
+  openSync,
+  read,
+  readSync,
+  type BigIntStats,
+} from 'node:fs';
 import { promisify } from 'node:util';
-import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
 import type { Digest } from '../../shared/context/tree.ts';
+import { changed, fileError } from './file-error.ts';
 
 /** A file as the scan found it. */
 export interface ContextFile {
@@ -12,28 +23,100 @@ export interface ContextFile {
   /** From the root of the context, for messages. */
   readonly name: string;
   readonly size: number;
-  /** Nanoseconds since 1970. */
-  readonly mtime: bigint;
+  /** Nanoseconds since 1970; undefined for what only this process writes. */
+  readonly mtime: bigint | undefined;
+  /** Where the content begins in a file that holds several. */
+  readonly start?: number;
 }
 
-const chunkBytes = 128 * 1024;
+/** Files up to so many bytes are read at once. */
+export const smallFileBytes = 128 * 1024;
+
+const pieceBytes = 256 * 1024;
 
 /** Half the price of `node:fs/promises`, which shows where there are 100,000 files. */
 const files = {
   open: promisify(open),
-  read: promisify(readBytes),
+  read: promisify(read),
   stat: promisify(fstat),
   close: promisify(close),
 };
+/** Not through a link, and not waiting for a pipe, that may have come in its place. */
+const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Throws `context-changed` when it is not what the scan found, `context-invalid` when it may not be read. */
-export async function hashFile(file: ContextFile, signal: AbortSignal): Promise<Digest> {
-  const hash = createHash('sha256');
-  for await (const chunk of read(file, signal)) hash.update(chunk);
-  return `sha256:${hash.digest('hex')}`;
+/**
+ * Fills the buffer with the file's bytes from `from` on, without leaving this thread. Throws `context-changed` when the
+ * file is not what the scan found, `context-invalid` when it may not be read; so do the others.
+ */
+export function readDirectly(file: ContextFile, into: Buffer, from = 0): Buffer {
+  try {
+    const descriptor = openSync(file.path, flags);
+    try {
+      for (let at = 0; at < into.length;) {
+        const bytes = readSync(descriptor, into, at, into.length - at, (file.start ?? 0) + from + at);
+        if (bytes === 0) throw changed(file.name);
+        at += bytes;
+      }
+      if (file.mtime !== undefined) checkUnchanged(file, fstatSync(descriptor, { bigint: true }));
+      return into;
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (error) {
+    throw fileError(error, file.name);
+  }
 }
 
-/** The content from an offset on. Its last chunk is given only when all of it has been found to have the digest. */
+/** The same in the thread pool. */
+export async function readPart(file: ContextFile, into: Buffer, from = 0): Promise<Buffer> {
+  try {
+    const descriptor = await files.open(file.path, flags);
+    try {
+      await fill(descriptor, into, { file, from });
+      if (file.mtime !== undefined) checkUnchanged(file, await files.stat(descriptor, { bigint: true }));
+      return into;
+    } finally {
+      await files.close(descriptor);
+    }
+  } catch (error) {
+    throw fileError(error, file.name);
+  }
+}
+
+/** All of it in pieces, each valid until the next: one is read while another is in use. */
+export async function* readPieces(file: ContextFile, signal: AbortSignal): AsyncGenerator<Buffer> {
+  try {
+    const descriptor = await files.open(file.path, flags);
+    let reading: Promise<Buffer> | undefined;
+    try {
+      const buffers = [0, 1].map(() => Buffer.allocUnsafe(Math.min(pieceBytes, file.size)));
+      const next = (at: number): Promise<Buffer> | undefined => {
+        const [buffer = Buffer.alloc(0)] = buffers;
+        buffers.reverse();
+        const bytes = Math.min(buffer.length, file.size - at);
+        return bytes === 0 ? undefined : fill(descriptor, buffer.subarray(0, bytes), { file, from: at });
+      };
+      reading = next(0);
+      for (let at = 0; reading !== undefined;) {
+        const piece: Buffer = await reading;
+        signal.throwIfAborted();
+        at += piece.length;
+        reading = next(at);
+        reading?.catch(() => {});
+        yield piece;
+      }
+      if (file.mtime !== undefined) checkUnchanged(file, await files.stat(descriptor, { bigint: true }));
+    } finally {
+      // What is under way must not find another file under its descriptor.
+      await reading?.catch(() => {});
+      await files.close(descriptor);
+    }
+  } catch (error) {
+    throw fileError(error, file.name);
+  }
+}
+
+/** The content from an offset on. Its last piece is given only when all of it has been found to have the digest. */
 export async function* readFileUnchanged(
   file: ContextFile,
   {
@@ -46,76 +129,32 @@ export async function* readFileUnchanged(
   let left = offset;
   let held: Buffer | undefined;
   // What comes before the offset is read too: the digest is of the whole.
-  for await (const chunk of read(file, signal)) {
-    hash.update(chunk);
-    const rest = chunk.subarray(Math.min(left, chunk.length));
-    left -= chunk.length - rest.length;
+  for await (const piece of readPieces(file, signal)) {
+    hash.update(piece);
+    const rest = piece.subarray(Math.min(left, piece.length));
+    left -= piece.length - rest.length;
     if (rest.length === 0) continue;
     if (held !== undefined) yield held;
-    held = rest;
+    held = Buffer.from(rest);
   }
-  if (`sha256:${hash.digest('hex')}` !== digest) throw changed(file);
+  if (`sha256:${hash.digest('hex')}` !== digest) throw changed(file.name);
   if (held !== undefined) yield held;
 }
 
-/** What went wrong with a path of a context, as its user should hear it. */
-export function fileError(error: unknown, name: string): Error {
-  if (error instanceof ArchfarmError) return error;
-  switch (systemCode(error)) {
-    case 'EACCES':
-    case 'EPERM':
-      return new ArchfarmError('context-invalid', `cannot read ${JSON.stringify(name)}: permission denied`, {
-        hint: 'make it readable or leave it out with .dockerignore',
-        cause: error,
-      });
-    case 'ENOENT':
-    case 'ENOTDIR':
-    case 'ELOOP':
-      return changed({ name });
-    case undefined:
-      return error instanceof Error ? error : new Error(String(error));
-    default:
-      return new ArchfarmError(
-        'context-invalid',
-        `cannot read ${JSON.stringify(name)}: ${messageOf(error)}`,
-        {
-          cause: error,
-        },
-      );
+async function fill(
+  descriptor: number,
+  into: Buffer,
+  { file, from }: { readonly file: ContextFile; readonly from: number },
+): Promise<Buffer> {
+  for (let at = 0; at < into.length;) {
+    const position = (file.start ?? 0) + from + at;
+    const { bytesRead } = await files.read(descriptor, into, at, into.length - at, position);
+    if (bytesRead === 0) throw changed(file.name);
+    at += bytesRead;
   }
+  return into;
 }
 
-async function* read(file: ContextFile, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const descriptor = await openFile(file);
-  try {
-    for (let at = 0; at < file.size;) {
-      signal.throwIfAborted();
-      const chunk = Buffer.allocUnsafe(Math.min(chunkBytes, file.size - at));
-      const { bytesRead } = await files.read(descriptor, chunk, 0, chunk.length, at);
-      if (bytesRead === 0) throw changed(file);
-      at += bytesRead;
-      yield chunk.subarray(0, bytesRead);
-    }
-    const { size, mtimeNs } = await files.stat(descriptor, { bigint: true });
-    if (size !== BigInt(file.size) || mtimeNs !== file.mtime) throw changed(file);
-  } catch (error) {
-    throw fileError(error, file.name);
-  } finally {
-    await files.close(descriptor);
-  }
-}
-
-async function openFile(file: ContextFile): Promise<number> {
-  try {
-    // Not through a link, and not waiting for a pipe, that may have come in its place.
-    return await files.open(file.path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    throw fileError(error, file.name);
-  }
-}
-
-function changed({ name }: Pick<ContextFile, 'name'>): ArchfarmError {
-  return new ArchfarmError('context-changed', `${JSON.stringify(name)} changed while the context was read`, {
-    hint: 'build again once nothing writes to it, or leave it out with .dockerignore',
-  });
+function checkUnchanged(file: ContextFile, { size, mtimeNs }: BigIntStats): void {
+  if (size !== BigInt(file.size) || mtimeNs !== file.mtime) throw changed(file.name);
 }

@@ -5,20 +5,40 @@
 import type { WebSocket } from 'ws';
 import { decodeDirectory, digestOfRecord } from '../../shared/context/encoding.ts';
 import { fetchTree, type FetchedTree } from '../../shared/context/fetch-tree.ts';
-import { defaultLimits } from '../../shared/context/limits.ts';
-import { select } from '../../shared/context/select.ts';
+import type { ContextLimits } from '../../shared/context/limits.ts';
+import type { Selection } from '../../shared/context/select.ts';
 import { sendContents, type ContentSource } from '../../shared/context/sender.ts';
 import type { BlobStore } from '../../shared/context/store.ts';
-import type { Digest } from '../../shared/context/tree.ts';
+import type { StoreUsage } from '../../shared/context/store-usage.ts';
+import type { ContextSource, Digest } from '../../shared/context/tree.ts';
+import type { AttemptId } from '../../shared/attempt.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
-import { ClientLink } from './client-link.ts';
+import type { MissingContents } from '../../shared/progress.ts';
+import type { ClientLink } from './client-link.ts';
+import { ClientLinks } from './client-links.ts';
+import { ContextFetch } from './context-fetch.ts';
+import { storedDirectories } from './stored-directories.ts';
 
 export interface ContextsOptions {
   readonly store: BlobStore;
+  readonly limits: ContextLimits;
   readonly log: Logger;
   /** Milliseconds for which a client that lost its connection may come back. */
   readonly returnWithin: number;
+  /** Milliseconds that engines get to open their trees before these are fetched as a whole. */
+  readonly patience: number;
+  /** Platforms of a build's tasks that have not ended; none of a build that is over. */
+  readonly openTasks: (build: string) => readonly string[];
+}
+
+/** What a build is submitted with. */
+export interface OfferedContext {
+  readonly roots: readonly Digest[];
+  /** The id of the link by which the client gives its contents; without one only the store can. */
+  readonly link?: string | undefined;
+  /** How errors call the client. */
+  readonly client: string;
 }
 
 /** The trees of one build, all their directories being in the store. */
@@ -26,21 +46,35 @@ export interface PreparedContext {
   readonly roots: readonly Digest[];
   readonly trees: readonly FetchedTree[];
   readonly link: ClientLink;
+  /** By which the client comes; unknown after a restart, until it does. */
+  readonly linkId?: string | undefined;
 }
 
-interface LiveContext extends Omit<PreparedContext, 'link'> {
+interface LiveContext extends Omit<PreparedContext, 'link' | 'linkId'> {
   link: ClientLink;
-  readonly pin: Disposable;
+  linkId?: string | undefined;
+  readonly fetch: ContextFetch;
+  readonly pins: readonly Disposable[];
 }
 
 export class Contexts {
+  /** How large a context may be. */
+  readonly limits: ContextLimits;
   readonly #options: ContextsOptions;
+  readonly #directories: Pick<ContextSource, 'directory'>;
+  readonly #links: ClientLinks;
   readonly #builds = new Map<string, LiveContext>();
-  readonly #links = new Map<string, ClientLink>();
   readonly #stop = new AbortController();
 
   constructor(options: ContextsOptions) {
     this.#options = options;
+    this.limits = options.limits;
+    this.#directories = storedDirectories(options.store);
+    this.#links = new ClientLinks(options);
+  }
+
+  usage(): StoreUsage {
+    return this.#options.store.usage();
   }
 
   /**
@@ -48,9 +82,9 @@ export class Contexts {
    * this coordinator has forgotten that, only the client knows: it names the build as well.
    */
   link(socket: WebSocket, { id, build }: { id: string; build: string | undefined }): void {
-    const link = this.#linkOf(id);
-    const live = build === undefined ? undefined : this.#builds.get(build);
-    if (live !== undefined) live.link = link;
+    const served = [...this.#builds].filter(([name, { linkId }]) => name === build || linkId === id);
+    const link = this.#links.of(id, served[0]?.[1].link);
+    for (const [, live] of served) relink(live, { link, id });
     link.receive(socket, this.#stop.signal).catch((error: unknown) => {
       this.#options.log.warn({ link: id, reason: messageOf(error) }, 'a client link ended');
     });
@@ -66,27 +100,39 @@ export class Contexts {
   }
 
   /** Brings the directories of the trees into the store. Throws `context-limit`, `client-gone` or `blobs-lost`. */
-  async prepare(
-    linkId: string | undefined,
-    roots: readonly Digest[],
-    signal: AbortSignal,
-  ): Promise<PreparedContext> {
-    const link = linkId === undefined ? await this.#withoutClient() : this.#linkOf(linkId);
-    const options = { limits: defaultLimits, signal };
-    const trees = await Promise.all(roots.map((root) => fetchTree(root, link.receiver, options)));
-    return { roots, trees, link };
+  async prepare({ roots, link: id, client }: OfferedContext, signal: AbortSignal): Promise<PreparedContext> {
+    const link = id === undefined ? this.#links.expect() : this.#links.of(id);
+    link.client = client;
+    if (id === undefined) await link.end();
+    return { roots, link, linkId: id, trees: await this.#fetch(roots, link.receiver, signal) };
   }
 
   /** From now on agents may ask for what the build's trees hold. */
   adopt(build: string, prepared: PreparedContext): void {
-    const digests = new Set(prepared.trees.flatMap((tree) => [...tree.digests]));
-    this.#builds.set(build, { ...prepared, pin: this.#options.store.pin(digests) });
+    const { store, patience, openTasks, log } = this.#options;
+    const live: LiveContext = {
+      ...prepared,
+      pins: prepared.trees.map((tree) => store.pin(tree.digests)),
+      fetch: new ContextFetch({
+        roots: prepared.roots,
+        openTasks: () => openTasks(build),
+        receiver: () => live.link.receiver,
+        store,
+        patience,
+        onTrouble: (error) =>
+          log.warn({ build, reason: messageOf(error) }, 'a context cannot be fetched as a whole'),
+      }),
+    };
+    this.#builds.set(build, live);
   }
 
   /** After a restart the directories are in the store; the client dials again for what else may be missing. */
-  async restore(build: string, roots: readonly Digest[]): Promise<void> {
+  async restore(build: string, { roots, client }: Omit<OfferedContext, 'link'>): Promise<void> {
     try {
-      this.adopt(build, await this.prepare(undefined, roots, this.#stop.signal));
+      const trees = await this.#fetch(roots, this.#directories, this.#stop.signal);
+      const link = this.#links.expect();
+      link.client = client;
+      this.adopt(build, { roots, link, trees });
     } catch (error) {
       // Attempts that run may have all they need; those that do not will fail with this reason.
       this.#options.log.warn({ build, reason: messageOf(error) }, 'the context of a build is not complete');
@@ -94,8 +140,10 @@ export class Contexts {
   }
 
   release(build: string): void {
-    this.#builds.get(build)?.pin[Symbol.dispose]();
+    const live = this.#builds.get(build);
     this.#builds.delete(build);
+    live?.fetch[Symbol.dispose]();
+    for (const pin of live?.pins ?? []) pin[Symbol.dispose]();
   }
 
   /** Bytes that the client sent for this build: contents and directories. */
@@ -103,33 +151,41 @@ export class Contexts {
     return this.#builds.get(build)?.link.receiver.receivedBytes ?? 0;
   }
 
-  /** Resolves once everything that the build could ask for is in the store. */
+  /** An attempt's engine has opened one of its build's trees, and asks for no more of it than this. */
+  selected({ build, platform, number }: AttemptId, tree: Digest, selection: Selection): void {
+    this.#builds.get(build)?.fetch.selected({ platform, number }, tree, selection);
+  }
+
+  /** To be called when a task of the build may have ended: it wants nothing more. */
+  changed(build: string): void {
+    this.#builds.get(build)?.fetch.check();
+  }
+
+  /** Resolves once the build needs its client no more. Throws what is in the way: `client-gone`, `context-changed`. */
   async complete(build: string, signal: AbortSignal): Promise<void> {
     const live = this.#builds.get(build);
-    if (live === undefined) return;
-    const { receiver } = live.link;
-    const everything = { followPaths: [], includePatterns: [], excludePatterns: [] };
-    const coming: Promise<void>[] = [];
-    for (const root of live.roots) {
-      for await (const { entry } of select(root, everything, receiver, signal)) {
-        if (entry.type !== 'file') continue;
-        const content = receiver.prefetch(entry.digest, entry.size, signal);
-        // It may fail while others are still looked for; all are waited for below.
-        content.catch(() => {});
-        coming.push(content);
-      }
-    }
-    await Promise.all(coming);
+    if (live !== undefined) return live.fetch.complete(signal);
+    if (this.#options.openTasks(build).length === 0) return;
+    throw new ArchfarmError('blobs-lost', `directories of the context of build ${build} are lost`, {
+      hint: 'start the build again',
+    });
+  }
+
+  /** What the coordinator lacks of what the build's tasks want; undefined for a build that is over. */
+  async missing(build: string, signal: AbortSignal): Promise<MissingContents | undefined> {
+    return this.#builds.get(build)?.fetch.missing(AbortSignal.any([signal, this.#stop.signal]));
   }
 
   /** Serves an agent's requests until it hangs up; `builds` are those that it may see at that moment. */
   serveAgent(socket: WebSocket, { agent, builds }: { agent: string; builds: () => readonly string[] }): void {
     const source: ContentSource = {
       open: async (item, signal) => {
-        const live = builds()
+        const content = item.kind === 'chunk' ? item.of : item.digest;
+        const owners = builds()
           .map((build) => this.#builds.get(build))
-          .find((candidate) => candidate?.trees.some((tree) => tree.digests.has(item.digest)));
-        if (live !== undefined) return live.link.receiver.open(item, signal);
+          .filter((live) => live?.trees.some((tree) => tree.digests.has(content)) === true);
+        const owner = owners.find((live) => live?.link.hasEnded === false) ?? owners[0];
+        if (owner !== undefined) return owner.link.receiver.open(item, signal);
         throw new ArchfarmError('blobs-lost', `${item.digest} is in no context that agent ${agent} builds`);
       },
     };
@@ -141,23 +197,24 @@ export class Contexts {
   async close(): Promise<void> {
     this.#stop.abort(new ArchfarmError('coordinator-unreachable', 'the coordinator stops'));
     for (const build of this.#builds.keys()) this.release(build);
-    await Promise.all([...this.#links.values()].map((link) => link.end()));
+    await this.#links.close();
   }
 
-  #linkOf(id: string): ClientLink {
-    const known = this.#links.get(id);
-    if (known !== undefined) return known;
-    const { store, returnWithin } = this.#options;
-    const link = new ClientLink({ store, returnWithin, onEnd: () => void this.#links.delete(id) });
-    this.#links.set(id, link);
-    return link;
+  #fetch(
+    roots: readonly Digest[],
+    source: Pick<ContextSource, 'directory'>,
+    signal: AbortSignal,
+  ): Promise<FetchedTree[]> {
+    const limits = { ...this.limits, command: 'serve' } as const;
+    return Promise.all(roots.map((root) => fetchTree(root, source, { limits, signal })));
   }
+}
 
-  /** For a build whose client is not there: what the store lacks is missing. */
-  async #withoutClient(): Promise<ClientLink> {
-    const { store, returnWithin } = this.#options;
-    const link = new ClientLink({ store, returnWithin, onEnd: () => {} });
-    await link.end();
-    return link;
-  }
+/** The client came by this link, having perhaps been given up before. */
+function relink(live: LiveContext, { link, id }: { readonly link: ClientLink; readonly id: string }): void {
+  live.linkId = id;
+  if (live.link === link) return;
+  link.client = live.link.client;
+  live.link = link;
+  live.fetch.relinked();
 }

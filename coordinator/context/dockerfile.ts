@@ -5,7 +5,7 @@ import { compareNames, digestOf, encodeDirectory } from '../../shared/context/en
 import type { Digest, FileEntry } from '../../shared/context/tree.ts';
 import { ArchfarmError, systemCode } from '../../shared/errors.ts';
 import type { DockerfileSource } from '../project/spec.ts';
-import { fileError } from './context-file.ts';
+import { fileError } from './file-error.ts';
 import type { Snapshot } from './snapshot.ts';
 import { ignoreFile } from './walk.ts';
 
@@ -77,6 +77,8 @@ function treeOf(name: string, files: readonly SmallFile[]): DockerfileTree {
     root: digest,
     directories: new Map([[digest, record]]),
     contents: new Map<Digest, Buffer>(sorted.map(({ content }) => [digestOf(content), content])),
+    recipes: new Map(),
+    entries: sorted.length,
     files: sorted.length,
     bytes: entries.reduce((sum, entry) => sum + entry.size, 0),
     warnings: [],

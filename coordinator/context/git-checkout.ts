@@ -6,7 +6,7 @@ import { join, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
 import { describeContext, type GitSource } from '../project/context-source.ts';
-import { fileError } from './context-file.ts';
+import { fileError } from './file-error.ts';
 
 export interface GitCheckout extends AsyncDisposable {
   /** Absolute and without links: that of the subdirectory, where one was asked for. */

@@ -1,12 +1,13 @@
 /** Makes the trees of a build of whatever its context is, and keeps what they need until the build is over. */
 import { createReadStream } from 'node:fs';
 import { Cleanup } from '../../shared/cleanup.ts';
+import type { ContextLimits } from '../../shared/context/limits.ts';
 import { Matcher, parseIgnoreFile } from '../../shared/context/ignore.ts';
 import { describeContext, type ContextSource } from '../project/context-source.ts';
 import type { BuildPlan, DockerfileSource } from '../project/spec.ts';
 import { dockerfileTree, type DockerfileTree } from './dockerfile.ts';
 import { checkOut } from './git-checkout.ts';
-import { scanContext, snapshotOf } from './scan.ts';
+import { scanContext } from './scan.ts';
 import type { Snapshot } from './snapshot.ts';
 import { readTar, type TarContext } from './tar-context.ts';
 import { ignoreFile } from './walk.ts';
@@ -18,6 +19,7 @@ export interface OpenedContext extends AsyncDisposable {
 
 export interface OpenOptions {
   readonly statCache: string;
+  readonly limits?: ContextLimits | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -37,14 +39,14 @@ export async function openContext(sources: Sources, options: OpenOptions): Promi
 async function open(
   { context: source, dockerfile }: Sources,
   cleanup: Cleanup,
-  { statCache, signal }: OpenOptions,
+  { statCache, limits, signal }: OpenOptions,
 ): Promise<{ context: Snapshot; dockerfile: DockerfileTree }> {
   switch (source.type) {
     case 'directory': {
       const tree = await dockerfileTree(dockerfile);
       const path = dockerfile.type === 'file' ? dockerfile.path : undefined;
       return {
-        context: await scanContext(source.path, { dockerfile: path, statCache, signal }),
+        context: await scanContext(source.path, { dockerfile: path, statCache, limits, signal }),
         dockerfile: tree,
       };
     }
@@ -56,16 +58,18 @@ async function open(
         of: describeContext(source),
       });
       const path = dockerfile.type === 'context' ? checkout.pathOf(dockerfile.path) : undefined;
-      return { context: await scanContext(checkout.path, { dockerfile: path, signal }), dockerfile: tree };
+      return {
+        context: await scanContext(checkout.path, { dockerfile: path, limits, signal }),
+        dockerfile: tree,
+      };
     }
     case 'tar': {
       const name = describeContext(source);
       const input = source.path === undefined ? process.stdin : createReadStream(source.path);
-      const tar = await readTar(input, { name, signal });
+      const tar = await readTar(input, { name, limits, signal });
       cleanup.defer(() => tar[Symbol.asyncDispose]());
       const tree = await dockerfileTree(dockerfile, { read: (path) => tar.read(path), of: name });
-      const found = tar.tree.select(await ignoreRules(tar, { dockerfile, source }));
-      return { context: snapshotOf(found), dockerfile: tree };
+      return { context: tar.snapshot(await ignoreRules(tar, { dockerfile, source })), dockerfile: tree };
     }
     default:
       return source satisfies never;

@@ -25,7 +25,6 @@ export class StatCache {
   readonly #table: StatTable;
   readonly #trustedBefore: bigint;
   readonly #scratch = Buffer.alloc(40);
-  readonly #added: (readonly [Fingerprint, Digest])[] = [];
 
   private constructor(options: { directory: string; path: string; bytes: Buffer; now: number }) {
     this.#directory = options.directory;
@@ -52,19 +51,19 @@ export class StatCache {
   }
 
   add(fingerprint: Fingerprint, digest: Digest): void {
-    this.#added.push([fingerprint, digest]);
+    this.#table.add(fingerprint, digest);
   }
 
   /** Never fails: a build does not depend on its cache. */
   async save(): Promise<void> {
     try {
       // Files that are gone stay on record until half are: rewriting costs more than keeping them.
-      if (this.#added.length === 0 && this.#table.usedCount * 2 >= this.#table.count)
+      if (this.#table.addedCount === 0 && this.#table.usedCount * 2 >= this.#table.count)
         return await this.#touch();
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
       const temporary = `${this.#path}.${randomUUID()}`;
       try {
-        await writeFile(temporary, this.#table.encode(this.#added), { mode: 0o600, flag: 'wx' });
+        await writeFile(temporary, this.#table.encode(), { mode: 0o600, flag: 'wx' });
         await rename(temporary, this.#path);
       } finally {
         await rm(temporary, { force: true });

@@ -9,6 +9,8 @@
 import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import type { Digest } from '../../shared/context/tree.ts';
+import { RowIndex } from './row-index.ts';
+import { Rows } from './rows.ts';
 
 const header = Buffer.from('archfarm stat 1\n');
 const fingerprintBytes = 40;
@@ -28,68 +30,76 @@ export function fingerprintOf(stat: BigIntStats, into = Buffer.allocUnsafe(finge
   return into;
 }
 
-/** Records of an earlier scan; those that are asked for again count as used. */
+/** Records of an earlier scan, and new ones; those that are asked for again count as used. */
 export class StatTable {
   readonly count: number;
   usedCount = 0;
   readonly #bytes: Buffer;
   readonly #used: Uint8Array;
-  /** Record numbers plus one, by hash; 0 is a free place. */
-  readonly #places: Int32Array;
-  readonly #mask: number;
+  readonly #index: RowIndex;
+  readonly #added = new Rows(recordBytes);
 
   /** `bytes` as `encode` made them. Anything else is an empty table: a cache may always be lost. */
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
     this.count = isIntact(bytes) ? (bytes.length - header.length - checksumBytes) / recordBytes : 0;
     this.#used = new Uint8Array(this.count);
-    const size = 2 ** Math.ceil(Math.log2(2 * this.count + 1));
-    this.#mask = size - 1;
-    this.#places = new Int32Array(size);
-    for (let index = 0; index < this.count; index++) {
-      this.#places[this.#placeOf(this.#bytes, start(index))] = index + 1;
-    }
+    this.#index = new RowIndex((row) => hashOf(this.#bytes, start(row)), this.count);
+    for (let row = 0; row < this.count; row++) this.#index.add(row);
+  }
+
+  get addedCount(): number {
+    return this.#added.count;
   }
 
   find(fingerprint: Fingerprint): Digest | undefined {
-    const number = this.#places[this.#placeOf(fingerprint, 0)] ?? 0;
-    if (number === 0) return undefined;
-    if (this.#used[number - 1] === 0) this.usedCount += 1;
-    this.#used[number - 1] = 1;
-    const at = start(number - 1);
-    return prefix + this.#bytes.toString('hex', at + fingerprintBytes, at + recordBytes);
+    const row = this.#index.find(hashOf(fingerprint, 0), (candidate) => {
+      const at = start(candidate);
+      return this.#bytes.compare(fingerprint, 0, fingerprintBytes, at, at + fingerprintBytes) === 0;
+    });
+    if (row === undefined) return undefined;
+    if (this.#used[row] === 0) this.usedCount += 1;
+    this.#used[row] = 1;
+    return prefix + this.#bytes.toString('hex', start(row) + fingerprintBytes, start(row + 1));
   }
 
-  /** The used records and new ones, as the next scan should find them. */
-  encode(added: readonly (readonly [Fingerprint, Digest])[]): Buffer {
-    const bytes = Buffer.allocUnsafe(start(this.usedCount + added.length) + checksumBytes);
-    let at = header.copy(bytes);
-    for (let index = 0; index < this.count; index++) {
-      if (this.#used[index] === 1) at += this.#bytes.copy(bytes, at, start(index), start(index + 1));
-    }
-    for (const [fingerprint, digest] of added) {
-      at += fingerprint.copy(bytes, at);
-      at += bytes.write(digest.slice(prefix.length), at, 'hex');
-    }
-    checksumOf(bytes).copy(bytes, at);
-    return bytes;
+  /** Of a file that was not found. */
+  add(fingerprint: Fingerprint, digest: Digest): void {
+    const row = this.#added.add();
+    const at = this.#added.offset(row);
+    const block = this.#added.block(row);
+    fingerprint.copy(block, at);
+    block.write(digest.slice(prefix.length), at + fingerprintBytes, 'hex');
   }
 
-  /** The place of the record with this fingerprint, or the free one where it would go. */
-  #placeOf(bytes: Buffer, at: number): number {
-    const hash = bytes.readUInt32LE(at) ^ Math.imul(bytes.readUInt32LE(at + 8), 0x9e3779b1);
-    for (let place = (hash ^ (hash >>> 15)) & this.#mask; ; place = (place + 1) & this.#mask) {
-      const number = this.#places[place] ?? 0;
-      if (number === 0) return place;
-      const other = start(number - 1);
-      const end = other + fingerprintBytes;
-      if (bytes.compare(this.#bytes, other, end, at, at + fingerprintBytes) === 0) return place;
+  /** The used records and the added ones, as the next scan should find them. */
+  *encode(): Generator<Buffer> {
+    const checksum = createHash('sha256');
+    for (const part of this.#parts()) {
+      checksum.update(part);
+      yield part;
     }
+    yield checksum.digest();
+  }
+
+  *#parts(): Generator<Buffer> {
+    yield header;
+    for (let row = 0; row < this.count;) {
+      const first = row;
+      while (this.#used[row] === 1) row += 1;
+      if (row > first) yield this.#bytes.subarray(start(first), start(row));
+      else row += 1;
+    }
+    yield* this.#added.bytes();
   }
 }
 
 function start(index: number): number {
   return header.length + index * recordBytes;
+}
+
+function hashOf(bytes: Buffer, at: number): number {
+  return bytes.readInt32LE(at) ^ Math.imul(bytes.readInt32LE(at + 8), 0x01000193);
 }
 
 function isIntact(bytes: Buffer): boolean {
@@ -98,10 +108,6 @@ function isIntact(bytes: Buffer): boolean {
     end >= header.length &&
     (end - header.length) % recordBytes === 0 &&
     bytes.subarray(0, header.length).equals(header) &&
-    checksumOf(bytes).equals(bytes.subarray(end))
+    createHash('sha256').update(bytes.subarray(0, end)).digest().equals(bytes.subarray(end))
   );
-}
-
-function checksumOf(bytes: Buffer): Buffer {
-  return createHash('sha256').update(bytes.subarray(0, -checksumBytes)).digest();
 }

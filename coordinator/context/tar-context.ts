@@ -1,6 +1,5 @@
 /** Reads a tar archive, plain or gzip: its contents are spooled to a temporary directory as they come. */
-import { createHash } from 'node:crypto';
-import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -9,18 +8,25 @@ import { createGunzip } from 'node:zlib';
 import { extract, type Extract, type Header } from 'tar-stream';
 import { Cleanup } from '../../shared/cleanup.ts';
 import { buffers } from '../../shared/context/buffers.ts';
+import type { Matcher } from '../../shared/context/ignore.ts';
 import { checkLimit, defaultLimits, type ContextLimits } from '../../shared/context/limits.ts';
 import { untilAborted } from '../../shared/abort.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
+import { readPart, type ContextFile } from './context-file.ts';
+import type { TreeFile } from './file-table.ts';
+import type { Snapshot } from './snapshot.ts';
+import { Spool } from './spool.ts';
 import { refused, TarTree, type TarFile, type TarNode } from './tar-tree.ts';
+import { TreeWriter } from './tree-writer.ts';
 
 const magicBytes = 2;
 const gzip = Buffer.from([0x1f, 0x8b]);
 
 export interface TarContext extends AsyncDisposable {
-  readonly tree: TarTree;
   /** The content of a small file of it, if it has that. */
   read(name: string): Promise<{ readonly content: Buffer; readonly mtime: bigint } | undefined>;
+  /** What the ignore rules leave of it. */
+  snapshot(matcher: Matcher): Snapshot;
 }
 
 type Entry = AsyncIterable<unknown> & { readonly header: Header; resume(): unknown };
@@ -36,18 +42,29 @@ export interface TarOptions {
 export async function readTar(input: AsyncIterable<Buffer>, options: TarOptions): Promise<TarContext> {
   const cleanup = new Cleanup();
   try {
-    const spool = await mkdtemp(join(tmpdir(), 'archfarm-tar-'));
-    cleanup.defer(() => rm(spool, { recursive: true, force: true }));
-    const reader = new TarReader(spool, options.limits ?? defaultLimits);
+    const directory = await mkdtemp(join(tmpdir(), 'archfarm-tar-'));
+    cleanup.defer(() => rm(directory, { recursive: true, force: true }));
+    const spool = await Spool.create(join(directory, 'contents'));
+    cleanup.defer(() => spool[Symbol.asyncDispose]());
+    const { limits = defaultLimits } = options;
+    const reader = new TarReader(spool, limits);
     await readEntries(input, reader, options);
+    await spool.flush();
     const { tree } = reader;
     return {
-      tree,
       async read(name) {
         const found = tree.file(name);
-        return found === undefined
-          ? undefined
-          : { content: await readFile(found.file.path), mtime: found.mtime };
+        if (found === undefined) return undefined;
+        const content = await readPart(spool.file(found.content, name), Buffer.alloc(found.size));
+        return { content, mtime: found.mtime };
+      },
+      snapshot(matcher) {
+        const writer = new TreeWriter(limits);
+        const contents = tree.write(writer, matcher);
+        for (const [number, content] of contents.entries()) writer.setDigest(number, spool.digest(content));
+        const fileOf = ({ path }: TreeFile, number: number): ContextFile =>
+          spool.file(contents[number] ?? 0, path);
+        return { ...writer.finish(fileOf), recipes: spool.recipes, warnings: [] };
       },
       [Symbol.asyncDispose]: () => cleanup[Symbol.asyncDispose](),
     };
@@ -112,10 +129,10 @@ class TarReader {
   readonly tree = new TarTree();
   entries = 0;
   #bytes = 0;
-  readonly #spool: string;
+  readonly #spool: Spool;
   readonly #limits: ContextLimits;
 
-  constructor(spool: string, limits: ContextLimits) {
+  constructor(spool: Spool, limits: ContextLimits) {
     this.#spool = spool;
     this.#limits = limits;
   }
@@ -163,23 +180,11 @@ class TarReader {
   }
 
   async #store(entry: Entry, attributes: Pick<TarFile, 'mode' | 'mtime'>): Promise<TarFile> {
-    const { name, size } = entry.header;
+    const { size } = entry.header;
     this.#bytes += size;
     checkLimit(this.#limits, { limit: 'bytes', value: this.#bytes });
-    const path = join(this.#spool, String(this.entries));
-    const hash = createHash('sha256');
-    const handle = await open(path, 'wx', 0o600);
-    try {
-      for await (const chunk of buffers(entry)) {
-        hash.update(chunk);
-        await handle.writeFile(chunk);
-      }
-      const { mtimeNs } = await handle.stat({ bigint: true });
-      const file = { path, name, size, mtime: mtimeNs };
-      return { type: 'file', ...attributes, file, digest: `sha256:${hash.digest('hex')}` };
-    } finally {
-      await handle.close();
-    }
+    const content = await this.#spool.add(buffers(entry), size);
+    return { type: 'file', ...attributes, content, size: this.#spool.size(content) };
   }
 }
 

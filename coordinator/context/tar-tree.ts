@@ -1,10 +1,10 @@
 /** The entries of a tar archive as a tree of names: what may not be in a context is refused by name. */
 import { compareNames } from '../../shared/context/encoding.ts';
 import type { Matcher, WalkState } from '../../shared/context/ignore.ts';
-import type { Digest } from '../../shared/context/tree.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
-import type { ContextFile } from './context-file.ts';
-import { ignoreFile, type Found } from './walk.ts';
+import { joined } from './directory-table.ts';
+import type { TreeWriter } from './tree-writer.ts';
+import { ignoreFile } from './walk.ts';
 
 interface Attributes {
   readonly mode: number;
@@ -14,8 +14,9 @@ interface Attributes {
 
 export interface TarFile extends Attributes {
   readonly type: 'file';
-  readonly file: ContextFile;
-  readonly digest: Digest;
+  /** Number of its content in the spool. Names that share it are links to the first of them. */
+  readonly content: number;
+  readonly size: number;
 }
 
 export type TarNode =
@@ -73,47 +74,57 @@ export class TarTree {
     return node?.type === 'file' ? node : undefined;
   }
 
-  /** What the ignore rules leave, in the order of a tree. */
-  select(matcher: Matcher): Found[] {
-    return select(this.#root, { matcher, path: '', state: matcher.root });
+  /** Writes what the ignore rules leave; gives the content of each file by its number in the tree. */
+  write(tree: TreeWriter, matcher: Matcher): readonly number[] {
+    const writing = { tree, matcher, contents: [], numbers: new Map() };
+    write(this.#root, { path: '', state: matcher.root }, writing);
+    return writing.contents;
   }
 }
 
-function select(
+interface Writing {
+  readonly tree: TreeWriter;
+  readonly matcher: Matcher;
+  /** By numbers of files in the tree. */
+  readonly contents: number[];
+  /** In the tree, by contents. */
+  readonly numbers: Map<number, number>;
+}
+
+function write(
   children: ReadonlyMap<string, TarNode>,
-  { matcher, path, state }: { matcher: Matcher; path: string; state: WalkState },
-): Found[] {
-  const found: Found[] = [];
-  for (const [name, node] of [...children].toSorted(([left], [right]) => compareNames(left, right))) {
-    const at = path === '' ? name : `${path}/${name}`;
+  { path, state }: { readonly path: string; readonly state: WalkState },
+  writing: Writing,
+): void {
+  const { tree, matcher } = writing;
+  for (const name of [...children.keys()].toSorted(compareNames)) {
+    const node = children.get(name);
+    if (node === undefined) continue;
+    const at = joined(path, name);
     if (node.type === 'directory') {
       const { matched, state: within } = matcher.enter(state, name);
       if (matched && !matcher.reaches(at, { negated: true })) continue;
-      const entries = select(node.children, { matcher, path: at, state: within });
-      if (matched && entries.length === 0) continue;
-      found.push({ type: 'directory', name, mode: node.mode, mtime: node.mtime, children: entries });
+      tree.enter(name);
+      write(node.children, { path: at, state: within }, writing);
+      tree.leave({ name, mode: node.mode, mtime: node.mtime }, { keepEmpty: !matched });
     } else if (at === ignoreFile || !matcher.matches(state, name)) {
-      found.push(leaf(name, node));
+      writeLeaf(name, node, writing);
     }
   }
-  return found;
 }
 
-function leaf(name: string, node: Exclude<TarNode, TarDirectory>): Found {
-  const { mode, mtime } = node;
-  if (node.type === 'symlink') return { type: 'symlink', name, mode, mtime, target: node.target };
-  const { file, digest } = node;
-  // Names that share a spooled file are links to the first of them.
-  return {
-    type: 'file',
-    name,
-    mode,
-    mtime,
-    file,
-    identity: file.path,
-    known: digest,
-    fingerprint: undefined,
-  };
+function writeLeaf(
+  name: string,
+  node: Exclude<TarNode, TarDirectory>,
+  { tree, contents, numbers }: Writing,
+): void {
+  const attributes = { name, mode: node.mode, mtime: node.mtime };
+  if (node.type === 'symlink') return tree.symlink(attributes, node.target);
+  const first = numbers.get(node.content);
+  if (first !== undefined) return tree.hardlink(attributes, first);
+  const number = tree.file({ ...attributes, size: node.size });
+  numbers.set(node.content, number);
+  contents[number] = node.content;
 }
 
 function implied(): TarDirectory {

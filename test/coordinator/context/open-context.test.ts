@@ -64,7 +64,7 @@ test('a tar archive, plain or gzip, is the same tree as its directory', async ()
       assert.is(opened.context.root, expected);
       assert.is(opened.dockerfile.name, 'Web');
       assert.is(await dockerfileOf(opened), 'FROM web');
-      for (const digest of opened.context.contents.keys()) {
+      for (const [digest] of opened.context.contents) {
         const source = new SnapshotSource([opened.context]);
         await collect((await source.open({ kind: 'blob', digest, size: 0, offset: 0 }, signal)).chunks);
       }

@@ -6,10 +6,12 @@ import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { scanContext, type ScanOptions } from '../../../coordinator/context/scan.ts';
+import { Pace } from '../../../coordinator/context/pace.ts';
 import { SnapshotSource, type Snapshot } from '../../../coordinator/context/snapshot.ts';
 import { decodeDirectory } from '../../../shared/context/encoding.ts';
-import { defaultLimits } from '../../../shared/context/limits.ts';
+import { defaultLimits, type ContextLimits } from '../../../shared/context/limits.ts';
 import { select } from '../../../shared/context/select.ts';
+import { ArchfarmError } from '../../../shared/errors.ts';
 import { failureOf } from '../../support/failure.ts';
 import { collect } from '../../support/memory-tree.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -133,6 +135,46 @@ test('sockets and pipes are left out with one warning that names them', async ()
   assert.match(snapshot.warnings[0] ?? '', /: "a socket", "pipe"$/);
 });
 
+test('the warning names a few of many pipes', async () => {
+  await using directory = await temporaryDirectory();
+  const names = Array.from({ length: 12 }, (_, index) => `pipe-${String(index).padStart(2, '0')}`);
+  for (const name of names) execFileSync('mkfifo', [join(directory.path, name)]);
+  const { warnings } = await scan(directory.path);
+  const named = names.slice(0, 10).map((name) => JSON.stringify(name));
+  assert.equal(warnings, [
+    `left out sockets, pipes and devices, which no image can hold: ${named.join(', ')} and 2 more`,
+  ]);
+});
+
+test('a file system that is slow to answer is asked in parallel, and the tree is the same', async () => {
+  await using directory = await temporaryDirectory();
+  const files = Array.from({ length: 200 }, (_, index) => [
+    `d${index % 7}/f${index}`,
+    `content ${index % 50}`,
+  ]);
+  await write(directory.path, Object.fromEntries(files));
+  await write(directory.path, { large: Buffer.alloc(700_000, 'large'), '.dockerignore': 'd3/*\n!d3/f3' });
+  await symlink('large', join(directory.path, 'symlink'));
+  await link(join(directory.path, 'd1/f1'), join(directory.path, 'd6/twin'));
+  const direct = await scan(directory.path);
+  const pooled = await scan(directory.path, { pace: new Pace({ pooled: true }) });
+  assert.equal(
+    [pooled.root, pooled.files, pooled.bytes, pooled.entries],
+    [direct.root, direct.files, direct.bytes, direct.entries],
+  );
+  for (const [digest] of direct.contents) assert.ok(pooled.contents.has(digest));
+});
+
+test('an interrupt ends the scan', async () => {
+  await using directory = await temporaryDirectory();
+  await write(directory.path, { a: 'a', large: Buffer.alloc(300_000) });
+  const aborted = AbortSignal.abort(new ArchfarmError('cancelled', 'interrupted'));
+  for (const pooled of [true, false]) {
+    const options = { pace: new Pace({ pooled }), signal: aborted };
+    assert.is((await failureOf(scan(directory.path, options))).code, 'cancelled');
+  }
+});
+
 test('an unreadable file is an error that names it, unless it is ignored', async () => {
   await using directory = await temporaryDirectory();
   await write(directory.path, { 'sub/secret': 'x', 'sub/plain': 'y' });
@@ -161,17 +203,29 @@ test('a name that is not UTF-8 is an error', async () => {
   assert.match(error.message, /not UTF-8/);
 });
 
-test('limits are errors that name the limit', async () => {
+test('limits are errors that say which, the value, and how to raise it', async () => {
   await using directory = await temporaryDirectory();
-  await write(directory.path, { a: '12345', b: '6' });
-  for (const [limits, message] of [
-    [{ ...defaultLimits, entries: 1 }, /2 files, directories and links, more than the limit of 1/],
-    [{ ...defaultLimits, bytes: 5 }, /6 bytes of files, more than the limit of 5/],
-  ] as const) {
-    const error = await failureOf(scan(directory.path, { limits }));
+  await write(directory.path, { a: '12345', 'sub/b': '6' });
+  await link(join(directory.path, 'a'), join(directory.path, 'a2'));
+  const flag = /archfarm build --context-limit /;
+  const golden: readonly [limits: Partial<ContextLimits>, message: RegExp, hint: RegExp][] = [
+    [
+      { entries: 3 },
+      /the context has 4 files, directories and links, more than the limit of 3$/,
+      /entries=6$/,
+    ],
+    [{ bytes: 5 }, /the context has 6 bytes of files, more than the limit of 5$/, /bytes=10$/],
+    [{ pathBytes: 4 }, /"sub\/b" has 5 bytes in a path, more than the limit of 4$/, /path=8$/],
+    [{ nameBytes: 2 }, /"sub" has 3 bytes in a name, more than the limit of 2$/, /^shorten it, .*name=4$/],
+  ];
+  for (const [changed, message, hint] of golden) {
+    const error = await failureOf(scan(directory.path, { limits: { ...defaultLimits, ...changed } }));
     assert.is(error.code, 'context-limit');
     assert.match(error.message, message);
+    assert.match(error.hint ?? '', hint);
+    assert.match(error.hint ?? '', flag);
   }
+  await scan(directory.path, { limits: { entries: 4, bytes: 6, pathBytes: 5, nameBytes: 3 } });
 });
 
 test('a context that is missing or no directory is an error that names it', async () => {

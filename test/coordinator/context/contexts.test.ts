@@ -1,0 +1,49 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Contexts } from '../../../coordinator/context/contexts.ts';
+import { defaultLimits } from '../../../shared/context/limits.ts';
+import { BlobStore } from '../../../shared/context/store.ts';
+import { silentLogger } from '../../../shared/log.ts';
+import { failureOf } from '../../support/failure.ts';
+import { dir, memoryTree } from '../../support/memory-tree.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const signal = AbortSignal.timeout(30_000);
+
+test("a context above the coordinator's limits is refused, with where to raise them", async () => {
+  await using directory = await temporaryDirectory();
+  await using store = await BlobStore.open(directory.path);
+  const tree = memoryTree(dir(['a', 'one'], ['sub', dir(['b', 'two'])]));
+  for (const [entries, isRefused] of [
+    [2, true],
+    [3, false],
+  ] as const) {
+    const contexts = new Contexts({
+      store,
+      limits: { ...defaultLimits, entries },
+      log: silentLogger,
+      returnWithin: 1000,
+      patience: 1000,
+      openTasks: () => [],
+    });
+    try {
+      await contexts.add([...tree.records.values()]);
+      const preparing = contexts.prepare({ roots: [tree.root], client: 'ann@host' }, signal);
+      if (!isRefused) {
+        assert.is((await preparing).trees[0]?.entries, 3);
+        continue;
+      }
+      const error = await failureOf(preparing);
+      assert.is(error.code, 'context-limit');
+      assert.match(
+        error.message,
+        /^the context has 3 files, directories and links, more than the limit of 2$/,
+      );
+      assert.match(error.hint ?? '', /archfarm serve --context-limit entries=4$/);
+    } finally {
+      await contexts.close();
+    }
+  }
+});
+
+test.run();
