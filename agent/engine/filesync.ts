@@ -2,13 +2,14 @@
  * The sending side of BuildKit's file sync: it is told what a tree holds and asks for the files that differ from
  * its copy. It may well ask while entries are still coming, so both directions run at once.
  */
-import type { ContextSource, Digest, FileEntry } from '../../shared/context/tree.ts';
-import { select, type SelectedEntry } from '../../shared/context/select.ts';
+import type { ContextSource, Digest } from '../../shared/context/tree.ts';
+import { select, type SelectedEntry, type Selection } from '../../shared/context/select.ts';
 import { untilAborted } from '../../shared/abort.ts';
-import { messageOf } from '../../shared/errors.ts';
+import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import type { GrpcCall, GrpcMethods } from './grpc.ts';
 import type { MtimeLease } from './mtimes.ts';
 import * as packet from './packet.ts';
+import { ToldFiles } from './told-files.ts';
 import { WorkPool } from './work-pool.ts';
 
 export interface FileSyncOptions {
@@ -16,18 +17,27 @@ export interface FileSyncOptions {
   readonly trees: { readonly context: Digest; readonly dockerfile: Digest };
   readonly source: ContextSource;
   readonly mtimes: MtimeLease;
+  /** Formatted; named in errors. */
+  readonly platform: string;
   /** Bytes of contents handed to the engine, as they go. */
   readonly onBytes: (bytes: number) => void;
+  /** The engine opens a tree, and will ask for nothing that it does not select. */
+  readonly onSelection?: ((root: Digest, selection: Selection) => void) | undefined;
 }
 
-/** Files read at once: enough to hide the way to the coordinator, few enough to bound what is in memory. */
+/** Files read at once: enough to hide the way to the coordinator. */
 const parallelReads = 64;
+
+/** Bounds what of their contents is in memory, of which large ones come in chunks of up to 2 MiB. */
+const maxReadBytes = 32 << 20;
+const maxBytesOfOne = 4 << 20;
 
 /** fsutil's own sender uses half of it; a message must stay under 4 MiB. */
 const maxDataBytes = 64 << 10;
 
-/** Entries told at once: each batch waits for the record of modification times. */
-const batchEntries = 1024;
+/** Entries told at once: each batch waits for the record of modification times, later ones share more of that. */
+const firstBatch = 512;
+const maxBatch = 16_384;
 
 export function fileSyncMethods(options: FileSyncOptions): GrpcMethods {
   return {
@@ -36,7 +46,7 @@ export function fileSyncMethods(options: FileSyncOptions): GrpcMethods {
         await new TreeSender(call, options).run();
       } catch (error) {
         // A sender that ends without a word leaves the engine waiting for ever.
-        if (!call.signal.aborted) await call.send([packet.errorPacket(messageOf(error))]);
+        if (!call.signal.aborted) call.post([packet.errorPacket(messageOf(error))]);
         throw error;
       }
     },
@@ -48,17 +58,24 @@ class TreeSender {
   readonly #options: FileSyncOptions;
   readonly #failed = new AbortController();
   readonly #signal: AbortSignal;
-  readonly #reads: WorkPool;
-  /** By place among the entries told, which is how the engine asks for one. */
-  readonly #files: (FileEntry | undefined)[] = [];
-  /** Files, as they were told: a hard link must agree with the file it names in everything. */
-  readonly #told = new Map<string, Pick<packet.StatFields, 'mode' | 'size' | 'mtime'>>();
+  readonly #reads: WorkPool<number>;
+  readonly #told = new ToldFiles();
+
+  #walk: ((signal: AbortSignal) => AsyncIterable<SelectedEntry>) | undefined;
+  /** The first content that cannot be had ends the sync; others that fail with it are not looked up. */
+  #unreadable: Promise<ArchfarmError> | undefined;
 
   constructor(call: GrpcCall, options: FileSyncOptions) {
     this.#call = call;
     this.#options = options;
     this.#signal = AbortSignal.any([call.signal, this.#failed.signal]);
-    this.#reads = new WorkPool({ limit: parallelReads, onFailure: (error) => this.#failed.abort(error) });
+    this.#reads = new WorkPool<number>({
+      limit: parallelReads,
+      maxWeight: maxReadBytes,
+      weigh: (id) => this.#weigh(id),
+      run: (id) => this.#send(id),
+      onFailure: (error) => this.#failed.abort(error),
+    });
   }
 
   async run(): Promise<void> {
@@ -80,36 +97,38 @@ class TreeSender {
       includePatterns: texts(this.#call, 'include-patterns'),
       excludePatterns: texts(this.#call, 'exclude-patterns'),
     };
+    this.#options.onSelection?.(trees[name], selection);
+    this.#walk = (signal) => select(trees[name], selection, source, signal);
     let batch: Buffer[] = [];
-    for await (const selected of select(trees[name], selection, source, this.#signal)) {
+    let entries = firstBatch;
+    for await (const selected of this.#walk(this.#signal)) {
       batch.push(this.#stat(name, selected));
-      this.#files.push(selected.entry.type === 'file' ? selected.entry : undefined);
-      if (batch.length < batchEntries) continue;
+      if (batch.length < entries) continue;
       await mtimes.flush();
       await this.#call.send(batch);
       batch = [];
+      entries = Math.min(entries * 2, maxBatch);
     }
     await mtimes.flush();
     await this.#call.send([...batch, packet.endOfStats]);
   }
 
+  /** Of the next entry; notes what is told of it. */
   #stat(tree: string, { path, entry, mtime }: SelectedEntry): Buffer {
     const { mtimes } = this.#options;
+    if (entry.type === 'file') {
+      const way = mtimes.serve(`${tree}/${path}`, { ...entry, mtime });
+      this.#told.addFile(way);
+      return this.#fileStat(path, way);
+    }
+    this.#told.addOther();
     switch (entry.type) {
-      case 'file': {
-        const { mode, size, digest } = entry;
-        const file = {
-          mode: packet.goMode('file', mode),
-          size,
-          mtime: mtimes.serve(`${tree}/${path}`, { mode, size, digest, mtime }),
-        };
-        this.#told.set(path, file);
-        return packet.statPacket({ path, ...file });
-      }
       case 'hardlink': {
-        const file = this.#told.get(entry.target);
-        if (file === undefined) throw new Error(`${path} is a link to ${entry.target}, which is not sent`);
-        return packet.statPacket({ path, ...file, linkname: entry.target });
+        // It must agree with the file it names in everything, also where a build beside this one told that otherwise.
+        for (const way of mtimes.ways.history(`${tree}/${entry.target}`)) {
+          if (this.#told.isTold(way)) return this.#fileStat(path, way, entry.target);
+        }
+        throw new Error(`${path} is a link to ${entry.target}, which is not sent`);
       }
       case 'directory':
         return packet.statPacket({ path, mode: packet.goMode('directory', entry.mode), mtime });
@@ -127,13 +146,24 @@ class TreeSender {
     }
   }
 
+  #fileStat(path: string, way: number, linkname = ''): Buffer {
+    const { ways } = this.#options.mtimes;
+    return packet.statPacket({
+      path,
+      mode: packet.goMode('file', ways.mode(way)),
+      size: ways.bytes(way),
+      mtime: ways.mtime(way),
+      linkname,
+    });
+  }
+
   async #answer(): Promise<void> {
     for await (const message of this.#call.messages) {
       const asked = packet.decodeRequest(message);
       switch (asked.type) {
         case 'request':
           // Never waits here: an engine whose questions are not read stops reading our answers.
-          this.#reads.add(() => this.#send(asked.id));
+          this.#reads.add(asked.id);
           break;
         case 'finish':
           return await this.#reads.idle();
@@ -146,11 +176,26 @@ class TreeSender {
     throw new Error('the engine ended the file sync before it had all files');
   }
 
+  #weigh(id: number): number {
+    const way = this.#told.wayOf(id);
+    return way === undefined ? 0 : Math.min(this.#options.mtimes.ways.bytes(way), maxBytesOfOne);
+  }
+
   async #send(id: number): Promise<void> {
     this.#signal.throwIfAborted();
-    const file = this.#files[id];
-    if (file === undefined) throw new Error(`the engine asked for entry ${id}, which is no file`);
-    const chunks = await this.#options.source.blob(file.digest, file.size, this.#signal);
+    const way = this.#told.wayOf(id);
+    if (way === undefined) throw new Error(`the engine asked for entry ${id}, which is no file`);
+    try {
+      await this.#sendContent(id, way);
+    } catch (error) {
+      if (this.#signal.aborted) throw error;
+      throw await (this.#unreadable ??= this.#nameUnreadable(error, id));
+    }
+  }
+
+  async #sendContent(id: number, way: number): Promise<void> {
+    const { source, mtimes } = this.#options;
+    const chunks = await source.blob(mtimes.ways.digest(way), mtimes.ways.bytes(way), this.#signal);
     for await (const chunk of chunks) {
       for (let start = 0; start < chunk.length; start += maxDataBytes) {
         const data = chunk.subarray(start, start + maxDataBytes);
@@ -158,7 +203,20 @@ class TreeSender {
         this.#options.onBytes(data.length);
       }
     }
-    await this.#call.send([packet.dataPacket(id)]);
+    await this.#call.send([packet.endOfFile(id)]);
+  }
+
+  /** Paths are not kept for this: the walk that told them finds it again. */
+  async #nameUnreadable(error: unknown, id: number): Promise<ArchfarmError> {
+    const { code, hint } =
+      error instanceof ArchfarmError ? error : { code: 'internal' as const, hint: undefined };
+    let index = 0;
+    for await (const { path } of this.#walk?.(this.#call.signal) ?? []) {
+      if (index++ !== id) continue;
+      const message = `${path} for ${this.#options.platform}: ${messageOf(error)}`;
+      return new ArchfarmError(code, message, { hint, cause: error });
+    }
+    return new ArchfarmError(code, messageOf(error), { hint, cause: error });
   }
 }
 

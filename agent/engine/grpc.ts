@@ -2,9 +2,9 @@
  * The serving side of gRPC over one socket that is already connected: as much of it as BuildKit asks of a session.
  * https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md
  */
-import { once } from 'node:events';
 import { performServerHandshake, type ServerHttp2Stream } from 'node:http2';
 import type { Duplex } from 'node:stream';
+import { GrpcSender, type GrpcMessage } from './grpc-sender.ts';
 
 /** One call, as a method sees it. */
 export interface GrpcCall {
@@ -13,7 +13,9 @@ export interface GrpcCall {
   readonly messages: AsyncGenerator<Buffer, void, undefined>;
   metadata(name: string): readonly string[];
   /** Resolves when there is room for more. */
-  send(messages: readonly Buffer[]): Promise<void>;
+  send(messages: readonly GrpcMessage[]): Promise<void>;
+  /** Sends without waiting for room: for the last words of a call. */
+  post(messages: readonly GrpcMessage[]): void;
 }
 
 export type GrpcMethod = (call: GrpcCall) => Promise<void>;
@@ -99,18 +101,22 @@ async function serveCall(stream: ServerHttp2Stream, incoming: IncomingCall): Pro
   const path = metadata.get(':path')?.[0] ?? '';
   stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
   const method = incoming.methods[path];
+  const sender = new GrpcSender(stream, gone.signal);
   if (method === undefined) return finish(stream, new GrpcError(grpcStatus.unimplemented, `no ${path}`));
   try {
     await method({
       signal: gone.signal,
       messages: readMessages(stream),
       metadata: (name) => metadata.get(name) ?? [],
-      send: sender(stream, gone.signal),
+      send: (messages) => sender.send(messages),
+      post: (messages) => sender.post(messages),
     });
+    sender.flush();
     finish(stream);
   } catch (thrown) {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     if (!gone.signal.aborted && !(error instanceof GrpcError)) incoming.onError(error);
+    sender.flush();
     finish(stream, error);
   }
 }
@@ -142,26 +148,6 @@ async function* readMessages(stream: ServerHttp2Stream): AsyncGenerator<Buffer, 
       pending = pending.subarray(5 + length);
     }
   }
-}
-
-function sender(stream: ServerHttp2Stream, signal: AbortSignal): GrpcCall['send'] {
-  // Shared by all who send at once, each of which would add listeners of its own.
-  let room: Promise<unknown> | undefined;
-  return async (messages) => {
-    signal.throwIfAborted();
-    stream.cork();
-    for (const message of messages) {
-      const header = Buffer.alloc(5);
-      header.writeUInt32BE(message.length, 1);
-      stream.write(header);
-      stream.write(message);
-    }
-    // Those who send in the same turn share one write, which costs as much as a hundred small messages.
-    process.nextTick(() => stream.uncork());
-    if (!stream.writableNeedDrain) return;
-    room ??= once(stream, 'drain', { signal }).finally(() => (room = undefined));
-    await room;
-  };
 }
 
 function finish(stream: ServerHttp2Stream, error?: Error): void {

@@ -7,32 +7,35 @@
  * Engines keep their copy under the record's shared key. A record that cannot be trusted is replaced by one with
  * a new shared key, under which an engine has no copy yet.
  */
-import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rm, stat, type FileHandle } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ArchfarmError, systemCode } from '../../shared/errors.ts';
-import type { Digest } from '../../shared/context/tree.ts';
-import { decodeRecord, encodeEntry, encodeHeader, type RecordEntry } from './mtime-record.ts';
+import { appendWays, createRecord, openRecord, type OpenRecord } from './mtime-record.ts';
+import type { ServedFile, ServedFiles } from './served-files.ts';
 
-/** Whichever is reached first; a record beyond it is begun anew. */
-const maxRecordBytes = 64 << 20;
 const maxRecords = 256;
 
-export interface ServedFile {
-  readonly mode: number;
-  readonly size: number;
-  readonly digest: Digest;
-  /** Nanoseconds since 1970. */
-  readonly mtime: bigint;
+export interface MtimeLimits {
+  /**
+   * Ways of serving a file that a record may hold: 60 bytes of disk and 70 of memory each. One beyond it is dropped, unless
+   * the files of a single build are half of it: they would only fill the next one again.
+   */
+  readonly ways: number;
 }
+
+const defaultLimits: MtimeLimits = { ways: 750_000 };
 
 /** What one directory of records gives out. Builds of one key at once share one record. */
 export class MtimeStore {
   readonly #directory: string;
+  readonly #limits: MtimeLimits;
   readonly #open = new Map<string, { users: number; readonly record: Promise<MtimeRecord> }>();
+  readonly #closing = new Map<string, Promise<void>>();
 
-  constructor(directory: string) {
+  constructor(directory: string, limits: MtimeLimits = defaultLimits) {
     this.#directory = directory;
+    this.#limits = limits;
   }
 
   /** Dispose of the record when the build has ended. */
@@ -48,16 +51,13 @@ export class MtimeStore {
       await record.settled();
       if (entry.users > 0 || this.#open.get(name) !== entry) return;
       this.#open.delete(name);
-      await record.close();
+      const closed = record.close(this.#limits);
+      this.#closing.set(name, closed);
+      await closed.finally(() => this.#closing.delete(name));
     };
     try {
       const record = await entry.record;
-      return {
-        sharedKey: record.sharedKey,
-        serve: (path, file) => record.serve(path, file),
-        flush: () => record.flush(),
-        [Symbol.asyncDispose]: release,
-      };
+      return new RecordLease(record, release);
     } catch (error) {
       entry.users -= 1;
       this.#open.delete(name);
@@ -68,20 +68,21 @@ export class MtimeStore {
   async #load(name: string, contextKey: string): Promise<MtimeRecord> {
     const path = join(this.#directory, name);
     try {
+      await this.#closing.get(name);
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-      return (await reopen(path, contextKey)) ?? (await this.#create(path, contextKey));
+      const opened = (await openRecord(path)) ?? (await this.#create(path));
+      // For whoever makes room: a build that changes nothing uses its record, too.
+      await utimes(path, new Date(), new Date());
+      return new MtimeRecord({ ...opened, path, sharedKey: sharedKeyOf(contextKey, opened.generation) });
     } catch (error) {
       throw cannotWrite(path, error);
     }
   }
 
-  async #create(path: string, contextKey: string): Promise<MtimeRecord> {
+  async #create(path: string): Promise<OpenRecord> {
     await this.#makeRoom();
     await rm(path, { recursive: true, force: true });
-    const generation = randomBytes(16).toString('hex');
-    const file = await open(path, 'ax', 0o600);
-    await file.appendFile(encodeHeader(generation));
-    return new MtimeRecord({ path, file, entries: [], sharedKey: sharedKeyOf(contextKey, generation) });
+    return createRecord(path);
   }
 
   /** Forgetting a record is always safe: its next build starts a new key. */
@@ -102,45 +103,68 @@ export class MtimeStore {
 export interface MtimeLease extends AsyncDisposable {
   /** What the engine keeps its copy under. */
   readonly sharedKey: string;
-  /** The mtime to tell for a file. Paths start with the name of the tree they are in. */
-  serve(path: string, file: ServedFile): bigint;
+  /** Chooses how to tell of a file, and gives a number that stands for that. Paths start with the name of their tree. */
+  serve(path: string, file: ServedFile): number;
+  /** What was ever told, by number. */
+  readonly ways: Pick<ServedFiles, 'mode' | 'bytes' | 'mtime' | 'digest' | 'history'>;
+  /** Throws `disk-full`. */
   flush(): Promise<void>;
+}
+
+class RecordLease implements MtimeLease {
+  readonly sharedKey: string;
+  readonly #record: MtimeRecord;
+  readonly #release: () => Promise<void>;
+  #count = 0;
+
+  constructor(record: MtimeRecord, release: () => Promise<void>) {
+    this.sharedKey = record.sharedKey;
+    this.#record = record;
+    this.#release = release;
+  }
+
+  serve(path: string, file: ServedFile): number {
+    this.#count += 1;
+    return this.#record.ways.serve(path, file);
+  }
+
+  get ways(): ServedFiles {
+    return this.#record.ways;
+  }
+
+  flush(): Promise<void> {
+    return this.#record.flush();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#record.noteBuild(this.#count);
+    await this.#release();
+  }
 }
 
 class MtimeRecord {
   readonly sharedKey: string;
+  readonly ways: ServedFiles;
   readonly #path: string;
-  readonly #file: FileHandle;
-  /** By path: each way it was served, the last one at the end. */
-  readonly #served = new Map<string, ServedFile[]>();
-  #unwritten: RecordEntry[] = [];
+  readonly #file: OpenRecord['file'];
   #writing: Promise<void> = Promise.resolve();
+  /** Files of the largest build that used it. */
+  #largestBuild = 0;
 
-  constructor(options: RecordOptions) {
+  constructor(options: OpenRecord & { readonly path: string; readonly sharedKey: string }) {
     this.sharedKey = options.sharedKey;
+    this.ways = options.served;
     this.#path = options.path;
     this.#file = options.file;
-    for (const entry of options.entries) this.#remember(entry);
   }
 
-  serve(path: string, file: ServedFile): bigint {
-    const served = this.#served.get(path) ?? [];
-    const last = served.at(-1);
-    if (last?.digest === file.digest && last.mode === file.mode) return last.mtime;
-    let mtime = file.mtime;
-    for (let attempt = 0n; isTaken(served, { ...file, mtime }); attempt += 1n) {
-      mtime = derivedMtime(file, attempt);
-    }
-    this.#add({ path, ...file, mtime });
-    return mtime;
+  noteBuild(files: number): void {
+    this.#largestBuild = Math.max(this.#largestBuild, files);
   }
 
   async flush(): Promise<void> {
-    if (this.#unwritten.length > 0) {
-      const text = this.#unwritten.map(encodeEntry).join('');
-      this.#unwritten = [];
-      this.#writing = this.#writing.then(() => this.#write(text));
-    }
+    const changed = this.ways.takeChanged();
+    if (changed.length > 0) this.#writing = this.#writing.then(() => this.#write(changed));
     // Also what a build beside this one chose, and this one took over as known.
     await this.#writing;
   }
@@ -150,70 +174,19 @@ class MtimeRecord {
     return this.#writing.catch(() => undefined);
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
+  async close(limits: MtimeLimits): Promise<void> {
+    if (this.ways.size > Math.max(limits.ways, 2 * this.#largestBuild)) await rm(this.#path, { force: true });
+    await this.#file.close();
   }
 
   /** On disk before the engine hears of it: what it was told and we forgot would be a stale image. */
-  async #write(text: string): Promise<void> {
+  async #write(changed: readonly number[]): Promise<void> {
     try {
-      await this.#file.appendFile(text);
-      await this.#file.datasync();
+      await appendWays(this.#file, this.ways, changed);
     } catch (error) {
       throw cannotWrite(this.#path, error);
     }
   }
-
-  #add(entry: RecordEntry): void {
-    this.#remember(entry);
-    this.#unwritten.push(entry);
-  }
-
-  #remember({ path, ...file }: RecordEntry): void {
-    const served = this.#served.get(path);
-    if (served === undefined) this.#served.set(path, [file]);
-    else served.push(file);
-  }
-}
-
-interface RecordOptions {
-  readonly path: string;
-  readonly file: FileHandle;
-  readonly entries: readonly RecordEntry[];
-  readonly sharedKey: string;
-}
-
-/** Undefined for a record that is not there, or cannot be trusted. */
-async function reopen(path: string, contextKey: string): Promise<MtimeRecord | undefined> {
-  const found = await open(path, 'r+').catch(() => undefined);
-  if (found === undefined) return undefined;
-  await using file = found;
-  const { size } = await file.stat();
-  const decoded = size > maxRecordBytes ? undefined : decodeRecord(await file.readFile());
-  if (decoded === undefined) return undefined;
-  // A torn last line was never served: nothing was, before it was whole.
-  await file.truncate(decoded.length);
-  return new MtimeRecord({
-    path,
-    file: await open(path, 'a', 0o600),
-    entries: decoded.entries,
-    sharedKey: sharedKeyOf(contextKey, decoded.generation),
-  });
-}
-
-/** Whether the engine would take this for another content that it was served. */
-function isTaken(served: readonly ServedFile[], { mode, size, mtime, digest }: ServedFile): boolean {
-  return served.some(
-    (other) => other.mode === mode && other.size === size && other.mtime === mtime && other.digest !== digest,
-  );
-}
-
-/** The second stays: layers keep only that, and a step that orders by time sees the least change. */
-function derivedMtime({ mtime, digest }: ServedFile, attempt: bigint): bigint {
-  const billion = 1_000_000_000n;
-  const nanoseconds = ((mtime % billion) + billion) % billion;
-  const derived = (BigInt(`0x${digest.slice(-15)}`) + attempt) % billion;
-  return mtime - nanoseconds + derived;
 }
 
 function sharedKeyOf(contextKey: string, generation: string): string {

@@ -3,7 +3,7 @@
  * https://github.com/tonistiigi/fsutil/blob/master/types/wire.proto and stat.proto
  */
 import type { TreeEntry } from '../../shared/context/tree.ts';
-import { readFields, writeMessage } from './protobuf.ts';
+import { readFields, writeMessage, writeMessageAround } from './protobuf.ts';
 
 /** What the engine sends: which file it wants, that it has all, or why it gave up. */
 export type RequestPacket =
@@ -55,12 +55,22 @@ export function statPacket({ path, mode, mtime, size = 0, linkname = '' }: StatF
 /** After the last entry. */
 export const endOfStats = writeMessage([[1, types.stat]]);
 
-/** A piece of the file that came at place `id` among the entries; without data, its end. */
-export function dataPacket(id: number, data?: Buffer): Buffer {
+/** A piece of the file that came at place `id` among the entries; not empty. In two parts, of which `data` is one. */
+export function dataPacket(id: number, data: Buffer): Buffer[] {
+  return writeMessageAround(
+    [
+      [1, types.data],
+      [3, id],
+    ],
+    4,
+    data,
+  );
+}
+
+export function endOfFile(id: number): Buffer {
   return writeMessage([
     [1, types.data],
     [3, id],
-    [4, data ?? ''],
   ]);
 }
 

@@ -1,4 +1,4 @@
-import { appendFile, readFile, readdir, stat, truncate, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { test } from 'uvu';
@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { MtimeStore, type MtimeLease } from '../../../agent/engine/mtimes.ts';
 import { digestOf } from '../../../shared/context/encoding.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { until } from '../../support/until.ts';
 
 const own = 1_700_000_000_123_456_789n;
 
@@ -19,7 +20,7 @@ async function serve(
   files: readonly Parameters<MtimeLease['serve']>[1][],
 ): Promise<[string, bigint[]]> {
   await using lease = await new MtimeStore(directory).open('key');
-  const told = files.map((file) => lease.serve('context/f', file));
+  const told = files.map((file) => lease.ways.mtime(lease.serve('context/f', file)));
   await lease.flush();
   return [lease.sharedKey, told];
 }
@@ -66,7 +67,8 @@ test('never lets one path, mode, size and mtime stand for two contents, across b
           await using lease = await store.open('key');
           await using other = await store.open('key');
           for (const user of [lease, other]) {
-            const told = `${content.length} ${user.serve('f', fileOf(content, mtime))}`;
+            const way = user.serve('f', fileOf(content, mtime));
+            const told = `${content.length} ${user.ways.mtime(way)}`;
             assert.is(meaning.get(told) ?? content, content);
             meaning.set(told, content);
           }
@@ -78,24 +80,47 @@ test('never lets one path, mode, size and mtime stand for two contents, across b
   );
 });
 
-test('starts a new key when its record is lost or damaged, and keeps it when only the last line is torn', async () => {
+/** The one record in there. */
+async function recordIn(directory: string): Promise<string> {
+  const [name = ''] = await readdir(directory);
+  return join(directory, name);
+}
+
+test('keeps its key and all that was told when it was killed at any point of the next write', async () => {
+  await using directory = await temporaryDirectory();
+  const [key, [, changed]] = await serve(directory.path, [fileOf('aaaa'), fileOf('bbbb')]);
+  const path = await recordIn(directory.path);
+  assert.is((await stat(path)).mode & 0o777, 0o600);
+  const before = await readFile(path);
+  await serve(directory.path, [fileOf('cccc'), fileOf('dddd')]);
+  const after = await readFile(path);
+  assert.equal(after.subarray(0, before.length), before);
+  for (let length = before.length; length < after.length; length++) {
+    await writeFile(path, after.subarray(0, length));
+    const [tornKey, [told]] = await serve(directory.path, [fileOf('bbbb', own + 1n)]);
+    assert.is(tornKey, key);
+    assert.is(told, changed);
+    assert.equal(await readFile(path), before);
+  }
+});
+
+test('starts a new key when its record is lost or damaged', async () => {
   await using directory = await temporaryDirectory();
   const [key] = await serve(directory.path, [fileOf('aaaa'), fileOf('bbbb')]);
-  const path = join(directory.path, (await readdir(directory.path))[0]!);
-  assert.is((await stat(path)).mode & 0o777, 0o600);
+  const path = await recordIn(directory.path);
   const whole = await readFile(path);
-
-  await appendFile(path, '["context/f",420,4,"170');
-  const [tornKey, [told]] = await serve(directory.path, [fileOf('bbbb')]);
-  assert.is(tornKey, key);
-  assert.is.not(told, own);
-  assert.equal(await readFile(path), whole);
-
   const damages: (() => Promise<void>)[] = [
-    () => writeFile(path, whole.subarray(10)),
-    () => writeFile(path, `${whole.toString()}{}\n`),
+    () => rm(path),
     () => writeFile(path, ''),
+    () => writeFile(path, whole.subarray(0, 20)),
+    () => writeFile(path, whole.subarray(10)),
+    () => writeFile(path, Buffer.concat([whole, Buffer.alloc(100)])),
     () => truncate(path, 65 << 20),
+    ...Array.from({ length: whole.length - 34 }, (_, index) => async () => {
+      const flipped = Buffer.from(whole);
+      flipped[34 + index]! ^= 1;
+      await writeFile(path, flipped);
+    }),
   ];
   const keys = new Set([key]);
   for (const damage of damages) {
@@ -105,6 +130,72 @@ test('starts a new key when its record is lost or damaged, and keeps it when onl
     keys.add(newKey);
     assert.is(fresh, own);
   }
+});
+
+test('starts a new key when what it told is mostly of the past, and never for the files of one build', async () => {
+  await using directory = await temporaryDirectory();
+  const build = async (files: number, content: string): Promise<string> => {
+    await using lease = await new MtimeStore(directory.path, { ways: 50 }).open('key');
+    for (let file = 0; file < files; file++) lease.serve(`context/${file}`, fileOf(content));
+    await lease.flush();
+    return lease.sharedKey;
+  };
+  const key = await build(200, 'aaaa');
+  assert.is(await build(200, 'aaaa'), key, 'all of it is in use');
+  assert.is(await build(200, 'bbbb'), key);
+  assert.is(await build(200, 'cccc'), key, 'told under it before it was found too large');
+  const second = await build(200, 'dddd');
+  assert.is.not(second, key);
+  assert.is(await build(200, 'dddd'), second);
+});
+
+test('grows no more when the same versions are built in turns', async () => {
+  await using directory = await temporaryDirectory();
+  const sizes: number[] = [];
+  for (let round = 0; round < 80; round++) {
+    await using lease = await new MtimeStore(directory.path).open('key');
+    for (let file = 0; file < 1000; file++) {
+      lease.serve(`context/${file}`, fileOf(round % 2 === 0 ? 'aaaa' : 'bbbb', own + BigInt(round % 2)));
+    }
+    await lease.flush();
+    sizes.push((await stat(await recordIn(directory.path))).size);
+  }
+  assert.ok(Math.max(...sizes) < 25_000 * 60, String(Math.max(...sizes)));
+  assert.is((await readdir(directory.path)).length, 1);
+});
+
+test('remembers 200,000 files with long paths', async () => {
+  await using directory = await temporaryDirectory();
+  const build = async (mtime: bigint): Promise<string> => {
+    await using lease = await new MtimeStore(directory.path).open('key');
+    const { digest } = fileOf('content');
+    for (let file = 0; file < 200_000; file++) {
+      const path = `context/${'long/'.repeat(80)}${file}`;
+      const way = lease.serve(path, { mode: 0o644, size: file, digest, mtime });
+      if (lease.ways.mtime(way) !== own || lease.ways.bytes(way) !== file) throw new Error(path);
+    }
+    await lease.flush();
+    return lease.sharedKey;
+  };
+  assert.is(await build(own), await build(own + 1n));
+});
+
+test('a build that begins while an old record is dropped gets one that stays', async () => {
+  await using directory = await temporaryDirectory();
+  const contents = Array.from({ length: 20 }, (_, index) => fileOf(`content ${index}`));
+  const [key] = await serve(directory.path, contents);
+  const store = new MtimeStore(directory.path, { ways: 5 });
+  const old = await store.open('key');
+  const path = await recordIn(directory.path);
+  const dropped = old[Symbol.asyncDispose]();
+  await until(async () => (await stat(path).catch(() => undefined)) === undefined);
+  const [lease] = await Promise.all([store.open('key'), dropped]);
+  assert.is.not(lease.sharedKey, key);
+  lease.serve('context/f', fileOf('new'));
+  await lease.flush();
+  await lease[Symbol.asyncDispose]();
+  const [again] = await serve(directory.path, [fileOf('new')]);
+  assert.is(again, lease.sharedKey);
 });
 
 test.run();
