@@ -27,18 +27,23 @@ export function zoneOf(address: string): Zone {
   return local.check(bare, family) ? 'private' : 'public';
 }
 
-const loopback = blockList(['127.0.0.0/8', '::1/128']);
+/** The unspecified address too: to connect there is to connect to this machine. */
+const loopback = blockList(['0.0.0.0/8', '127.0.0.0/8', '::/128', '::1/128']);
 const linkLocal = blockList(['169.254.0.0/16', 'fe80::/10']);
 const local = blockList([
-  '0.0.0.0/8',
   '10.0.0.0/8',
   '100.64.0.0/10',
   '172.16.0.0/12',
+  '192.0.0.0/24',
   '192.168.0.0/16',
   '198.18.0.0/15',
-  '::/128',
+  '224.0.0.0/3',
   '64:ff9b::/96',
+  '64:ff9b:1::/48',
+  '2002::/16',
   'fc00::/7',
+  'fec0::/10',
+  'ff00::/8',
 ]);
 
 function blockList(ranges: readonly string[]): BlockList {

@@ -1,31 +1,38 @@
 /** How to sign requests to one registry: what it asked for, answered with what the user signed in with. */
+import { untilAborted } from '../../shared/abort.ts';
 import type { RegistryAuth } from '../../shared/task.ts';
 import { parseChallenges, type Challenge } from './challenge.ts';
 import { findCredential, type Credential } from './credentials.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Scope } from './scope.ts';
 import type { RegistryTiming } from './timing.ts';
-import { basicAuthorization, TokenSource } from './token.ts';
+import { RegistryError } from './registry-error.ts';
+import { basicAuthorization, TokenSource, type SignIn } from './token.ts';
 import type { Transport } from './transport.ts';
 
 /** Milliseconds: helpers cost a process each, and a publish asks often. */
 const credentialLifetime = 60_000;
 
+export interface AuthorizerOptions {
+  readonly configDirectory: string;
+  readonly timing: RegistryTiming;
+  /** Whether `grant` may give a user's password; yes, if not given. */
+  readonly grantPasswords?: boolean | undefined;
+}
+
 export class Authorizer {
   readonly #endpoint: Endpoint;
-  readonly #configDirectory: string;
-  readonly #timing: RegistryTiming;
+  readonly #options: AuthorizerOptions;
   readonly #tokens: TokenSource;
   #challenge: Challenge | undefined;
-  #credential: { readonly value: Credential | undefined; readonly until: number } | undefined;
+  #credential: { readonly value: Promise<Credential | undefined>; readonly until: number } | undefined;
 
-  constructor(transport: Transport, options: { configDirectory: string; timing: RegistryTiming }) {
+  constructor(transport: Transport, options: AuthorizerOptions) {
     this.#endpoint = transport.endpoint;
-    this.#configDirectory = options.configDirectory;
-    this.#timing = options.timing;
+    this.#options = options;
     this.#tokens = new TokenSource(transport, {
       timing: options.timing,
-      credential: (signal) => this.credential(signal),
+      credential: async (signal) => signIn(await this.credential(signal)),
     });
   }
 
@@ -34,9 +41,11 @@ export class Authorizer {
     const challenge = this.#challenge;
     if (challenge === undefined) return undefined;
     if (challenge.scheme === 'bearer') {
+      const known = await this.credential(signal);
+      if (known?.type === 'token') return `Bearer ${known.token}`;
       return `Bearer ${(await this.#tokens.get(challenge, scopes, signal)).value}`;
     }
-    const credential = await this.credential(signal);
+    const credential = signIn(await this.credential(signal));
     return credential === undefined ? undefined : basicAuthorization(credential);
   }
 
@@ -68,26 +77,48 @@ export class Authorizer {
     return credential.type === 'password' ? 'basic' : 'anonymous';
   }
 
-  async credential(signal: AbortSignal): Promise<Credential | undefined> {
-    if (this.#credential !== undefined && this.#credential.until > Date.now()) return this.#credential.value;
-    const value = await findCredential(this.#endpoint, {
-      directory: this.#configDirectory,
-      helperTimeout: this.#timing.helper,
-      signal,
-    });
-    this.#credential = { value, until: Date.now() + credentialLifetime };
-    return value;
+  credential(signal: AbortSignal): Promise<Credential | undefined> {
+    if (this.#credential === undefined || this.#credential.until <= Date.now()) {
+      const { configDirectory: directory, timing } = this.#options;
+      // Not the caller's signal: others may be waiting for the same helper, which has a timeout of its own.
+      const { signal: never } = new AbortController();
+      const value = findCredential(this.#endpoint, {
+        directory,
+        helperTimeout: timing.helper,
+        signal: never,
+      });
+      const kept = { value, until: Date.now() + credentialLifetime };
+      this.#credential = kept;
+      value.catch(() => {
+        if (this.#credential === kept) this.#credential = undefined;
+      });
+    }
+    return untilAborted(this.#credential.value, signal);
   }
 
   /** What somebody else needs to do `scopes` there, and no more: a new token where the registry takes tokens. */
   async grant(scopes: readonly Scope[], signal: AbortSignal): Promise<RegistryAuth> {
     if (this.#challenge === undefined) return { type: 'anonymous' };
+    const credential = await this.credential(signal);
     if (this.#challenge.scheme === 'bearer') {
+      if (credential?.type === 'token') return { type: 'bearer', token: credential.token };
       const { value, expiresAt } = await this.#tokens.fetch(this.#challenge, scopes, signal);
       return { type: 'bearer', token: value, lifetime: Math.max(0, expiresAt - Date.now()) };
     }
-    const credential = await this.credential(signal);
     if (credential?.type !== 'password') return { type: 'anonymous' };
+    if (this.#options.grantPasswords === false) {
+      throw new RegistryError(
+        'registry-denied',
+        `registry ${this.#endpoint.host} takes nothing but user and password, and agents are given none`,
+        {
+          hint: 'use a registry with a token server, or start the coordinator without --no-passwords-to-agents',
+        },
+      );
+    }
     return { type: 'basic', username: credential.username, password: credential.password };
   }
+}
+
+function signIn(credential: Credential | undefined): SignIn | undefined {
+  return credential?.type === 'token' ? undefined : credential;
 }

@@ -1,12 +1,14 @@
 /** Configs and layers of a repository: read when small, brought from another repository by mount or by copy. */
 import type { Descriptor } from '../../shared/progress.ts';
-import { reasonOf } from '../../shared/abort.ts';
-import type { RegistryRequest } from './client.ts';
+import type { Limiter } from '../limiter.ts';
+import { blobRequest } from './blob-source.ts';
+import { copyInChunks } from './chunked-copy.ts';
+import { withinDeadline } from './deadline.ts';
 import { digestOf } from './digest.ts';
 import { RegistryError } from './registry-error.ts';
-import type { Limiter } from '../limiter.ts';
 import type { Repository } from './repository.ts';
 import { withRetries } from './retry.ts';
+import { giveUp, startUpload, uploadIn, withDigest, type Upload } from './uploads.ts';
 
 export interface Transfer {
   readonly from: Repository;
@@ -41,7 +43,7 @@ export async function bringBlob(
   transfer: Transfer,
   signal: AbortSignal,
 ): Promise<'mounted' | 'present' | 'copied'> {
-  const { from, to, blob, copies } = transfer;
+  const { from, to, blob } = transfer;
   const mount = from.client === to.client ? await tryMount(transfer, signal) : 'refused';
   if (mount === 'mounted') return mount;
   const upload = mount === 'refused' ? undefined : mount;
@@ -49,15 +51,20 @@ export async function bringBlob(
     if (upload !== undefined) await giveUp(to, upload, signal);
     return 'present';
   }
-  await copies.run(() => copyBlob(transfer, { upload, signal }), signal);
+  await copyBlob(transfer, { upload, signal });
   return 'copied';
 }
 
-/** A registry that does not mount may open an upload instead; its address is given back then. */
+/** Mounts are cheap to do without, so a registry in trouble is not begged for one. */
+const mountTries = 2;
+
+/** A registry that does not mount may open an upload instead; it is used or given back then. */
 async function tryMount(
   { from, to, blob }: Transfer,
   signal: AbortSignal,
-): Promise<'mounted' | 'refused' | URL> {
+): Promise<'mounted' | 'refused' | Upload> {
+  const { capabilities } = to.client;
+  if (!capabilities.mayMount(from.name, to.name)) return 'refused';
   const query = new URLSearchParams({ mount: blob.digest, from: from.name });
   try {
     const reply = await to.client.call(
@@ -67,14 +74,21 @@ async function tryMount(
         scopes: [to.pushScope, from.pullScope],
         expected: [201, 202],
       },
-      { signal },
+      { signal, tries: Math.min(mountTries, to.client.timing.tries) },
     );
-    const location = reply.header('location');
-    if (reply.status === 201) return 'mounted';
-    return location === undefined ? 'refused' : to.client.resolve(location, reply.url);
+    if (reply.status === 201) {
+      capabilities.mounted();
+      return 'mounted';
+    }
+    capabilities.mountRefused(from.name, to.name, true);
+    return uploadIn(to, reply) ?? 'refused';
   } catch (error) {
     // Registries refuse in many ways: no right to pull the source, a source they do not know, no mounts at all.
-    if (error instanceof RegistryError && error.status !== undefined) return 'refused';
+    if (error instanceof RegistryError && error.status !== undefined) {
+      const { status, temporary } = error;
+      if (!temporary) capabilities.mountRefused(from.name, to.name, status === 405);
+      return 'refused';
+    }
     throw error;
   }
 }
@@ -88,84 +102,69 @@ async function hasBlob(repository: Repository, blob: Descriptor, signal: AbortSi
   return reply.status === 200;
 }
 
-/** Starts over when it breaks: what an interrupted upload holds differs from registry to registry. */
-async function copyBlob(
-  { from, to, blob }: Transfer,
-  { upload, signal }: { upload: URL | undefined; signal: AbortSignal },
-): Promise<void> {
-  let opened = upload;
-  await withRetries(
-    async () => {
-      const target = opened ?? (await startUpload(to, signal));
-      opened = undefined;
-      const source = await from.client.open(blobRequest(from, blob), signal);
-      const stream = source.stream();
-      try {
-        const answer = await to.client.open(
-          {
-            method: 'PUT',
-            url: withDigest(target, blob.digest),
-            scopes: [to.pushScope],
-            headers: { 'content-type': 'application/octet-stream', 'content-length': String(blob.size) },
-            body: stream,
-            expected: [200, 201, 204],
-          },
-          signal,
-        );
-        await answer.discard();
-      } finally {
-        stream.destroy();
-      }
-    },
-    { timing: to.client.timing, signal },
-  );
-}
+/** Blobs that are worth going on with instead of beginning anew, in bytes. */
+const worthResuming = 32 * 1024 * 1024;
 
-async function startUpload(repository: Repository, signal: AbortSignal): Promise<URL> {
-  const answer = await repository.client.open(
-    {
-      method: 'POST',
-      url: repository.path('blobs/uploads/'),
-      scopes: [repository.pushScope],
-      expected: [202],
-    },
+/** Streamed from one repository to the other, whatever the other says that it has. */
+export function copyBlob(
+  { from, to, blob, copies }: Transfer,
+  { upload, signal }: { upload?: Upload | undefined; signal: AbortSignal },
+): Promise<void> {
+  const { client } = to;
+  const { timing, capabilities } = client;
+  let opened = upload;
+  let tries = 0;
+  const attempt = async (signal: AbortSignal): Promise<void> => {
+    // The answer of the try before may be all that got lost.
+    if (tries++ > 0 && (await hasBlob(to, blob, signal))) return;
+    const target = opened ?? (await startUpload(to, { signal, tries: 1 }));
+    opened = undefined;
+    const resumable = tries > 1 && blob.size >= worthResuming;
+    if (capabilities.takesChunks && (resumable || blob.size > capabilities.bodyLimit)) {
+      return copyInChunks({ from, to, blob }, { upload: target, signal });
+    }
+    try {
+      await copyWhole({ from, to, blob }, { upload: target, signal });
+    } catch (error) {
+      if (!(error instanceof RegistryError) || error.status !== 413) throw error;
+      await giveUp(to, target, signal);
+      if (!capabilities.takesChunks || !capabilities.tooLarge(blob.size)) throw error;
+      throw error.passing();
+    }
+  };
+  const asked = { method: 'PUT', url: new URL(to.path('blobs/uploads/'), client.endpoint.origin) };
+  const milliseconds = timing.answer + Math.ceil(blob.size / timing.slowest);
+  return copies.run(
+    () =>
+      withRetries(
+        () =>
+          withinDeadline(attempt, { milliseconds, signal, asked: { ...asked, endpoint: client.endpoint } }),
+        { timing, signal },
+      ),
     signal,
   );
-  await answer.discard();
-  const location = answer.header('location');
-  if (location !== undefined) return repository.client.resolve(location, answer.url);
-  throw new RegistryError(
-    'registry-error',
-    `${repository.fullName}: the registry opened an upload without a Location`,
-  );
 }
 
-/** Best effort: registries clear abandoned uploads by themselves, only later. */
-async function giveUp(repository: Repository, upload: URL, signal: AbortSignal): Promise<void> {
-  const { client, pushScope } = repository;
+async function copyWhole(
+  { from, to, blob }: Omit<Transfer, 'copies'>,
+  { upload, signal }: { upload: Upload; signal: AbortSignal },
+): Promise<void> {
+  const source = await from.client.open(blobRequest(from, blob), signal);
+  const stream = source.stream();
   try {
-    const answer = await client.open(
-      { method: 'DELETE', url: upload, scopes: [pushScope], expected: [204] },
+    const answer = await to.client.open(
+      {
+        method: 'PUT',
+        url: withDigest(upload, blob.digest),
+        scopes: [to.pushScope],
+        headers: { 'content-type': 'application/octet-stream', 'content-length': String(blob.size) },
+        body: stream,
+        expected: [200, 201, 204],
+      },
       signal,
     );
     await answer.discard();
-  } catch {
-    if (signal.aborted) throw reasonOf(signal);
+  } finally {
+    stream.destroy();
   }
-}
-
-function blobRequest(repository: Repository, blob: Descriptor): RegistryRequest {
-  return {
-    method: 'GET',
-    url: repository.path(`blobs/${blob.digest}`),
-    scopes: [repository.pullScope],
-    expected: [200],
-  };
-}
-
-/** By hand: URLSearchParams would write the registry's own state anew, in another spelling. */
-function withDigest(location: URL, digest: string): URL {
-  const url = new URL(location);
-  url.search += `${url.search === '' ? '?' : '&'}digest=${encodeURIComponent(digest)}`;
-  return url;
 }

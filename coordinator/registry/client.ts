@@ -1,15 +1,16 @@
 /** One registry: requests that are signed, redirected, retried and bounded. */
 import { Readable } from 'node:stream';
 import type { RegistryAuth } from '../../shared/task.ts';
-import { Authorizer } from './authorizer.ts';
+import { Authorizer, type AuthorizerOptions } from './authorizer.ts';
+import { Capabilities } from './capabilities.ts';
 import type { Credential } from './credentials.ts';
 import { withinDeadline } from './deadline.ts';
 import type { Endpoint } from './endpoint.ts';
-import { badAnswer, unexpectedAnswer, type Asked, type RegistryError } from './registry-error.ts';
+import { badAnswer, RegistryError, unexpectedAnswer, type Asked } from './registry-error.ts';
 import { withRetries } from './retry.ts';
 import { describeAccess, type Scope } from './scope.ts';
 import type { RegistryTiming } from './timing.ts';
-import { Transport, type Answer, type Method } from './transport.ts';
+import { Transport, type Answer, type Method, type TransportOptions } from './transport.ts';
 
 export interface RegistryRequest {
   readonly method: Method;
@@ -19,7 +20,7 @@ export interface RegistryRequest {
   /** Any other status is an error. */
   readonly expected: readonly number[];
   readonly headers?: Readonly<Record<string, string>>;
-  /** A stream is sent once: such a request is neither signed anew nor retried. */
+  /** A stream is sent once: whoever made it makes another, after a failure that says it may pass. */
   readonly body?: Buffer | Readable;
 }
 
@@ -36,30 +37,33 @@ const maxErrorBody = 64 * 1024;
 /** Bodies of answers that carry nothing we want. */
 const maxReply = 64 * 1024;
 
+export type ClientOptions = AuthorizerOptions & TransportOptions;
+
 export class RegistryClient {
   readonly endpoint: Endpoint;
   readonly timing: RegistryTiming;
+  readonly capabilities = new Capabilities();
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
 
-  constructor(endpoint: Endpoint, options: { configDirectory: string; timing: RegistryTiming }) {
+  constructor(endpoint: Endpoint, options: ClientOptions) {
     this.endpoint = endpoint;
     this.timing = options.timing;
-    this.#transport = new Transport(endpoint, options.timing);
+    this.#transport = new Transport(endpoint, options);
     this.#authorizer = new Authorizer(this.#transport, options);
   }
 
-  /** The whole answer, retried while the failure is a passing one. `limit` is in bytes. */
+  /** The whole answer, retried while the failure is a passing one. `limit` is in bytes; `tries` counts the first. */
   call(
     request: RegistryRequest,
-    { signal, limit = maxReply }: { signal: AbortSignal; limit?: number },
+    { signal, limit = maxReply, tries }: { signal: AbortSignal; limit?: number; tries?: number },
   ): Promise<Reply> {
     const attempt = async (signal: AbortSignal): Promise<Reply> => {
       const answer = await this.open(request, signal);
       const { url, status } = answer;
       return { url, status, header: (name) => answer.header(name), bytes: await answer.read(limit) };
     };
-    const { timing } = this;
+    const timing = { ...this.timing, tries: tries ?? this.timing.tries };
     const asked = this.#asked(request.method, new URL(String(request.url), this.endpoint.origin));
     return withRetries(() => withinDeadline(attempt, { milliseconds: timing.answer, signal, asked }), {
       timing,
@@ -73,13 +77,12 @@ export class RegistryClient {
     const answer = await this.#follow(request, authorization, signal);
     if (request.expected.includes(answer.status)) return answer;
     const failure = await this.#failure(request, answer);
-    if (answer.status !== 401 || request.body instanceof Readable || !this.#transport.isHome(answer.url)) {
-      throw failure;
-    }
+    if (answer.status !== 401 || !this.#transport.isHome(answer.url)) throw failure;
     this.#authorizer.refused(answer.header('www-authenticate'), authorization);
     const renewed = await this.#authorizer.authorization(request.scopes, signal);
     // Saying the same thing again would be refused again.
     if (renewed === undefined || renewed === authorization) throw failure;
+    if (request.body instanceof Readable) throw failure.passing();
     const second = await this.#follow(request, renewed, signal);
     if (request.expected.includes(second.status)) return second;
     throw await this.#failure(request, second);

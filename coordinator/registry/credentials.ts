@@ -10,7 +10,9 @@ import { dockerHub, type Endpoint } from './endpoint.ts';
 export type Credential =
   | { readonly type: 'password'; readonly username: string; readonly password: string }
   /** Only good for a token server. */
-  | { readonly type: 'identity'; readonly username: string; readonly token: string };
+  | { readonly type: 'identity'; readonly username: string; readonly token: string }
+  /** Somebody has fetched it already: good for the registry itself, for as long as it lasts. */
+  | { readonly type: 'token'; readonly token: string };
 
 /** What a helper, and sometimes `config.json`, writes as the user name of an identity token. */
 const identityUser = '<token>';
@@ -20,6 +22,7 @@ const entrySchema = v.object({
   username: v.optional(v.string()),
   password: v.optional(v.string()),
   identitytoken: v.optional(v.string()),
+  registrytoken: v.optional(v.string()),
 });
 
 const configSchema = v.object({
@@ -88,6 +91,7 @@ function fromEntry(
   entry: v.InferOutput<typeof entrySchema>,
   { path, host }: { path: string; host: string },
 ): Credential | undefined {
+  if (entry.registrytoken) return { type: 'token', token: entry.registrytoken };
   let { username = '', password = '' } = entry;
   if (entry.auth) {
     const text = Buffer.from(entry.auth, 'base64').toString('utf8');

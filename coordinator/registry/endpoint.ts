@@ -23,10 +23,14 @@ export function referenceHost(host: string): string {
   return host === 'registry-1.docker.io' || host === 'index.docker.io' ? dockerHub.host : host;
 }
 
-/** `insecure`: hosts with their ports, as references write them, that are spoken to without TLS. */
-export function endpointOf(host: string, insecure: readonly string[]): Endpoint {
+/**
+ * `insecure`: hosts with their ports, as references write them, that are spoken to without TLS. `certified`: somebody
+ * keeps certificates for this host, so that a name of this machine means TLS too.
+ */
+export function endpointOf(host: string, insecure: readonly string[], certified = false): Endpoint {
   if (host === dockerHub.host) return dockerHub;
-  const plain = isLoopbackName(host) || insecure.some((entry) => entry.toLowerCase() === host.toLowerCase());
+  const declared = insecure.some((entry) => entry.toLowerCase() === host.toLowerCase());
+  const plain = declared || (isLoopbackName(host) && !certified);
   const origin = new URL(`${plain ? 'http' : 'https'}://${host}`).origin;
   return { host, origin, plain, credentialKey: host };
 }

@@ -11,17 +11,21 @@ import type { Scope } from './scope.ts';
 const maxManifest = 4 * 1024 * 1024;
 const digestHeader = 'docker-content-digest';
 
-/** The exact bytes, checked against the digest when they were asked for by one. Undefined when there is none. */
+/**
+ * The exact bytes, checked against the digest when they were asked for by one. Undefined when there is none. `scope` is
+ * the right to use for it.
+ */
 export async function getManifest(
   repository: Repository,
   reference: string,
   signal: AbortSignal,
+  scope: Scope = repository.pullScope,
 ): Promise<Manifest | undefined> {
   const reply = await repository.client.call(
     {
       method: 'GET',
       url: repository.path(`manifests/${reference}`),
-      scopes: [repository.pullScope],
+      scopes: [scope],
       headers: { accept: acceptedManifests },
       expected: [200, 404],
     },

@@ -1,8 +1,11 @@
 /** All registries that one process speaks to: a client for each host, made when it is first needed. */
+import { existsSync } from 'node:fs';
+import type { LookupFunction } from 'node:net';
+import { join } from 'node:path';
 import { parseReference, type Reference } from '../../shared/reference.ts';
 import type { RegistryAuth } from '../../shared/task.ts';
 import type { Manifest } from '../manifest/document.ts';
-import { RegistryClient } from './client.ts';
+import { RegistryClient, type ClientOptions } from './client.ts';
 import { defaultConfigDirectory } from './credentials.ts';
 import { endpointOf, referenceHost } from './endpoint.ts';
 import { Limiter } from '../limiter.ts';
@@ -13,45 +16,71 @@ import { Repository } from './repository.ts';
 import { pull, push } from './scope.ts';
 import { defaultTiming, type RegistryTiming } from './timing.ts';
 import { connectionsPerHost } from './transport.ts';
+import { Trust } from './trust.ts';
 
 export interface RegistriesOptions {
   /** Holds Docker's `config.json`; `$DOCKER_CONFIG` or `~/.docker` where absent. */
   readonly configDirectory?: string | undefined;
   /** Hosts, with their ports, that are spoken to without TLS; localhost and 127.0.0.0/8 always are. */
   readonly insecure?: readonly string[];
+  /** Files with certificates of authorities, PEM, trusted beside the system's. */
+  readonly authorityFiles?: readonly string[] | undefined;
+  /** Where certificates of single hosts are, laid out as Docker does; `/etc/docker/certs.d` where absent. */
+  readonly certificateDirectory?: string | undefined;
+  /** Whether engines may be given a user's password where the registry takes nothing else; yes where absent. */
+  readonly grantPasswords?: boolean | undefined;
+  /** How names become addresses; the system's way where absent. */
+  readonly lookup?: LookupFunction | undefined;
   readonly timing?: RegistryTiming;
 }
 
 export class Registries implements AsyncDisposable {
   /** Of blobs. Each holds up to two connections of one host, and some must stay free for other requests. */
   readonly copies = new Limiter(connectionsPerHost / 2 - 1);
-  readonly #options: {
-    readonly configDirectory: string;
-    readonly insecure: readonly string[];
-    readonly timing: RegistryTiming;
-  };
+  readonly #insecure: readonly string[];
+  readonly #options: ClientOptions;
   readonly #clients = new Map<string, RegistryClient>();
   readonly #manifests = new ManifestCache();
 
   constructor(options: RegistriesOptions = {}) {
+    const { grantPasswords, lookup, timing = defaultTiming } = options;
+    this.#insecure = options.insecure ?? [];
     this.#options = {
       configDirectory: options.configDirectory ?? defaultConfigDirectory(),
-      insecure: options.insecure ?? [],
-      timing: options.timing ?? defaultTiming,
+      timing,
+      trust: new Trust(options),
+      grantPasswords,
+      lookup,
     };
+  }
+
+  /** Throws for options that could never work, before anything depends on them. */
+  check(): Promise<void> {
+    return this.#options.trust.check();
   }
 
   /** `host` as references write it. */
   client(host: string): RegistryClient {
     const existing = this.#clients.get(host);
     if (existing !== undefined) return existing;
-    const client = new RegistryClient(endpointOf(host, this.#options.insecure), this.#options);
+    const certified = existsSync(join(this.#options.trust.directory, host));
+    const client = new RegistryClient(endpointOf(host, this.#insecure, certified), this.#options);
     this.#clients.set(host, client);
     return client;
   }
 
   repository(reference: Reference): Repository {
     return new Repository(this.client(reference.registry), reference.repository);
+  }
+
+  /** What was read lately, without asking the registry. */
+  keptManifest(digest: string): Manifest | undefined {
+    return this.#manifests.get(digest);
+  }
+
+  /** For one that was read by its tag. */
+  keepManifest(manifest: Manifest): void {
+    this.#manifests.add(manifest);
   }
 
   /** By digest; what was read or written lately is not fetched again. Throws when it is not there. */

@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import * as v from 'valibot';
 import { ArchfarmError, messageOf, systemCode, type ErrorCode } from '../../shared/errors.ts';
 import type { Endpoint } from './endpoint.ts';
+import { clientCertificateHint, tlsFailure } from './tls-failure.ts';
 
 export class RegistryError extends ArchfarmError {
   /** Absent when there was no answer. */
@@ -11,6 +12,10 @@ export class RegistryError extends ArchfarmError {
   readonly temporary: boolean;
   /** Milliseconds that the registry asked to wait. */
   readonly retryAfter: number | undefined;
+  /** The registry's own, `NAME_UNKNOWN`; empty when it gave none. */
+  readonly registryCodes: readonly string[];
+  /** Of the content that its answer speaks of. */
+  readonly digests: readonly string[];
 
   constructor(
     code: ErrorCode,
@@ -21,12 +26,23 @@ export class RegistryError extends ArchfarmError {
       status?: number;
       temporary?: boolean;
       retryAfter?: number | undefined;
+      registryCodes?: readonly string[];
+      digests?: readonly string[];
     } = {},
   ) {
     super(code, message, options);
     this.status = options.status;
     this.temporary = options.temporary ?? false;
     this.retryAfter = options.retryAfter;
+    this.registryCodes = options.registryCodes ?? [];
+    this.digests = options.digests ?? [];
+  }
+
+  /** The same failure, of which its catcher knows that the work may succeed when it is begun anew. */
+  passing(): RegistryError {
+    const { code, message, hint, cause, status, registryCodes, digests } = this;
+    const known = { hint, cause, registryCodes, digests, temporary: true };
+    return new RegistryError(code, message, status === undefined ? known : { ...known, status });
   }
 }
 
@@ -40,32 +56,39 @@ export interface Asked {
 /** Of an answer's body, this much is shown. */
 const maxShown = 2 * 1024;
 const temporaryStatus = new Set([408, 429, 499]);
-const certificateCodes =
-  /^(CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|ERR_TLS_CERT|HOSTNAME_MISMATCH)/;
 /** Failures that an unchanged second try cannot mend; all others of the network are taken as passing. */
 const permanentCodes = /^(ENOTFOUND|ERR_SSL_|EPROTO|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED)/;
 
 /** No answer came, or it broke off. */
 export function networkFailure(asked: Asked, cause: unknown): RegistryError {
   const code = deepestCode(cause);
-  const { host } = asked.endpoint;
+  const host = hostOf(asked);
   const what = `${asked.method} ${redact(asked.url)}`;
-  if (certificateCodes.test(code)) {
+  const refused = tlsFailure(code, host);
+  if (refused !== undefined) {
     return new RegistryError(
       'registry-unreachable',
-      `registry ${host} shows a certificate that is not trusted: ${what}: ${messageOf(cause)}`,
-      { cause, hint: 'NODE_EXTRA_CA_CERTS=FILE makes the certificate authority in FILE trusted' },
+      `registry ${host} ${refused.what}: ${what}: ${messageOf(cause)}`,
+      { cause, hint: refused.hint },
     );
   }
-  const hint =
-    code === 'EPROTO' || code === 'ERR_SSL_WRONG_VERSION_NUMBER'
-      ? `if ${host} speaks plain http, declare it: --insecure-registry ${host}`
-      : `check the name and port of ${host}, and that it can be reached from here`;
   return new RegistryError(
     'registry-unreachable',
     `registry ${host} cannot be reached: ${what}: ${messageOf(cause)}`,
-    { cause, hint, temporary: !permanentCodes.test(code) },
+    { cause, hint: reachHint(asked, code), temporary: !permanentCodes.test(code) },
   );
+}
+
+function reachHint(asked: Asked, code: string): string {
+  const host = hostOf(asked);
+  if (code === 'EPROTO' || code === 'ERR_SSL_WRONG_VERSION_NUMBER') {
+    return `if ${host} speaks plain http, declare it: --insecure-registry ${host}`;
+  }
+  const check = `check the name and port of ${host}, and that it can be reached from here`;
+  // A TLS 1.3 server looks at the client's certificate after the handshake, and many only hang up then.
+  return code === 'UND_ERR_SOCKET' && asked.url.protocol === 'https:'
+    ? `${check}; ${clientCertificateHint(host)}`
+    : check;
 }
 
 /** The registry answered, but not with what was wanted. `access` completes "… was denied". */
@@ -74,19 +97,23 @@ export function unexpectedAnswer(
   answer: { status: number; body: Buffer; retryAfter?: string | undefined; access: string },
 ): RegistryError {
   const { status } = answer;
-  const diagnostics = diagnosticsOf(answer.body);
+  const { diagnostics, registryCodes } = saidIn(answer.body);
   const line = `${asked.method} ${redact(asked.url)}: ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd();
   const full = diagnostics === '' ? line : `${line}: ${diagnostics}`;
   if (status === 401 || status === 403) {
     return new RegistryError('registry-denied', `${answer.access} was denied: ${full}`, {
       status,
+      registryCodes,
       hint: `sign in with "docker login ${asked.endpoint.host}" as the user whose credentials are used, and check that user's rights`,
     });
   }
   return new RegistryError('registry-error', `registry ${asked.endpoint.host} failed: ${full}`, {
     status,
+    registryCodes,
+    digests: answer.body.toString('latin1').match(/\bsha256:[0-9a-f]{64}\b/g) ?? [],
     temporary: temporaryStatus.has(status) || status >= 500,
     retryAfter: parseRetryAfter(answer.retryAfter),
+    hint: speaksTls.test(diagnostics) ? tlsHint(asked) : undefined,
   });
 }
 
@@ -108,16 +135,30 @@ const errorBody = v.object({
 });
 
 /** The registry's own words on one line; control characters would reach somebody's terminal. */
-function diagnosticsOf(body: Buffer): string {
+function saidIn(body: Buffer): { diagnostics: string; registryCodes: string[] } {
   const text = body.toString('utf8');
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), errorBody), text);
+  const errors = parsed.success ? parsed.output.errors : [];
   const said = parsed.success
-    ? parsed.output.errors.map(({ code, message }) => [code, message].filter(Boolean).join(': ')).join('; ')
+    ? errors.map(({ code, message }) => [code, message].filter(Boolean).join(': ')).join('; ')
     : text;
-  return said
+  const diagnostics = said
     .replace(/[\s\p{C}]+/gu, ' ')
     .trim()
     .slice(0, maxShown);
+  return { diagnostics, registryCodes: errors.flatMap(({ code }) => code ?? []) };
+}
+
+/** What Go and nginx answer to plain http on a TLS port. */
+const speaksTls = /HTTP request (was sent )?to (an )?HTTPS/i;
+
+function tlsHint({ endpoint: { host } }: Asked): string {
+  return `${host} speaks TLS: leave out --insecure-registry; for a name of this machine, keep its authority in /etc/docker/certs.d/${host}/ca.crt`;
+}
+
+/** As references write it where it is the registry itself. */
+function hostOf({ url, endpoint }: Asked): string {
+  return url.origin === endpoint.origin ? endpoint.host : url.host;
 }
 
 /** Both forms, seconds and a date; milliseconds from now. */

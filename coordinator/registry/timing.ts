@@ -13,6 +13,8 @@ export interface RegistryTiming {
   readonly idle: number;
   /** For a whole answer that is kept in memory (manifest, token, config). */
   readonly answer: number;
+  /** Bytes per millisecond: a copy that is slower is broken off. */
+  readonly slowest: number;
   /** For a credential helper. */
   readonly helper: number;
 }
@@ -25,5 +27,6 @@ export const defaultTiming: RegistryTiming = {
   connect: 10_000,
   idle: 300_000,
   answer: 60_000,
+  slowest: 16,
   helper: 10_000,
 };

@@ -10,6 +10,9 @@ import { describeAccess, formatScope, scopesCover, type Scope } from './scope.ts
 import type { RegistryTiming } from './timing.ts';
 import type { Exchange, Transport } from './transport.ts';
 
+/** What a token server takes. */
+export type SignIn = Exclude<Credential, { type: 'token' }>;
+
 export interface Token {
   readonly value: string;
   /** Milliseconds since 1970, by our clock. */
@@ -22,12 +25,12 @@ interface KeptToken extends Token {
 
 export interface TokenSourceOptions {
   readonly timing: RegistryTiming;
-  readonly credential: (signal: AbortSignal) => Promise<Credential | undefined>;
+  readonly credential: (signal: AbortSignal) => Promise<SignIn | undefined>;
 }
 
 interface Ask {
   readonly scopes: readonly Scope[];
-  readonly credential: Credential | undefined;
+  readonly credential: SignIn | undefined;
 }
 
 const maxAnswer = 64 * 1024;
@@ -185,7 +188,7 @@ export class TokenSource {
 }
 
 /** For a registry, or a token server: an identity token goes in the password's place. */
-export function basicAuthorization(credential: Credential): string {
+export function basicAuthorization(credential: SignIn): string {
   const secret = credential.type === 'password' ? credential.password : credential.token;
   return `Basic ${Buffer.from(`${credential.username}:${secret}`).toString('base64')}`;
 }

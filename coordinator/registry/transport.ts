@@ -2,15 +2,26 @@
  * One HTTP exchange with a registry or a host that it named. Knows connections, addresses and bounds; nothing of
  * sign-in, redirects or retries.
  */
+import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
-import { Agent, buildConnector, request, type Dispatcher } from 'undici';
+import { Agent, request, type buildConnector, type Dispatcher } from 'undici';
 import { reasonOf } from '../../shared/abort.ts';
+import { ArchfarmError } from '../../shared/errors.ts';
 import { mayReach, zoneOf, type Zone } from './address.ts';
+import { connectorFor } from './connector.ts';
 import type { Endpoint } from './endpoint.ts';
 import { badAnswer, networkFailure, RegistryError, type Asked } from './registry-error.ts';
 import type { RegistryTiming } from './timing.ts';
+import type { Trust } from './trust.ts';
 
-export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+export interface TransportOptions {
+  readonly timing: RegistryTiming;
+  readonly trust: Trust;
+  /** How names become addresses; the system's way, if not given. */
+  readonly lookup?: LookupFunction | undefined;
+}
 
 export interface Exchange {
   readonly method: Method;
@@ -43,16 +54,24 @@ export class Transport {
   /** Where the registry itself turned out to be. */
   #zone: Zone = 'public';
 
-  constructor(endpoint: Endpoint, timing: RegistryTiming) {
+  constructor(endpoint: Endpoint, { timing, trust, lookup }: TransportOptions) {
     this.endpoint = endpoint;
-    const connect = buildConnector({ timeout: timing.connect });
-    const agent = (connector: buildConnector.connector): Agent =>
+    const agent = (connect: buildConnector.connector): Agent =>
       new Agent({
-        connect: connector,
+        connect,
         connections: connectionsPerHost,
         headersTimeout: timing.idle,
         bodyTimeout: timing.idle,
       });
+    const { host, origin } = endpoint;
+    const common = {
+      registry: host,
+      trust,
+      timeout: timing.connect,
+      lookup,
+      nameOf: (target: string) => (new URL(origin).host === target ? host : target),
+    };
+    const connect = connectorFor(common);
     this.#home = agent((options, callback) => {
       connect(options, (...[error, socket]) => {
         if (error !== null) return callback(error, null);
@@ -60,22 +79,18 @@ export class Transport {
         callback(null, socket);
       });
     });
-    // The address that is checked is the one the request would go to: a name cannot resolve differently later.
-    this.#elsewhere = agent((options, callback) => {
-      connect(options, (...[error, socket]) => {
-        if (error !== null) return callback(error, null);
-        const zone = zoneOf(socket.remoteAddress ?? '');
-        if (mayReach(this.#zone, zone)) return callback(null, socket);
-        socket.destroy();
-        callback(
-          new RegistryError(
-            'registry-error',
-            `registry ${endpoint.host} points at ${options.hostname}, a ${zone} address that it may not send us to`,
-          ),
-          null,
-        );
-      });
-    });
+    this.#elsewhere = agent(
+      connectorFor({ ...common, refuse: (address, hostname) => this.#refuse(address, hostname) }),
+    );
+  }
+
+  #refuse(address: string, hostname: string): RegistryError | undefined {
+    const zone = zoneOf(address);
+    if (mayReach(this.#zone, zone)) return undefined;
+    return new RegistryError(
+      'registry-error',
+      `registry ${this.endpoint.host} points at ${hostname}, a ${zone} address that it may not send us to`,
+    );
   }
 
   /** Whether credentials for this registry may be shown there. */
@@ -144,7 +159,7 @@ export class Transport {
 
   #failure(asked: Asked, error: unknown, signal: AbortSignal): Error {
     if (signal.aborted) return reasonOf(signal);
-    return error instanceof RegistryError ? error : networkFailure(asked, error);
+    return error instanceof ArchfarmError ? error : networkFailure(asked, error);
   }
 
   async close(): Promise<void> {

@@ -4,14 +4,18 @@ import { networkInterfaces } from 'node:os';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { getManifest } from '../../../coordinator/registry/manifests.ts';
+import { endpointOf } from '../../../coordinator/registry/endpoint.ts';
 import { Registries } from '../../../coordinator/registry/registries.ts';
 import { defaultTiming, type RegistryTiming } from '../../../coordinator/registry/timing.ts';
+import { Transport } from '../../../coordinator/registry/transport.ts';
+import { Trust } from '../../../coordinator/registry/trust.ts';
 import type { Manifest } from '../../../coordinator/manifest/document.ts';
 import { parseReference } from '../../../shared/reference.ts';
 import { dockerConfig, signedIn } from '../../support/docker-config.ts';
 import { failureOf } from '../../support/failure.ts';
 import type { Handler } from '../../support/http-server.ts';
 import { startServer } from '../../support/logged-server.ts';
+import { lookupOf } from '../../support/tls-proxy.ts';
 
 const quick: RegistryTiming = { ...defaultTiming, tries: 3, firstPause: 1, maxPause: 5, answer: 2_000 };
 const manifest = '{"schemaVersion":2,"config":{},"layers":[]}';
@@ -157,6 +161,38 @@ test('a registry elsewhere cannot send us to this machine', async () => {
     assert.match(error.message, 'a loopback address that it may not send us to');
   }
   assert.equal(inner.log, []);
+});
+
+test('a name that leads to a forbidden address is not even connected to, whatever else it leads to', async () => {
+  const connections: string[] = [];
+  await using inner = await startServer((request, response) => {
+    connections.push(request.url ?? '');
+    response.end(manifest);
+  });
+  const port = inner.host.replace(/.*:/, '');
+  const addresses = [
+    '127.0.0.1',
+    '169.254.169.254',
+    '::1',
+    '::ffff:127.0.0.1',
+    'fd00::1',
+    '0.0.0.0',
+    '10.0.0.1',
+  ];
+  for (const address of addresses) {
+    const lookup = lookupOf({ 'inner.test': address });
+    const transport = new Transport(endpointOf('registry.test', ['registry.test']), {
+      timing: quick,
+      trust: new Trust(),
+      lookup,
+    });
+    const url = new URL(`http://inner.test:${port}/metadata`);
+    const { signal } = new AbortController();
+    const error = await failureOf(transport.send({ method: 'GET', url, headers: {} }, signal));
+    assert.match(error.message, 'registry registry.test points at inner.test');
+    await transport.close();
+  }
+  assert.equal(connections, []);
 });
 
 test('gives credentials to no realm that is unsafe, and follows no redirect of a token server', async () => {

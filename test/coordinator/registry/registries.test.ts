@@ -52,6 +52,19 @@ test('a Basic registry gets the password, and so does an engine that pushes ther
   assert.equal(await registries.pullAuth(registry.host, ['a'], signal), basic);
   assert.is(await registries.pullScheme(registry.host, signal), 'basic');
 
+  const careful = { configDirectory: config.path, grantPasswords: false };
+  await using guarded = new Registries(careful);
+  assert.ok(await getManifest(guarded.repository(parseReference(name)), image.digest, signal));
+  for (const work of [
+    guarded.pushAuth({ push: [name], pull: [] }, signal),
+    guarded.pullAuth(registry.host, ['a'], signal),
+  ]) {
+    const refused = await failureOf(work);
+    assert.is(refused.code, 'registry-denied');
+    assert.match(refused.message, 'agents are given none');
+    assert.match(refused.hint ?? '', '--no-passwords-to-agents');
+  }
+
   await using wrong = await signedIn(registry.host, 'bob:wrong-secret');
   await using strangers = new Registries({ configDirectory: wrong.path });
   const error = await failureOf(getManifest(strangers.repository(parseReference(name)), 'latest', signal));
@@ -85,6 +98,25 @@ test('a token registry gets one token for many requests, and an engine one for e
   assert.equal(await registries.pullAuth('unknown.invalid', ['base'], signal), { type: 'anonymous' });
 });
 
+test('a token that somebody else has fetched is used as it is, here and by engines', async () => {
+  await using tokens = await startTokenServer({ username: 'bob', password: 'secret' });
+  await using registry = await startRegistry({ auth: tokens.registryAuth });
+  const token = tokens.issue(['repository:a:pull,push']);
+  const image = await pushSample(
+    { host: registry.host, repository: 'a', authorization: `Bearer ${token}` },
+    amd64,
+  );
+  await using config = await dockerConfig({ auths: { [registry.host]: { registrytoken: token } } });
+  await using registries = new Registries({ configDirectory: config.path });
+  const name = `${registry.host}/a`;
+  const repository = registries.repository(parseReference(name));
+  assert.equal((await getManifest(repository, 'latest', signal))?.bytes, image.bytes);
+  assert.equal(await registries.pushAuth({ push: [name], pull: [] }, signal), { type: 'bearer', token });
+  const other = registries.repository(parseReference(`${registry.host}/b`));
+  assert.is((await failureOf(getManifest(other, 'latest', signal))).code, 'registry-denied');
+  assert.equal(tokens.asked, []);
+});
+
 test('a push goes without the bases that a token server refuses, and layers of those are uploaded', async () => {
   const refuse = (scope: string): boolean => scope === 'repository:vault:pull';
   await using tokens = await startTokenServer({ username: 'bob', password: 'secret', refuse });
@@ -105,7 +137,11 @@ test("an engine's name for Docker Hub finds what the user signed in to it with",
   await using registries = new Registries({ configDirectory: config.path });
   for (const host of ['registry-1.docker.io', 'index.docker.io', 'docker.io']) {
     const client = registries.client(referenceHost(host));
-    assert.is((await client.credential(signal))?.username, 'bob');
+    assert.equal(await client.credential(signal), {
+      type: 'password',
+      username: 'bob',
+      password: 'secret',
+    });
     assert.is(client.endpoint.origin, 'https://registry-1.docker.io');
   }
 });
