@@ -1,20 +1,14 @@
-/** Bundles the two commands into dist/. The agent is one file without a native module, so it runs wherever Node does. */
-import { chmod, readFile, rm } from 'node:fs/promises';
+/**
+ * Bundles the two commands into dist/. The agent is one file without a native module, so it runs wherever Node does.
+ * Whoever uses dist/ meanwhile has all of the old one or all of the new one.
+ */
+import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { writeCodeCache } from './build/code-cache.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(await readFile(`${root}/package.json`, 'utf8'));
-
-const banner = [
-  '#!/usr/bin/env node\n',
-  // Packages written for CommonJS ask for these.
-  `import { createRequire as __createRequire } from 'node:module';`,
-  `import { fileURLToPath as __fileURLToPath } from 'node:url';`,
-  `const require = __createRequire(import.meta.url);`,
-  `const __filename = __fileURLToPath(import.meta.url);`,
-  `const __dirname = __fileURLToPath(new URL('.', import.meta.url));`,
-].join('');
 
 const common = {
   bundle: true,
@@ -23,33 +17,76 @@ const common = {
   keepNames: true,
   platform: 'node',
   target: 'node20',
-  format: 'esm',
-  define: { ARCHFARM_VERSION: JSON.stringify(version) },
-  banner: { js: banner },
+  // Node starts it sooner than ECMAScript modules, and a file that was copied elsewhere needs no package.json.
+  format: 'cjs',
+  define: { ARCHFARM_VERSION: JSON.stringify(version), 'import.meta.dirname': '__dirname' },
   logLevel: 'warning',
+};
+
+/** Packages that are large, and loaded by some commands only. */
+const apart = ['fastify', 'pino', 'undici', 'yaml'];
+
+/** Has them loaded from files beside the command. */
+const packagesApart = {
+  name: 'packages-apart',
+  setup({ onResolve }) {
+    onResolve({ filter: new RegExp(`^(${apart.join('|')})$`) }, ({ kind, path }) =>
+      kind === 'entry-point' ? undefined : { path: `./archfarm-${path}.js`, external: true },
+    );
+  },
 };
 
 // dockerode's own session and its ssh transport are not used; they are most of its weight.
 const unused = ['ssh2', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs'];
 const stub = `${root}/scripts/empty.cjs`;
 
-await rm(`${root}/dist`, { recursive: true, force: true });
-await Promise.all([
-  build({
-    ...common,
-    entryPoints: { archfarm: `${root}/coordinator/main.ts` },
-    outdir: `${root}/dist`,
-    // A verb is loaded when it is used.
-    splitting: true,
-    chunkNames: 'archfarm-[hash]',
-    // It finds its native module from its own directory.
-    external: ['libsql'],
-  }),
-  build({
-    ...common,
-    entryPoints: [`${root}/agent/main.ts`],
-    outfile: `${root}/dist/archfarm-agent.js`,
-    alias: Object.fromEntries(unused.map((name) => [name, stub])),
-  }),
-]);
-for (const command of ['archfarm', 'archfarm-agent']) await chmod(`${root}/dist/${command}.js`, 0o755);
+await mkdir(`${root}/.cache`, { recursive: true });
+const work = await mkdtemp(`${root}/.cache/building-`);
+const made = `${work}/dist`;
+try {
+  await Promise.all([
+    build({
+      ...common,
+      entryPoints: [
+        { in: `${root}/coordinator/main.ts`, out: 'archfarm-program' },
+        ...apart.map((name) => ({ in: name, out: `archfarm-${name}` })),
+      ],
+      absWorkingDir: root,
+      outdir: made,
+      plugins: [packagesApart],
+      // It finds its native module from its own directory.
+      external: ['libsql'],
+      // A script that is compiled from a cache has no import().
+      supported: { 'dynamic-import': false },
+    }),
+    build({
+      ...common,
+      entryPoints: [`${root}/agent/main.ts`],
+      outfile: `${made}/archfarm-agent.js`,
+      banner: { js: '#!/usr/bin/env node' },
+      alias: Object.fromEntries(unused.map((name) => [name, stub])),
+    }),
+  ]);
+  await writeFile(`${made}/package.json`, '{"type":"commonjs"}\n');
+  await copyFile(`${root}/scripts/build/launcher.cjs`, `${made}/archfarm.js`);
+  for (const command of ['archfarm', 'archfarm-agent']) await chmod(`${made}/${command}.js`, 0o755);
+  await writeCodeCache(made);
+  await replace(`${root}/dist`);
+} finally {
+  await rm(work, { recursive: true, force: true });
+}
+
+async function replace(dist) {
+  for (;;) {
+    await rename(dist, `${work}/old`).catch(ignore('ENOENT'));
+    if (await rename(made, dist).then(() => true, ignore('ENOTEMPTY'))) return;
+    // Another build was faster.
+    await rm(`${work}/old`, { recursive: true, force: true });
+  }
+}
+
+function ignore(code) {
+  return (error) => {
+    if (error.code !== code) throw error;
+  };
+}

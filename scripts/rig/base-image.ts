@@ -18,6 +18,7 @@ import {
 } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { privateApt } from './apt.ts';
 
 const run = promisify(execFile);
 const cache = fileURLToPath(new URL('../../.cache', import.meta.url));
@@ -153,38 +154,14 @@ async function download(
   options: { readonly architecture: string; readonly recipe: Recipe },
 ): Promise<string[]> {
   const { architecture, recipe } = options;
-  await mkdir(`${dir}/lists/partial`, { recursive: true });
-  await mkdir(`${dir}/archives/partial`, { recursive: true });
-  await writeFile(`${dir}/status`, '');
+  // Only Debian itself: other sources may lack the architecture.
   const newStyle = '/etc/apt/sources.list.d/debian.sources';
   const sources = await access(newStyle).then(
     () => newStyle,
     () => '/etc/apt/sources.list',
   );
-  const settings = {
-    'Dir::State': dir,
-    'Dir::State::status': `${dir}/status`,
-    'Dir::Cache': dir,
-    // Only Debian itself: other sources may lack the architecture.
-    'Dir::Etc::sourcelist': sources,
-    'Dir::Etc::sourceparts': '-',
-    'APT::Architecture': architecture,
-    'APT::Architectures': architecture,
-    'APT::Sandbox::User': 'root',
-    'Acquire::Languages': 'none',
-    'Acquire::Retries': '3',
-  };
-  const flags = Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
-  await run('apt-get', [...flags, '-qq', 'update']);
-  await run('apt-get', [
-    ...flags,
-    '-qq',
-    '-y',
-    '--no-install-recommends',
-    '--download-only',
-    'install',
-    ...recipe.packages,
-  ]);
+  const apt = await privateApt(dir, { sources, architecture });
+  await apt('-y', '--no-install-recommends', '--download-only', 'install', ...recipe.packages);
   const files = (await readdir(`${dir}/archives`)).filter((file) => file.endsWith('.deb'));
   return files
     .filter((file) => !recipe.without.includes(file.split('_')[0] ?? ''))

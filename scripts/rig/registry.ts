@@ -17,6 +17,12 @@ export interface RegistryOptions {
   /** The `auth` section of its configuration: `{ htpasswd: { realm, path } }`, `{ token: { … } }`. */
   readonly auth?: Readonly<Record<string, unknown>>;
   readonly port?: number;
+  /** Files; with `clientcas` it wants a client certificate of these authorities. */
+  readonly tls?: {
+    readonly certificate: string;
+    readonly key: string;
+    readonly clientcas?: readonly string[];
+  };
 }
 
 export async function startRegistry(options: RegistryOptions = {}): Promise<RunningRegistry> {
@@ -36,7 +42,11 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Runn
         delete: { enabled: true },
         cache: { blobdescriptor: 'inmemory' },
       },
-      http: { addr: `127.0.0.1:${options.port ?? 0}`, secret: randomUUID() },
+      http: {
+        addr: `127.0.0.1:${options.port ?? 0}`,
+        secret: randomUUID(),
+        ...(options.tls === undefined ? {} : { tls: options.tls }),
+      },
       ...(options.auth === undefined ? {} : { auth: options.auth }),
     }),
   );

@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+'use strict';
+/**
+ * `archfarm`: its program, with what the build's V8 made of it beside it. Where another version of Node runs, that is
+ * refused, and the program is compiled as ever.
+ */
+const { readFileSync } = require('node:fs');
+const { Script } = require('node:vm');
+
+const filename = `${__dirname}/archfarm-program.js`;
+// The bundler writes everything but ASCII as escapes, and such a text takes half the memory.
+const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'latin1')}\n})`;
+const script = new Script(source, { filename, cachedData: cachedCode() });
+script.runInThisContext()(exports, require, module, filename, __dirname);
+
+function cachedCode() {
+  try {
+    return readFileSync(`${__dirname}/archfarm-program.code`);
+  } catch {
+    return undefined;
+  }
+}
