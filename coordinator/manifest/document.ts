@@ -63,6 +63,7 @@ export function parseConfigPlatform(config: Buffer, name: string): PlatformField
 }
 
 const outline = v.looseObject({
+  schemaVersion: v.optional(v.unknown()),
   mediaType: v.optional(v.string()),
   config: v.optional(v.unknown()),
   manifests: v.optional(v.unknown()),
@@ -70,7 +71,12 @@ const outline = v.looseObject({
 
 /** From the document, which must agree with the `Content-Type`; older OCI documents carry none of their own. */
 export function mediaTypeOf(bytes: Buffer, { header, name }: { header: string; name: string }): string {
-  const { mediaType, config, manifests } = parse(outline, bytes, name);
+  const { schemaVersion, mediaType, config, manifests } = parse(outline, bytes, name);
+  if (schemaVersion === 1) {
+    throw new ArchfarmError('registry-error', `${name} is a schema 1 manifest, which no list can hold`, {
+      hint: 'build and push the image again with an engine of this age',
+    });
+  }
   const declared = header.split(';', 1)[0]!.trim();
   const known = isList(declared) || isImageManifest(declared);
   if (mediaType === undefined) {

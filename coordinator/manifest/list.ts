@@ -1,22 +1,82 @@
 /** The bytes of a manifest list: whoever assembles the same children gets the same digest. */
 import type { VerifiedImage } from '../farm/events.ts';
+import type { Annotations, ListType } from '../project/annotations.ts';
+import type { Descriptor } from '../../shared/progress.ts';
+import { formatPlatform, normalizePlatform, type Platform } from '../../shared/platform.ts';
 import { digestOf } from '../registry/digest.ts';
+import { ArchfarmError } from '../../shared/errors.ts';
 import type { Manifest } from './document.ts';
 import { dockerList, dockerManifest, ociIndex } from './media-types.ts';
 
-/** In the order given. A Docker list when every child is Docker-typed, an OCI index otherwise. */
-export function assembleList(children: readonly VerifiedImage[]): Manifest {
-  const docker = children.every(({ descriptor }) => descriptor.mediaType === dockerManifest);
+export interface ListChild {
+  readonly descriptor: Descriptor;
+  readonly platform: VerifiedImage['platform'];
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface ListOptions {
+  /** `auto`: a Docker list when every child is Docker-typed and nothing is annotated, an OCI index otherwise. */
+  readonly type?: ListType | undefined;
+  /** Of the list itself. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+}
+
+/** In the order given. Throws `usage` for annotations in a Docker list, which has no place for them. */
+export function assembleList(children: readonly ListChild[], options: ListOptions = {}): Manifest {
+  const { type = 'auto', annotations = {} } = options;
+  const annotated = [annotations, ...children.map((child) => child.annotations ?? {})].some(
+    (each) => Object.keys(each).length > 0,
+  );
+  if (type === 'docker' && annotated) {
+    throw new ArchfarmError('usage', 'a Docker manifest list takes no annotations', {
+      hint: 'use --type oci',
+    });
+  }
+  const plain = !annotated && children.every(({ descriptor }) => descriptor.mediaType === dockerManifest);
+  const docker = type === 'docker' || (type === 'auto' && plain);
   const mediaType = docker ? dockerList : ociIndex;
-  const manifests = children.map(({ descriptor, platform }) => {
-    const { digest, size } = descriptor;
+  const manifests = children.map((child) => {
+    const { mediaType, digest, size } = child.descriptor;
     // Each in the order of fields that its own tools write.
-    const reference = docker ? { size, digest } : { digest, size };
-    return { mediaType: descriptor.mediaType, ...reference, platform: platformFields(platform) };
+    const reference = docker ? { size, digest } : { digest, size, annotations: sorted(child.annotations) };
+    return { mediaType, ...reference, platform: platformFields(child.platform) };
   });
-  const text = JSON.stringify({ schemaVersion: 2, mediaType, manifests }, null, docker ? 3 : 2);
-  const bytes = Buffer.from(text);
+  const document = { schemaVersion: 2, mediaType, manifests, annotations: sorted(annotations) };
+  const bytes = Buffer.from(JSON.stringify(document, null, docker ? 3 : 2));
   return { mediaType, digest: digestOf(bytes), bytes };
+}
+
+/** The images, then what is said about them, as BuildKit orders its own lists. */
+export function listChildren(images: readonly VerifiedImage[], annotations?: Annotations): ListChild[] {
+  const attestations = images.flatMap((image) => image.attestations ?? []);
+  return [
+    ...images.map(({ descriptor, platform }) => {
+      return { descriptor, platform, annotations: annotationsOf(platform, annotations) };
+    }),
+    ...attestations.map(({ descriptor, annotations }) => {
+      return { descriptor, platform: { os: 'unknown', architecture: 'unknown' }, annotations };
+    }),
+  ];
+}
+
+function annotationsOf(
+  platform: VerifiedImage['platform'],
+  annotations: Annotations | undefined,
+): Readonly<Record<string, string>> {
+  return { ...annotations?.everyPlatform, ...annotations?.platforms[formatPlatform(platformOf(platform))] };
+}
+
+export function platformOf({ os, architecture, variant }: VerifiedImage['platform']): Platform {
+  return normalizePlatform({ os, architecture, ...(variant === undefined ? {} : { variant }) });
+}
+
+/** By name, as Go writes maps; left out where there are none. */
+function sorted(
+  annotations: Readonly<Record<string, string>> | undefined,
+): Record<string, string> | undefined {
+  const entries = Object.entries(annotations ?? {});
+  if (entries.length === 0) return undefined;
+  return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 /** JSON leaves out what is undefined. */

@@ -2,21 +2,47 @@
  * The one commit point of a build: children into every final repository, then the list, then the tags. Untagged content
  * is invisible, so a tag stands for what it stood for until everything under the new list is there.
  */
-import { ArchfarmError } from '../../shared/errors.ts';
+import { ArchfarmError, messageOf } from '../../shared/errors.ts';
+import { formatPlatform } from '../../shared/platform.ts';
 import type { Descriptor, PublishEvent } from '../../shared/progress.ts';
-import { parseReference } from '../../shared/reference.ts';
 import type { VerifiedImage } from '../farm/events.ts';
-import { bringBlob } from '../registry/blobs.ts';
+import type { Annotations, ListType } from '../project/annotations.ts';
+import { lacksContent } from '../registry/children.ts';
 import { findDigest, putManifest } from '../registry/manifests.ts';
 import type { Registries } from '../registry/registries.ts';
 import type { Repository } from '../registry/repository.ts';
 import type { Manifest } from './document.ts';
-import { assembleList } from './list.ts';
+import { tagChildren } from './child-tags.ts';
+import { assembleList, listChildren, platformOf } from './list.ts';
+import { moveTags } from './move-tags.ts';
+import { lostPlatforms, platformLoss } from './platform-loss.ts';
+import { Staging } from './staging.ts';
+import { finalTag, tagName, type FinalTag, type TagState } from './tags.ts';
 import { together } from './together.ts';
+
+export interface Publication {
+  readonly children: readonly VerifiedImage[];
+  readonly tags: readonly string[];
+  /** Formatted: those that the tags may have and keep. The children's where absent. */
+  readonly platforms?: readonly string[] | undefined;
+  readonly type?: ListType | undefined;
+  readonly annotations?: Annotations | undefined;
+  /** Also give each child a tag in the final repositories: `latest-arm64v8`. */
+  readonly childTags?: boolean | undefined;
+  /** A tag may lose platforms. */
+  readonly force?: boolean | undefined;
+  /** What the tags stood for when an earlier run of this publication began to move them. */
+  readonly previous?: Readonly<Record<string, string>> | undefined;
+}
 
 export interface PublishOptions {
   readonly signal: AbortSignal;
   readonly onEvent: (event: PublishEvent) => void;
+  readonly onWarning?: ((message: string) => void) | undefined;
+  /** What was done already while children were still to come. */
+  readonly staging?: Staging | undefined;
+  /** Resolves when it is stored; called before the first of several tags moves. Tags that do not exist are left out. */
+  readonly onMoving?: ((previous: Readonly<Record<string, string>>) => Promise<void>) | undefined;
 }
 
 export interface Published {
@@ -25,114 +51,146 @@ export interface Published {
   readonly tags: readonly string[];
 }
 
-interface FinalTag {
-  readonly repository: Repository;
-  readonly tag: string;
+interface Target extends FinalTag {
+  readonly state: TagState;
 }
 
-/** Tags that stand for this list already are left alone, and so are their repositories. */
+/**
+ * Tags that stand for this list already are left alone, and so are their repositories. Throws `platform-loss`, and what
+ * registries answer.
+ */
 export async function publish(
-  wanted: { children: readonly VerifiedImage[]; tags: readonly string[] },
+  publication: Publication,
   registries: Registries,
   options: PublishOptions,
 ): Promise<Published> {
-  const { signal } = options;
-  const list = assembleList(wanted.children);
-  const tags = wanted.tags.map((text) => finalTag(text, registries));
-  const stale = await outdated(tags, list, signal);
-  const repositories = new Map(stale.map(({ repository }) => [repository.fullName, repository]));
+  const { staging } = options;
+  if (staging !== undefined) return publishFrom(staging, publication, { ...options, registries });
+  await using own = new Staging(publication.tags, { registries, ...options });
+  return await publishFrom(own, publication, { ...options, registries });
+}
+
+type Options = PublishOptions & { readonly registries: Registries };
+
+async function publishFrom(staging: Staging, publication: Publication, options: Options): Promise<Published> {
+  const { children, type, annotations } = publication;
+  const { signal, registries } = options;
+  const list = assembleList(listChildren(children, annotations), { type, annotations: annotations?.index });
+  const tags = publication.tags.map((tag) => finalTag(tag, registries));
+  const targets = await together(
+    tags,
+    async (tag): Promise<Target> => ({ ...tag, state: await staging.current(tag) }),
+    signal,
+  );
+  const stale = targets.filter(({ state }) => state.manifest?.digest !== list.digest);
+  if (publication.previous === undefined) refuseLoss(stale, publication);
+  const repositories = [
+    ...new Map(stale.map(({ repository }) => [repository.fullName, repository])).values(),
+  ];
   await together(
-    [...repositories.values()],
-    async (repository, signal) => {
-      await bringChildren(wanted.children, repository, { registries, ...options, signal });
-      const count = stale.filter((tag) => tag.repository.fullName === repository.fullName).length;
-      // Under its digest first: what is refused is refused before one of several tags has moved.
-      if (count > 1) await putList(list, { repository, tag: list.digest }, { ...options, signal });
+    repositories,
+    async (repository) => {
+      await together(children, (child) => staging.bring(child, [repository]), signal);
+      // What is refused is refused before one of several tags has moved.
+      if (stale.length > 1) await putList(list, repository, { staging, children, options });
     },
     signal,
   );
-  for (const tag of stale) await putList(list, tag, options);
+  if (publication.childTags === true) await tagChildren(children, tags, { ...options, staging });
+  await move(list, { stale, targets, staging }, { publication, options });
   await together(stale, (tag, signal) => readBack(list, tag, { ...options, signal }), signal);
   return {
     descriptor: { mediaType: list.mediaType, digest: list.digest, size: list.bytes.length },
-    tags: tags.map(({ repository, tag }) => repository.reference(tag)),
+    tags: tags.map(tagName),
   };
 }
 
-function finalTag(text: string, registries: Registries): FinalTag {
-  const reference = parseReference(text);
-  if (reference.digest !== undefined) {
-    throw new ArchfarmError('usage', `cannot publish as ${text}: a digest is not a name to choose`);
+function refuseLoss(stale: readonly Target[], { children, platforms, force = false }: Publication): void {
+  if (force) return;
+  const wanted = platforms ?? children.map((child) => formatPlatform(platformOf(child.platform)));
+  for (const target of stale) {
+    const lost = lostPlatforms(target.state.platforms, wanted);
+    if (lost.length > 0) throw platformLoss(tagName(target), lost);
   }
-  return { repository: registries.repository(reference), tag: reference.tag ?? 'latest' };
 }
 
-async function outdated(
-  tags: readonly FinalTag[],
+interface ListPut {
+  readonly staging: Staging;
+  readonly children: readonly VerifiedImage[];
+  readonly options: Options;
+}
+
+/** Under its own digest. */
+async function putList(list: Manifest, repository: Repository, put: ListPut): Promise<void> {
+  const { signal } = put.options;
+  await withAllChildren(repository, put, () =>
+    putManifest(repository, list, { reference: list.digest, signal }),
+  );
+  report(put.options, { action: 'list', reference: repository.reference(list.digest), digest: list.digest });
+}
+
+/** A list at the tag may name a child that was deleted since: then everything is brought after all. */
+async function withAllChildren(
+  repository: Repository,
+  { staging, children, options }: ListPut,
+  put: () => Promise<void>,
+): Promise<void> {
+  try {
+    await put();
+  } catch (error) {
+    if (!lacksContent(error)) throw error;
+    staging.doubt(repository);
+    await together(children, (child) => staging.bring(child, [repository]), options.signal);
+    await put();
+  }
+}
+
+interface Move {
+  readonly stale: readonly Target[];
+  readonly targets: readonly Target[];
+  readonly staging: Staging;
+}
+
+async function move(
   list: Manifest,
-  signal: AbortSignal,
-): Promise<readonly FinalTag[]> {
-  const current = await together(
-    tags,
-    ({ repository, tag }, signal) => {
-      // With the right to push: some registries deny a repository that does not exist yet to those who may only pull.
-      return findDigest(repository, tag, { scope: repository.pushScope, signal });
-    },
-    signal,
+  { stale, targets, staging }: Move,
+  { publication, options }: { publication: Publication; options: Options },
+): Promise<void> {
+  const [only] = stale;
+  if (only === undefined) return;
+  const onMoved = (tag: FinalTag): void =>
+    report(options, { action: 'tag', reference: tagName(tag), digest: list.digest });
+  if (stale.length === 1 && publication.previous === undefined) {
+    const put: ListPut = { staging, children: publication.children, options };
+    await withAllChildren(only.repository, put, () =>
+      moveTags(list, stale, { ...options, previous: {}, moved: [], known: new Map(), onMoved }),
+    );
+    return;
+  }
+  const previous = publication.previous ?? digestsOf(targets);
+  if (publication.previous === undefined) await options.onMoving?.(previous);
+  // Those that an interrupted run moved; others stood for this list before there was anything to publish.
+  const moved = targets.filter(
+    (target) =>
+      publication.previous !== undefined &&
+      !stale.includes(target) &&
+      previous[tagName(target)] !== list.digest,
   );
-  return tags.filter((_, index) => current[index] !== list.digest);
+  const known = new Map(
+    targets.flatMap(({ state: { manifest } }) =>
+      manifest === undefined ? [] : [[manifest.digest, manifest]],
+    ),
+  );
+  await moveTags(list, stale, { ...options, previous, moved, known, onMoved });
 }
 
-/** All blobs, then the children's own manifests, which registries refuse while a blob is missing. */
-async function bringChildren(
-  children: readonly VerifiedImage[],
-  to: Repository,
-  options: PublishOptions & { registries: Registries },
-): Promise<void> {
-  const { registries, signal } = options;
-  const foreign = children
-    .filter(({ repository }) => repository !== to.fullName)
-    .map((child) => ({ child, from: registries.repository(parseReference(child.repository)) }));
-  const blobs = new Map(
-    foreign.flatMap(({ child, from }) => child.blobs.map((blob) => [blob.digest, { from, blob }])),
+function digestsOf(targets: readonly Target[]): Record<string, string> {
+  return Object.fromEntries(
+    targets.flatMap((target) => {
+      const digest = target.state.manifest?.digest;
+      return digest === undefined ? [] : [[tagName(target), digest]];
+    }),
   );
-  await together(
-    [...blobs.values()],
-    ({ from, blob }, signal) => bring(blob, { from, to }, { ...options, signal }),
-    signal,
-  );
-  await together(
-    foreign,
-    async ({ child, from }, signal) => {
-      const manifest = await registries.manifest(from, child.descriptor.digest, signal);
-      await putManifest(to, manifest, { reference: manifest.digest, signal });
-      report(options, { action: 'manifest', reference: to.fullName, digest: manifest.digest });
-    },
-    signal,
-  );
-}
-
-async function bring(
-  blob: Descriptor,
-  { from, to }: { from: Repository; to: Repository },
-  options: PublishOptions & { registries: Registries },
-): Promise<void> {
-  const { registries, signal } = options;
-  const outcome = await bringBlob({ from, to, blob, copies: registries.copies }, signal);
-  if (outcome === 'present') return;
-  const action = outcome === 'mounted' ? 'mount' : 'copy';
-  report(options, { action, reference: to.fullName, digest: blob.digest, bytes: blob.size });
-}
-
-/** `tag` may be the list's digest. */
-async function putList(
-  list: Manifest,
-  { repository, tag }: FinalTag,
-  options: PublishOptions,
-): Promise<void> {
-  await putManifest(repository, list, { reference: tag, signal: options.signal });
-  const action = tag === list.digest ? 'list' : 'tag';
-  report(options, { action, reference: repository.reference(tag), digest: list.digest });
 }
 
 async function readBack(
@@ -141,8 +199,16 @@ async function readBack(
   options: PublishOptions,
 ): Promise<void> {
   const { signal } = options;
-  const digest = await findDigest(repository, tag, { scope: repository.pushScope, signal });
   const reference = repository.reference(tag);
+  let digest: string | undefined;
+  try {
+    digest = await findDigest(repository, tag, { scope: repository.pushScope, signal });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    // It took the list and said so: what was published is not called a failure for want of a second look.
+    options.onWarning?.(`${reference} is written and could not be read back: ${messageOf(error)}`);
+    return;
+  }
   if (digest !== list.digest) {
     throw new ArchfarmError(
       'registry-error',

@@ -8,14 +8,17 @@ import type { Descriptor } from '../../shared/progress.ts';
 import { formatReference, type Reference } from '../../shared/reference.ts';
 import type { PushedImage } from '../../shared/task.ts';
 import type { VerifiedImage } from '../farm/events.ts';
+import type { AttestationMode } from '../project/annotations.ts';
 import { readBlob } from '../registry/blobs.ts';
 import type { Registries } from '../registry/registries.ts';
 import type { Repository } from '../registry/repository.ts';
+import { attestationsOf } from './attestations.ts';
 import {
   isAttestation,
   parseConfigPlatform,
   parseImage,
   parseList,
+  type ListDocument,
   type ListEntry,
   type Manifest,
   type PlatformFields,
@@ -25,15 +28,26 @@ import { isForeignLayer, isList } from './media-types.ts';
 /** Bytes. Configs carry the whole build history, so they outgrow manifests. */
 const maxConfig = 8 * 1024 * 1024;
 
-/** `reference` is where the image was pushed; `platform` what was asked for. */
+export interface Asked {
+  readonly reported: PushedImage;
+  /** Where the image was pushed. */
+  readonly reference: Reference;
+  readonly platform: Platform;
+  /** Kept where absent. */
+  readonly attestations?: AttestationMode | undefined;
+  /** Whether a list of every final repository names the manifest, which is there then. */
+  readonly isListed?: ((digest: string) => Promise<boolean>) | undefined;
+}
+
+/** Throws `wrong-architecture`, `attestation-refused`, and what the registry answers. */
 export async function verifyImage(
-  asked: { reported: PushedImage; reference: Reference; platform: Platform },
+  asked: Asked,
   registries: Registries,
   signal: AbortSignal,
 ): Promise<VerifiedImage> {
   const { reported, reference, platform } = asked;
   const repository = registries.repository(reference);
-  const pushed = await registries.fetchManifest(repository, reported.digest, signal);
+  const pushed = await pushedManifest(asked, { repository, registries, signal });
   const name = repository.reference(reported.digest);
   if (pushed.bytes.length !== reported.size) {
     throw new ArchfarmError(
@@ -41,9 +55,9 @@ export async function verifyImage(
       `${name} has ${pushed.bytes.length} bytes in the registry, ${reported.size} were pushed`,
     );
   }
-  const manifest = isList(pushed.mediaType)
-    ? await childOf(pushed, { repository, platform, registries, signal })
-    : pushed;
+  const list = isList(pushed.mediaType) ? parseList(pushed, name) : undefined;
+  const place = { repository, registries, signal };
+  const manifest = list === undefined ? pushed : await childOf(list, { ...place, name, platform });
   const image = parseImage(manifest, name);
   // Engines with the containerd image store name an image by what they push, others by its config.
   if (![image.config.digest, pushed.digest, manifest.digest].includes(reported.imageId)) {
@@ -54,7 +68,13 @@ export async function verifyImage(
     );
   }
   const config = descriptorOf(image.config);
-  const found = parseConfigPlatform(await readBlob(repository, config, { limit: maxConfig, signal }), name);
+  const mode = asked.attestations ?? 'keep';
+  const [found, attestations] = await Promise.all([
+    configPlatform(config, reported, { repository, name, signal }),
+    list === undefined
+      ? []
+      : attestationsOf(list, { subject: manifest.digest, mode, repository, registries }, signal),
+  ]);
   const layers = image.layers.filter(({ mediaType }) => !isForeignLayer(mediaType)).map(descriptorOf);
   return {
     repository: repository.fullName,
@@ -62,17 +82,51 @@ export async function verifyImage(
     config: config.digest,
     platform: checkPlatform(found, { asked: platform, image: formatReference(reference) }),
     blobs: [config, ...layers],
+    ...(attestations.length === 0 ? {} : { attestations }),
   };
 }
 
-/** The one image of a pushed index that is of the platform. Attestations beside it are not kept. */
-async function childOf(
-  pushed: Manifest,
-  context: { repository: Repository; platform: Platform; registries: Registries; signal: AbortSignal },
+interface Place {
+  readonly repository: Repository;
+  readonly registries: Registries;
+  readonly signal: AbortSignal;
+}
+
+/** Read back in any case, unless its bytes are at hand and the registry has just said that it has them. */
+async function pushedManifest(
+  { reported, isListed }: Asked,
+  { repository, registries, signal }: Place,
 ): Promise<Manifest> {
-  const { repository, platform, registries, signal } = context;
-  const name = repository.reference(pushed.digest);
-  const images = parseList(pushed, name).manifests.filter((entry) => !isAttestation(entry));
+  const kept = registries.keptManifest(reported.digest);
+  if (kept !== undefined && (await isListed?.(reported.digest)) === true) return kept;
+  return registries.fetchManifest(repository, reported.digest, signal);
+}
+
+/** An engine that names the image by its config has told what that says; but not the features of an os. */
+async function configPlatform(
+  config: Descriptor,
+  { imageId, config: told }: PushedImage,
+  { repository, name, signal }: { repository: Repository; name: string; signal: AbortSignal },
+): Promise<PlatformFields> {
+  if (told !== undefined && imageId === config.digest && told.os !== 'windows') {
+    const { os, architecture, variant, osVersion } = told;
+    return {
+      os,
+      architecture,
+      ...(variant === undefined ? {} : { variant }),
+      ...(osVersion === undefined ? {} : { 'os.version': osVersion }),
+    };
+  }
+  return parseConfigPlatform(await readBlob(repository, config, { limit: maxConfig, signal }), name);
+}
+
+/** The one image of a pushed index that is of the platform. */
+async function childOf(
+  list: ListDocument,
+  context: Place & { name: string; platform: Platform },
+): Promise<Manifest> {
+  const { repository, name, platform, registries, signal } = context;
+  const images = list.manifests.filter((entry) => !isAttestation(entry));
   // A single image speaks for itself, by its config.
   const [child, ...others] = images.length === 1 ? images : images.filter((entry) => isOf(entry, platform));
   if (child === undefined)

@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { assembleList } from '../../../coordinator/manifest/list.ts';
+import * as v from 'valibot';
+import { assembleList, listChildren } from '../../../coordinator/manifest/list.ts';
 import type { VerifiedImage } from '../../../coordinator/farm/events.ts';
 
 function child(kind: 'docker' | 'oci', platform: VerifiedImage['platform'], digit: string): VerifiedImage {
@@ -66,6 +67,50 @@ test('one OCI child makes it an OCI index, in the order given', () => {
   assert.match(text, '{\n  "schemaVersion": 2,\n  "mediaType": "application/vnd.oci.image.index.v1+json",');
   assert.ok(text.indexOf('s390x') < text.indexOf('amd64'));
   assert.not.equal(list.digest, assembleList([docker, oci]).digest);
+});
+
+test('annotations make it an OCI index, on the list and on its images, sorted by name', () => {
+  const children = [
+    child('docker', { os: 'linux', architecture: 'amd64' }, 'a'),
+    child('docker', { os: 'linux', architecture: 'arm64', variant: 'v8' }, 'b'),
+  ];
+  const annotations = {
+    index: { z: '1', a: '2' },
+    everyPlatform: { each: 'one', same: 'every' },
+    platforms: { 'linux/arm64/v8': { same: 'arm64' } },
+  };
+  const list = assembleList(listChildren(children, annotations), { annotations: annotations.index });
+  assert.is(list.mediaType, 'application/vnd.oci.image.index.v1+json');
+  const document: unknown = JSON.parse(list.bytes.toString());
+  const { manifests, ...rest } = v.parse(
+    v.looseObject({ manifests: v.array(v.looseObject({ annotations: v.unknown() })) }),
+    document,
+  );
+  assert.equal(Object.keys(rest), ['schemaVersion', 'mediaType', 'annotations']);
+  assert.is(JSON.stringify(rest['annotations']), '{"a":"2","z":"1"}');
+  assert.equal(
+    manifests.map((entry) => entry.annotations),
+    [
+      { each: 'one', same: 'every' },
+      { each: 'one', same: 'arm64' },
+    ],
+  );
+  assert.match(list.bytes.toString(), /"size": 528,\s+"annotations": \{[^}]*\},\s+"platform"/);
+  const { index } = annotations;
+  assert.throws(() => assembleList(children, { type: 'docker', annotations: index }), /takes no annotations/);
+});
+
+test('the type of the list can be chosen', () => {
+  const docker = child('docker', { os: 'linux', architecture: 'amd64' }, 'a');
+  const oci = child('oci', { os: 'linux', architecture: 's390x' }, 'b');
+  const types = [
+    assembleList([docker], { type: 'oci' }),
+    assembleList([docker, oci], { type: 'docker' }),
+  ].map(({ mediaType }) => mediaType);
+  assert.equal(types, [
+    'application/vnd.oci.image.index.v1+json',
+    'application/vnd.docker.distribution.manifest.list.v2+json',
+  ]);
 });
 
 test.run();

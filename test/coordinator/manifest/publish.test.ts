@@ -89,7 +89,7 @@ test('puts two images into a repository that held none of their blobs, and a lis
   const again = proxy.log.length;
   const second = await run(registries, { children, tags: [`${proxy.host}/app:latest`] });
   assert.equal(second.descriptor, published.descriptor);
-  assert.equal(proxy.log.slice(again), ['HEAD /v2/app/manifests/latest']);
+  assert.equal(proxy.log.slice(again), ['GET /v2/app/manifests/latest']);
 });
 
 test('copies through us when a registry answers 202 or an error to every mount', async () => {
@@ -112,11 +112,12 @@ test('copies through us when a registry answers 202 or an error to every mount',
     assert.is(copied.length, 6);
     const list = await pullDocument({ host: registry.host, repository: 'app' }, '1');
     assert.is(list?.digest, published.descriptor.digest);
-    // What is there already is not copied again, and uploads opened for nothing are closed.
+    // What is there already is not copied again, and no mount is tried where there are none.
+    const before = proxy.log.length;
     const again = await run(registries, { children, tags: [`${proxy.host}/app:2`] });
     assert.not(again.actions.includes('copy'));
-    const uploads = proxy.log.filter((line) => line.startsWith('DELETE /v2/app/blobs/uploads/'));
-    assert.is(uploads.length, status === 202 ? 6 : 0);
+    const later = proxy.log.slice(before);
+    assert.not(later.some((line) => line.includes('/blobs/uploads/')));
   }
 });
 
@@ -172,15 +173,15 @@ test('several tags: the list goes in by digest first, and a tag that is right al
     tags: [...tags, `${registry.host}/app:3`],
   });
   const written = events.filter(({ action }) => action === 'list' || action === 'tag');
-  assert.equal(
-    written.map(({ action, reference }) => [action, reference]),
-    [
-      ['list', `${registry.host}/app@${descriptor.digest}`],
-      ['tag', `${registry.host}/app:2`],
-      ['tag', `${registry.host}/other/app:latest`],
-      ['tag', `${registry.host}/app:3`],
-    ],
-  );
+  assert.equal(written.map(({ action, reference }) => `${action} ${reference}`).toSorted(), [
+    `list ${registry.host}/app@${descriptor.digest}`,
+    `list ${registry.host}/other/app@${descriptor.digest}`,
+    `tag ${registry.host}/app:2`,
+    `tag ${registry.host}/app:3`,
+    `tag ${registry.host}/other/app:latest`,
+  ]);
+  const actions = written.map(({ action }) => action);
+  assert.ok(actions.lastIndexOf('list') < actions.indexOf('tag'));
 });
 
 test('children with the tag suffixed lie in the final repository and are not moved', async () => {
@@ -200,7 +201,7 @@ test('whatever request fails for good, the tag stays as it was and the error is 
   const target = { host: registry.host, repository: 'app' };
   for (const status of [500, 403]) {
     for (const fails of [
-      'HEAD /v2/app/manifests/latest',
+      'GET /v2/app/manifests/latest',
       'POST',
       'PUT /v2/app/manifests/sha256',
       'PUT /v2/app/manifests/latest',

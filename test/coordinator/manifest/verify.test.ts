@@ -110,4 +110,20 @@ test('an index with several images must hold exactly one of the platform', async
   assert.match((await failureOf(verify(target, twice, 'linux/arm64'))).message, 'holds 2 images');
 });
 
+test('a config that its engine has told of is not fetched, but believed only with its digest', async () => {
+  await using registry = await startRegistry();
+  const target = { host: registry.host, repository: 'a' };
+  const image = await pushSample(target, amd64);
+  const config = { os: 'linux', architecture: 'amd64', osVersion: '2' };
+  const verified = await verify(target, { ...image.reported, config }, 'linux/amd64');
+  assert.equal(verified.platform, { os: 'linux', architecture: 'amd64', osVersion: '2' });
+  const asked = await registry.accessLog();
+  assert.not(asked.some((line) => line.includes(`GET /v2/a/blobs/${image.config}`)));
+  // An image named by its manifest says nothing of which config the engine looked at.
+  const named = { ...image.reported, imageId: image.digest, config: { os: 'linux', architecture: 'arm64' } };
+  assert.is((await verify(target, named, 'linux/amd64')).platform.architecture, 'amd64');
+  const wrong = { ...image.reported, config: { os: 'linux', architecture: 's390x' } };
+  assert.is((await failureOf(verify(target, wrong, 'linux/amd64'))).code, 'wrong-architecture');
+});
+
 test.run();

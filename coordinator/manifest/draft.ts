@@ -1,0 +1,129 @@
+/**
+ * A list that is being put together: what docker keeps below ~/.docker/manifests is a file here, and a specification
+ * that `push from-spec` takes. Members are pinned by digest, so that what was looked at is what is published.
+ */
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
+import { checkPlatform } from '../../shared/platform.ts';
+import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
+import { withVariant, type GivenPlatform } from './given-platform.ts';
+import type { Source, SourceImage } from './sources.ts';
+
+export interface Draft {
+  /** Full name of the list. */
+  readonly list: string;
+  /** In docker's order. */
+  readonly members: readonly Source[];
+}
+
+/** `host/name:tag`, however it was written. */
+export function fullName(text: string): string {
+  return formatReference(withDefaultTag(parseReference(text)));
+}
+
+/** In this directory, unless a file is named; as docker names its own. */
+export function draftPath(list: string, file: string | undefined): string {
+  return file ?? `${safeName(fullName(list))}.json`;
+}
+
+/** Undefined where there is none. Throws `config` for a file that holds something else. */
+export async function readDraft(list: string, path: string): Promise<Draft | undefined> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw new ArchfarmError('config', `cannot read ${path}: ${messageOf(error)}`, { cause: error });
+  }
+  const { parseSpec } = await import('./spec-file.ts');
+  const { names, sources } = parseSpec(path, text);
+  const found = fullName(names[0] ?? '');
+  if (found === fullName(list)) return { list: found, members: sources };
+  throw new ArchfarmError('config', `${path} holds the list ${found}, not ${fullName(list)}`, {
+    hint: 'name another file with --file',
+  });
+}
+
+/** There is all of the old one or all of the new one. */
+export async function writeDraft(path: string, { list, members }: Draft): Promise<void> {
+  const manifests = members.map(({ image, platform }) => ({ image, platform: specFields(platform) }));
+  const text = `${JSON.stringify({ image: list, manifests }, null, 2)}\n`;
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    await writeFile(temporary, text);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw new ArchfarmError('config', `cannot write ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** False where there was none. */
+export async function removeDraft(path: string): Promise<boolean> {
+  try {
+    await rm(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw new ArchfarmError('config', `cannot remove ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** What was read now takes the place of what had the same name. */
+export function withMembers(draft: Draft, images: readonly SourceImage[]): Draft {
+  const members = new Map(draft.members.map((member) => [memberName(member), member]));
+  for (const { name, image } of images) {
+    const { digest } = image.descriptor;
+    const pinned: Source = {
+      image: name.includes('@') ? name : `${name}@${digest}`,
+      platform: image.platform,
+    };
+    members.set(memberName(pinned), pinned);
+  }
+  return { ...draft, members: inDockerOrder([...members.values()]) };
+}
+
+/** By the names of the files that docker would keep. */
+export function inDockerOrder(members: readonly Source[]): Source[] {
+  const key = (member: Source): string => safeName(memberName(member));
+  return members.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+/** Throws `not-found`, and `usage` for a platform that there is not. */
+export function annotated(draft: Draft, member: string, given: GivenPlatform): Draft {
+  const found = memberOf(draft, member);
+  const platform = { ...found.platform, ...given };
+  const { os, architecture, variant } = platform;
+  if (os !== undefined && architecture !== undefined) {
+    checkPlatform(withVariant({ os, architecture, variant }));
+  }
+  const members = draft.members.map((each) => (each === found ? { ...found, platform } : each));
+  return { ...draft, members };
+}
+
+/** Throws `not-found`. */
+export function memberOf({ list, members }: Draft, name: string): Source {
+  const wanted = fullName(name);
+  const found = members.find((member) => memberName(member) === wanted || member.image === wanted);
+  if (found !== undefined) return found;
+  throw new ArchfarmError('not-found', `manifest for image ${wanted} does not exist in ${list}`, {
+    hint: `it has ${members.map(memberName).join(', ')}`,
+  });
+}
+
+/** As it was named: with its tag where it had one, else with its digest. */
+export function memberName({ image }: Source): string {
+  const { registry, repository, tag, digest } = withDefaultTag(parseReference(image));
+  const which = tag === undefined ? { digest: digest! } : { tag };
+  return formatReference({ registry, repository, ...which });
+}
+
+function safeName(name: string): string {
+  return name.replaceAll(':', '-').replaceAll('/', '_');
+}
+
+/** JSON leaves out what is undefined. */
+function specFields(platform: GivenPlatform | undefined): Record<string, unknown> {
+  const { os, architecture, variant, osVersion, osFeatures } = platform ?? {};
+  return { os, architecture, variant, osversion: osVersion, osfeatures: osFeatures };
+}

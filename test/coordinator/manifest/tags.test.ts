@@ -1,0 +1,163 @@
+/** Several tags, platforms that they may lose, and tags of children, against Debian's docker-registry. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { VerifiedImage } from '../../../coordinator/farm/events.ts';
+import { publish, type Publication, type Published } from '../../../coordinator/manifest/publish.ts';
+import { verifyImage } from '../../../coordinator/manifest/verify.ts';
+import { Registries } from '../../../coordinator/registry/registries.ts';
+import { defaultTiming } from '../../../coordinator/registry/timing.ts';
+import { parsePlatform } from '../../../shared/platform.ts';
+import { parseReference } from '../../../shared/reference.ts';
+import { startRegistry } from '../../../scripts/rig/registry.ts';
+import { failureOf } from '../../support/failure.ts';
+import { startFaultProxy } from '../../support/fault-proxy.ts';
+import { pullDocument, pushSample } from '../../support/sample-image.ts';
+
+const { signal } = new AbortController();
+const timing = { ...defaultTiming, tries: 2, firstPause: 1, maxPause: 2 };
+
+function open(): Registries {
+  return new Registries({ configDirectory: '/nonexistent', timing });
+}
+
+async function verified(registries: Registries, host: string, text: string): Promise<VerifiedImage> {
+  const platform = parsePlatform(text);
+  const repository = `app-${platform.architecture}`;
+  const { reported } = await pushSample({ host, repository }, { platform });
+  const reference = parseReference(`${host}/${repository}:latest`);
+  return verifyImage({ reported, reference, platform }, registries, signal);
+}
+
+function put(
+  registries: Registries,
+  publication: Publication,
+  onMoving?: (previous: Readonly<Record<string, string>>) => Promise<void>,
+): Promise<Published> {
+  return publish(publication, registries, { signal, onEvent: () => {}, onMoving });
+}
+
+async function digestAt(host: string, tag: string): Promise<string | undefined> {
+  return (await pullDocument({ host, repository: 'app' }, tag))?.digest;
+}
+
+test('a tag does not lose a platform that it has, but by force or where the platform is only missing', async () => {
+  await using registry = await startRegistry();
+  await using registries = open();
+  const { host } = registry;
+  const amd64 = await verified(registries, host, 'linux/amd64');
+  const arm64 = await verified(registries, host, 'linux/arm64');
+  const tags = [`${host}/app:latest`];
+  const both = await put(registries, { children: [amd64, arm64], tags });
+  const error = await failureOf(put(registries, { children: [amd64], tags }));
+  assert.is(error.code, 'platform-loss');
+  assert.is(error.exitStatus, 2);
+  assert.match(error.message, `${host}/app:latest has linux/arm64/v8 today`);
+  assert.match(error.hint ?? '', '--force');
+  assert.is(await digestAt(host, 'latest'), both.descriptor.digest);
+
+  const platforms = ['linux/amd64', 'linux/arm64/v8'];
+  await put(registries, { children: [amd64], platforms, tags });
+  await put(registries, { children: [amd64, arm64], tags });
+  const forced = await put(registries, { children: [arm64], force: true, tags });
+  assert.is(await digestAt(host, 'latest'), forced.descriptor.digest);
+});
+
+test('a tag of a single image has the platform of that image to lose', async () => {
+  await using registry = await startRegistry();
+  await using registries = open();
+  const { host } = registry;
+  const s390x = parsePlatform('linux/s390x');
+  await pushSample({ host, repository: 'app' }, { platform: s390x });
+  const child = await verified(registries, host, 'linux/amd64');
+  const error = await failureOf(put(registries, { children: [child], tags: [`${host}/app:latest`] }));
+  assert.match(error.message, `${host}/app:latest has linux/s390x today`);
+});
+
+test('when one of several tags fails for good, the others go back, and the error lists them', async () => {
+  await using registry = await startRegistry();
+  await using proxy = await startFaultProxy(registry.host, (request, response) => {
+    if (`${request.method} ${request.url}` !== 'PUT /v2/app/manifests/fails') return false;
+    response.writeHead(403).end('{"errors":[{"code":"DENIED","message":"this one is protected"}]}');
+    return true;
+  });
+  await using registries = open();
+  const { host } = proxy;
+  const old = await verified(registries, host, 'linux/amd64');
+  const before = await put(registries, { children: [old], tags: [`${host}/app:was`] });
+  const child = await verified(registries, host, 'linux/amd64');
+  const tags = ['was', 'new', 'fails'].map((tag) => `${host}/app:${tag}`);
+  const stored: unknown[] = [];
+  const error = await failureOf(
+    put(registries, { children: [child], tags }, async (previous) => {
+      assert.is(await digestAt(registry.host, 'was'), before.descriptor.digest);
+      stored.push(previous);
+    }),
+  );
+  assert.equal(stored, [{ [`${host}/app:was`]: before.descriptor.digest }]);
+  assert.is(error.code, 'registry-denied');
+  assert.match(error.message, `${host}/app:fails could not be written`);
+  assert.match(error.message, 'this one is protected');
+  assert.match(error.message, `back at what they were: ${host}/app:was;`);
+  assert.match(error.message, `new, and not to be deleted: ${host}/app:new`);
+  assert.is(await digestAt(registry.host, 'was'), before.descriptor.digest);
+  assert.ok(await digestAt(registry.host, 'new'));
+  assert.is(await digestAt(registry.host, 'fails'), undefined);
+});
+
+test('a publication that was interrupted goes on, or back to what there was before its first run', async () => {
+  await using registry = await startRegistry();
+  let refuses = false;
+  await using proxy = await startFaultProxy(registry.host, (request, response) => {
+    if (!refuses || `${request.method} ${request.url}` !== 'PUT /v2/app/manifests/two') return false;
+    response.writeHead(403).end();
+    return true;
+  });
+  await using registries = open();
+  const { host } = proxy;
+  const tags = ['one', 'two'].map((tag) => `${host}/app:${tag}`);
+  const before = await put(registries, { children: [await verified(registries, host, 'linux/amd64')], tags });
+  const { digest } = before.descriptor;
+  const previous = Object.fromEntries(tags.map((tag) => [tag, digest]));
+  const children = [await verified(registries, host, 'linux/amd64')];
+  // The first run got as far as one of the two.
+  const first = await put(registries, { children, tags: tags.slice(0, 1) });
+  refuses = true;
+  const error = await failureOf(put(registries, { children, tags, previous }));
+  assert.match(error.message, `back at what they were: ${host}/app:one`);
+  assert.is(await digestAt(registry.host, 'one'), digest);
+
+  await put(registries, { children, tags: tags.slice(0, 1) });
+  refuses = false;
+  await put(registries, { children, tags, previous });
+  for (const tag of ['one', 'two']) assert.is(await digestAt(registry.host, tag), first.descriptor.digest);
+});
+
+test('children get tags of their own on demand, also where the list is right already', async () => {
+  await using registry = await startRegistry();
+  await using registries = open();
+  const { host } = registry;
+  const amd64 = await verified(registries, host, 'linux/amd64');
+  const arm64 = await verified(registries, host, 'linux/arm64');
+  const publication = { children: [amd64, arm64], tags: [`${host}/app:1.0`] };
+  await put(registries, publication);
+  assert.is(await digestAt(host, '1.0-amd64'), undefined);
+  await put(registries, { ...publication, childTags: true });
+  assert.is(await digestAt(host, '1.0-amd64'), amd64.descriptor.digest);
+  assert.is(await digestAt(host, '1.0-arm64v8'), arm64.descriptor.digest);
+});
+
+test('a child that the list at the tag names and the repository has lost is brought again', async () => {
+  await using registry = await startRegistry();
+  await using registries = open();
+  const { host } = registry;
+  const amd64 = await verified(registries, host, 'linux/amd64');
+  const tags = [`${host}/app:latest`];
+  await put(registries, { children: [amd64], tags });
+  const path = `http://${host}/v2/app/manifests/${amd64.descriptor.digest}`;
+  assert.is((await fetch(path, { method: 'DELETE' })).status, 202);
+  const arm64 = await verified(registries, host, 'linux/arm64');
+  await put(registries, { children: [amd64, arm64], tags });
+  assert.is(await digestAt(host, amd64.descriptor.digest), amd64.descriptor.digest);
+});
+
+test.run();
