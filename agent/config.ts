@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseCoordinatorUrl } from '../shared/address.ts';
+import { readStoreBounds } from '../shared/context/store-bounds.ts';
+import type { StoreBounds } from '../shared/context/sweep.ts';
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import { formatPlatform, parsePlatform } from '../shared/platform.ts';
 import { parseToken } from '../shared/token.ts';
@@ -21,6 +23,8 @@ export interface AgentConfig {
   readonly data: string;
   /** Contents, and records of what engines were served: agents on one host may share it. */
   readonly cache: string;
+  /** Size and age of the contents that are kept, where not the usual ones. */
+  readonly contextStore: Partial<StoreBounds>;
   /** `unix://…`, `tcp://…`; undefined means what the Docker variables say. */
   readonly docker: string | undefined;
 }
@@ -36,6 +40,7 @@ export interface AgentFlags {
   readonly label?: readonly string[];
   readonly data?: string;
   readonly cache?: string;
+  readonly contextStore?: string;
   readonly docker?: string;
 }
 
@@ -71,6 +76,7 @@ export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
     labels: parseLabels(flags.label ?? split(env['ARCHFARM_LABELS']) ?? []),
     data,
     cache: flags.cache === undefined ? data : resolve(flags.cache),
+    contextStore: readStoreBounds(flags.contextStore, env),
     docker: flags.docker,
   };
 }

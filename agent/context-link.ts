@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { delay } from '../shared/abort.ts';
 import { Backoff } from '../shared/backoff.ts';
 import { fetchTree } from '../shared/context/fetch-tree.ts';
-import { defaultLimits } from '../shared/context/limits.ts';
+import { defaultLimits, type ContextLimits } from '../shared/context/limits.ts';
 import { BlobReceiver } from '../shared/context/receiver.ts';
 import { BlobStore } from '../shared/context/store.ts';
+import type { StoreUsage } from '../shared/context/store-usage.ts';
 import type { ContextSource, Digest } from '../shared/context/tree.ts';
 import { dial, onceOpen } from '../shared/dial.ts';
 import { messageOf } from '../shared/errors.ts';
@@ -18,11 +19,17 @@ export interface JobContext extends ContextSource {
   /** Bytes that were not on this host. */
   readonly sentBytes: number;
   /** Brings the directories of these trees here and checks them. */
-  prepare(roots: readonly Digest[], signal: AbortSignal): Promise<void>;
+  prepare(roots: readonly Digest[], options: PrepareOptions): Promise<void>;
+}
+
+export interface PrepareOptions {
+  /** The coordinator's; the usual ones where it has told none. */
+  readonly limits?: ContextLimits | undefined;
+  readonly signal: AbortSignal;
 }
 
 export interface ContextLinkOptions {
-  readonly config: Pick<AgentConfig, 'coordinator' | 'token' | 'name' | 'cache'>;
+  readonly config: Pick<AgentConfig, 'coordinator' | 'token' | 'name' | 'cache' | 'contextStore'>;
   readonly timers: Timers;
   readonly log: Logger;
 }
@@ -44,7 +51,10 @@ export class ContextLink {
   }
 
   static async open(options: ContextLinkOptions): Promise<ContextLink> {
-    return new ContextLink(options, await BlobStore.open(join(options.config.cache, 'contexts')));
+    return new ContextLink(
+      options,
+      await BlobStore.open(join(options.config.cache, 'contexts'), options.config.contextStore),
+    );
   }
 
   /** To be disposed when the job has ended: a connection that breaks is made again for jobs only. */
@@ -64,14 +74,19 @@ export class ContextLink {
         if (!(await store.has({ kind: 'blob', digest, size }))) sentBytes += size;
         return receiver.blob(digest, size, signal);
       },
-      async prepare(roots, signal) {
-        await Promise.all(roots.map((root) => fetchTree(root, receiver, { limits: defaultLimits, signal })));
+      async prepare(roots, { limits = defaultLimits, signal }) {
+        const owned = { ...limits, command: 'serve' } as const;
+        await Promise.all(roots.map((root) => fetchTree(root, receiver, { limits: owned, signal })));
       },
       [Symbol.dispose]: () => {
         this.#jobs -= 1;
         if (this.#jobs === 0) this.#idle.abort(new Error('no job needs contents'));
       },
     };
+  }
+
+  usage(): StoreUsage {
+    return this.#store.usage();
   }
 
   async close(): Promise<void> {

@@ -1,8 +1,10 @@
 /** One attempt, from its context to the pushed digest. */
+import type { Selection } from '../shared/context/select.ts';
+import type { Digest } from '../shared/context/tree.ts';
 import { ArchfarmError, messageOf, toErrorInfo, type ErrorCode } from '../shared/errors.ts';
 import type { Answer, Question } from '../shared/messages.ts';
 import type { TaskEvent, Timings } from '../shared/progress.ts';
-import type { Outcome, RegistryAuth, Task } from '../shared/task.ts';
+import { treeRoots, type Outcome, type RegistryAuth, type Task } from '../shared/task.ts';
 import type { BuiltImage } from './engine/build.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Pushed } from './engine/push.ts';
@@ -21,6 +23,8 @@ export interface JobServices {
 export interface JobOptions {
   readonly signal: AbortSignal;
   readonly onEvent: (event: TaskEvent) => void;
+  /** See BuildOptions. */
+  readonly onSelection?: (root: Digest, selection: Selection) => void;
 }
 
 /** Errors that another host would meet as well: no further attempt is made. */
@@ -43,7 +47,7 @@ export async function runJob(task: Task, services: JobServices, options: JobOpti
   const { engine, context } = services;
   try {
     await timed(timings, 'context', () =>
-      context.prepare([task.context.root, task.dockerfile.root], options.signal),
+      context.prepare(treeRoots(task), { limits: task.contextLimits, signal: options.signal }),
     );
     const image = await timed(timings, 'build', () =>
       engine.build(task, buildServices(task, services), {
@@ -58,6 +62,7 @@ export async function runJob(task: Task, services: JobServices, options: JobOpti
         imageId: image.imageId,
         digest: pushed.digest,
         size: pushed.size,
+        config: image.config,
         timings,
         sentBytes: context.sentBytes,
       },
@@ -104,7 +109,8 @@ async function pushChecked(
   const stop = new AbortController();
   const together = { ...options, signal: AbortSignal.any([options.signal, stop.signal]) };
   const push = async (): Promise<Pushed> => {
-    const auth = await askAuth(services, { kind: 'push-auth' }, together.signal);
+    const auth = (signal: AbortSignal): Promise<RegistryAuth> =>
+      askAuth(services, { kind: 'push-auth' }, signal);
     return services.engine.push({ imageId, reference: task.image, auth }, together);
   };
   const check = async (): Promise<void> => {

@@ -6,13 +6,7 @@ import { decodeToAgent } from '../shared/codec.ts';
 import { dial } from '../shared/dial.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import {
-  closeCodes,
-  type AgentState,
-  type Hello,
-  type ToAgent,
-  type ToCoordinator,
-} from '../shared/messages.ts';
+import { closeCodes, type Hello, type ToAgent, type ToCoordinator } from '../shared/messages.ts';
 import type { Timers } from '../shared/timers.ts';
 
 export interface LinkOptions {
@@ -21,7 +15,8 @@ export interface LinkOptions {
   readonly timers: Timers;
   readonly log: Logger;
   hello(): Hello;
-  state(): { state: AgentState; reason?: string | undefined };
+  /** What a beat tells. */
+  state(): Omit<Extract<ToCoordinator, { type: 'beat' }>, 'type'>;
   /** The coordinator said welcome. */
   up(): void;
   message(message: ToAgent): void;

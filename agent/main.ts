@@ -34,6 +34,10 @@ function createProgram(): Command {
     .option('--label <key=value>', 'label for selecting agents, repeatable (ARCHFARM_LABELS)', collect)
     .option('--data <dir>', 'state of this agent (ARCHFARM_DATA; default: /var/lib/archfarm-agent for root)')
     .option('--cache <dir>', 'contents and records that agents may share (default: the data directory)')
+    .option(
+      '--context-store <size>',
+      'contents that are kept, like 20GiB or 20GiB,30d (ARCHFARM_CONTEXT_STORE; default: 20GiB,30d)',
+    )
     .option('--docker <host>', 'Docker Engine (default: DOCKER_HOST, else unix:///var/run/docker.sock)')
     .addHelpText(
       'after',
@@ -105,4 +109,4 @@ function exitStatus(error: unknown): number {
   return error instanceof ArchfarmError ? error.exitStatus : 3;
 }
 
-await main();
+void main();

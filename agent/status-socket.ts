@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import * as v from 'valibot';
 import { check } from '../shared/codec.ts';
+import { storeUsageSchema } from '../shared/context/store-usage.ts';
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
 
 const statusSchema = v.object({
@@ -20,6 +21,7 @@ const statusSchema = v.object({
   slots: v.number(),
   jobs: v.array(v.object({ attempt: v.string(), image: v.string(), seconds: v.number() })),
   unsettled: v.number(),
+  contexts: v.optional(storeUsageSchema),
 });
 
 export type AgentStatus = v.InferOutput<typeof statusSchema>;

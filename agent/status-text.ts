@@ -1,4 +1,5 @@
 /** `archfarm-agent status` for people. */
+import { formatStoreUsage } from '../shared/context/store-usage.ts';
 import type { AgentStatus } from './status-socket.ts';
 
 export function formatStatus(status: AgentStatus): string {
@@ -13,6 +14,7 @@ export function formatStatus(status: AgentStatus): string {
     `platforms    ${platforms.join(', ') || 'none'}`,
     `slots        ${status.jobs.length} of ${status.slots} busy`,
     ...status.jobs.map((job) => `             ${job.attempt}  ${job.image}  ${job.seconds} s`),
+    ...(status.contexts === undefined ? [] : [`contexts     ${formatStoreUsage(status.contexts)}`]),
     ...(status.unsettled === 0 ? [] : [`unsettled    ${status.unsettled} reports wait for the coordinator`]),
   ];
   return `${lines.join('\n')}\n`;

@@ -1,6 +1,7 @@
 /** Keeps the agent's work: takes offers, runs jobs, sends their progress and reports until they are settled. */
 import { randomBytes } from 'node:crypto';
 import { untilAborted } from '../shared/abort.ts';
+import type { StoreUsage } from '../shared/context/store-usage.ts';
 import { ArchfarmError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { PROTOCOL_VERSION, type AgentState, type Hello, type ToAgent } from '../shared/messages.ts';
@@ -16,6 +17,7 @@ import type { Journal } from './journal.ts';
 import { Link } from './link.ts';
 import { Outbox } from './outbox.ts';
 import { Questions } from './questions.ts';
+import { Selections } from './selections.ts';
 import { openSshTunnel } from './ssh-tunnel.ts';
 
 export interface WorkerOptions {
@@ -31,6 +33,7 @@ interface Job {
   readonly task: Task;
   readonly cancel: AbortController;
   readonly outbox: Outbox;
+  readonly selections: Selections;
   readonly startedAt: number;
   done: Promise<void>;
 }
@@ -44,6 +47,7 @@ export interface WorkerStatus {
   readonly slots: number;
   readonly jobs: readonly { readonly attempt: string; readonly image: string; readonly seconds: number }[];
   readonly unsettled: number;
+  readonly contexts: StoreUsage;
 }
 
 export class Worker {
@@ -68,7 +72,7 @@ export class Worker {
       timers,
       log,
       hello: () => this.#hello(),
-      state: () => this.#state(),
+      state: () => this.#news(),
       up: () => this.#up(),
       message: (message) => this.#handle(message),
     });
@@ -77,7 +81,7 @@ export class Worker {
     );
     options.engine.onChange((platformsChanged) => {
       if (platformsChanged) this.#link.redial('the engine offers other platforms');
-      else this.#link.send({ type: 'beat', ...this.#state() });
+      else this.#link.send({ type: 'beat', ...this.#news() });
     });
   }
 
@@ -98,7 +102,7 @@ export class Worker {
     const { timers, log } = this.#options;
     this.#draining = true;
     log.info({ jobs: this.#jobs.size }, 'draining');
-    this.#link.send({ type: 'beat', ...this.#state() });
+    this.#link.send({ type: 'beat', ...this.#news() });
     const settled = new Promise<void>((resolve) => {
       this.#idle = resolve;
     });
@@ -133,6 +137,7 @@ export class Worker {
         seconds: Math.round((Date.now() - job.startedAt) / 1000),
       })),
       unsettled: this.#options.journal.pending.size,
+      contexts: this.#options.contexts.usage(),
     };
   }
 
@@ -140,6 +145,10 @@ export class Worker {
     if (this.#draining) return { state: 'draining', reason: 'the agent is stopping' };
     const trouble = this.#options.engine.trouble;
     return trouble === undefined ? { state: 'ready' } : { state: 'cordoned', reason: trouble };
+  }
+
+  #news(): { state: AgentState; reason?: string; contexts: StoreUsage } {
+    return { ...this.#state(), contexts: this.#options.contexts.usage() };
   }
 
   #hello(): Hello {
@@ -164,6 +173,7 @@ export class Worker {
   #up(): void {
     for (const outbox of [...this.#reported.values(), ...[...this.#jobs.values()].map((job) => job.outbox)])
       outbox.resend();
+    for (const { selections } of this.#jobs.values()) selections.resend();
     this.#questions.resend();
     // Those of an earlier process: its progress is gone with it, so their reports wait for none.
     for (const [attempt, outcome] of this.#options.journal.pending) {
@@ -213,6 +223,9 @@ export class Worker {
       send: (frame, events) => this.#link.send({ type: 'progress', attempt, frame, events }),
       ended: () => this.#sendReport(attempt),
     });
+    const selections = new Selections((tree, selection) =>
+      this.#link.send({ type: 'selected', attempt, tree, selection }),
+    );
     const context = contexts.forJob();
     const services = {
       engine: engine.engine,
@@ -223,7 +236,11 @@ export class Worker {
     };
     log.info({ attempt, image: task.image }, 'attempt started');
     const run = async (): Promise<void> => {
-      const options = { signal: cancel.signal, onEvent: outbox.push.bind(outbox) };
+      const options = {
+        signal: cancel.signal,
+        onEvent: outbox.push.bind(outbox),
+        onSelection: selections.add.bind(selections),
+      };
       const outcome = await runJob(task, services, options);
       context[Symbol.dispose]();
       outbox.close(Date.now());
@@ -233,7 +250,7 @@ export class Worker {
       );
       await this.#report(attempt, outbox, outcome);
     };
-    const job: Job = { task, cancel, outbox, startedAt: Date.now(), done: Promise.resolve() };
+    const job: Job = { task, cancel, outbox, selections, startedAt: Date.now(), done: Promise.resolve() };
     this.#jobs.set(attempt, job);
     this.#memory.jobs(this.#jobs.size);
     job.done = run().catch((error: unknown) =>

@@ -1,7 +1,8 @@
 /** `archfarm`: the only place of this command that prints errors and sets the exit status. */
 import { CommanderError } from 'commander';
-import { ArchfarmError, messageOf, systemCode } from '../shared/errors.ts';
+import { ArchfarmError, exitStatusOf, messageOf, systemCode } from '../shared/errors.ts';
 import { plainText } from './cli/progress/sanitize.ts';
+import { Interrupts } from './cli/interrupts.ts';
 import { createProgram } from './cli/program.ts';
 
 /** Prints what went wrong and gives the exit status. */
@@ -23,17 +24,20 @@ function endQuietly(error: Error): void {
 }
 
 async function main(): Promise<void> {
-  const interrupted = new AbortController();
-  // Once: whoever interrupts a second time does not want to wait for the end of what the first time began.
+  const interrupts = new Interrupts();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(name, () => interrupted.abort(new ArchfarmError('cancelled', `interrupted (${name})`)));
+    process.on(name, () => {
+      if (!interrupts.take(name)) process.exit(exitStatusOf.cancelled);
+    });
   }
   process.stdout.on('error', endQuietly);
   process.stderr.on('error', () => {});
   process.on('uncaughtException', (error) => process.exit(report(error)));
+  process.once('beforeExit', unsettled);
 
   const program = createProgram({
-    signal: interrupted.signal,
+    signal: interrupts.signal,
+    second: () => interrupts.second(),
     exit: (status) => {
       process.exitCode = status;
     },
@@ -42,7 +46,14 @@ async function main(): Promise<void> {
     await program.parseAsync();
   } catch (error) {
     process.exitCode = report(error);
+  } finally {
+    process.off('beforeExit', unsettled);
   }
 }
 
-await main();
+/** What the command waited for can come no more; without this it would look like a success. */
+function unsettled(): void {
+  process.exitCode = exitStatusOf.internal;
+}
+
+void main();

@@ -16,6 +16,8 @@ export const exitStatusOf = {
   'context-limit': 2,
   unauthorized: 2,
   'no-buildkit': 2,
+  'platform-loss': 2,
+  'attestation-refused': 2,
   'secret-missing': 3,
   'client-gone': 3,
   'coordinator-unreachable': 3,

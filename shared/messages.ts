@@ -2,6 +2,9 @@
  * The control protocol between agent and coordinator: two closed unions of JSON messages, one per direction,
  * one message a WebSocket text frame. README.md beside this file tells their order.
  */
+import type { Selection } from './context/select.ts';
+import type { StoreUsage } from './context/store-usage.ts';
+import type { Digest } from './context/tree.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { TaskEvent } from './progress.ts';
 import type { Outcome, RegistryAuth, Task } from './task.ts';
@@ -23,6 +26,8 @@ export const limits = {
   unacknowledged: 4 * 1024 * 1024,
   /** Of that, what may be on its way at once. */
   window: 512 * 1024,
+  /** Of one selection, as JSON; a longer one is told as all of the tree. */
+  selection: 256 * 1024,
   /** Of one text of an event or an error. */
   text: 64 * 1024,
 } as const;
@@ -87,7 +92,13 @@ export type Answer =
 
 export type ToCoordinator =
   | Hello
-  | { readonly type: 'beat'; readonly state: AgentState; readonly reason?: string | undefined }
+  | {
+      readonly type: 'beat';
+      readonly state: AgentState;
+      readonly reason?: string | undefined;
+      /** Of the agent's store of contents. */
+      readonly contexts?: StoreUsage | undefined;
+    }
   | { readonly type: 'accept'; readonly attempt: string }
   | { readonly type: 'decline'; readonly attempt: string; readonly reason: string }
   /** `frame` counts an attempt's messages from 1; one that is not acknowledged is sent again after a reconnect. */
@@ -103,6 +114,16 @@ export type ToCoordinator =
       readonly attempt: string;
       readonly lastFrame: number;
       readonly outcome: Outcome;
+    }
+  /**
+   * The attempt's engine has opened a tree of its task, and asks for no more of it than this. Several add up; all are
+   * sent again after a reconnect.
+   */
+  | {
+      readonly type: 'selected';
+      readonly attempt: string;
+      readonly tree: Digest;
+      readonly selection: Selection;
     }
   | { readonly type: 'ask'; readonly attempt: string; readonly ask: number; readonly question: Question };
 

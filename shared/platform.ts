@@ -25,14 +25,20 @@ const architectureAliases: Readonly<Record<string, readonly [architecture: strin
   loongarch64: ['loong64'],
 };
 
+/** What Go builds for (`go tool dist list`), and so what engines and their clients can be. */
 const knownPairs: Readonly<Record<string, readonly string[]>> = {
   linux: [
     '386', 'amd64', 'arm', 'arm64', 'loong64', 'mips', 'mips64', 'mips64le', 'mipsle', 'ppc64', 'ppc64le',
     'riscv64', 's390x',
   ],
+  aix: ['ppc64'],
+  android: ['386', 'amd64', 'arm', 'arm64'],
   darwin: ['amd64', 'arm64'],
   dragonfly: ['amd64'],
   freebsd: ['386', 'amd64', 'arm', 'arm64', 'riscv64'],
+  illumos: ['amd64'],
+  ios: ['amd64', 'arm64'],
+  js: ['wasm'],
   netbsd: ['386', 'amd64', 'arm', 'arm64'],
   openbsd: ['386', 'amd64', 'arm', 'arm64', 'ppc64', 'riscv64'],
   plan9: ['386', 'amd64', 'arm'],
@@ -88,6 +94,16 @@ export function parsePlatform(text: string): Platform {
   return platform;
 }
 
+/**
+ * For fields that are published as they are written: an alias is refused as well, with the name it stands for. Throws
+ * `usage`.
+ */
+export function checkPlatform(platform: Platform): void {
+  if (isKnown(platform)) return;
+  const meant = normalizePlatform(platform);
+  throw unknownPlatform(formatPlatform(platform), isKnown(meant) ? formatPlatform(meant) : undefined);
+}
+
 /** The one spelling of a platform inside archfarm: lower case, aliases resolved, `arm` is v7, `arm64` is v8. */
 export function normalizePlatform(raw: Platform): Platform {
   const os = raw.os.toLowerCase() === 'macos' ? 'darwin' : raw.os.toLowerCase();
@@ -123,22 +139,27 @@ function isKnown(platform: Platform): boolean {
   return own(knownVariants, platform.architecture)?.test(platform.variant) === true;
 }
 
-function unknownPlatform(text: string): ArchfarmError {
+function unknownPlatform(text: string, meant?: string): ArchfarmError {
+  return new ArchfarmError('usage', `unknown platform ${JSON.stringify(text)}`, {
+    hint: meant === undefined ? nearestPlatform(text) : `did you mean ${meant}?`,
+  });
+}
+
+function nearestPlatform(text: string): string {
   const all = Object.entries(knownPairs).flatMap(([os, archs]) => archs.map((arch) => `${os}/${arch}`));
   const wanted = text.trim().toLowerCase();
   const bare = wanted.replace(/^linux\//, '');
-  const known = own(misspellings, bare);
+  // A variant may follow what says it already.
+  const known = own(misspellings, bare) ?? own(misspellings, bare.split('/')[0]!);
   const nearest =
     known === undefined
       ? all
           .map((name) => ({ name, distance: leven(name, wanted.includes('/') ? wanted : `linux/${wanted}`) }))
           .toSorted((a, b) => a.distance - b.distance)[0]
       : { name: `linux/${known}`, distance: 0 };
-  const hint =
-    nearest !== undefined && nearest.distance <= 3
-      ? `did you mean ${nearest.name}?`
-      : `known for linux: ${knownPairs['linux']!.join(', ')}`;
-  return new ArchfarmError('usage', `unknown platform ${JSON.stringify(text)}`, { hint });
+  return nearest !== undefined && nearest.distance <= 3
+    ? `did you mean ${nearest.name}?`
+    : `known for linux: ${knownPairs['linux']!.join(', ')}`;
 }
 
 /** `linux/arm64/v8`: the name shown, stored and sent. */

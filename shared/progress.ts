@@ -111,6 +111,8 @@ export interface BuildResult {
   readonly name: string;
   readonly status: BuildStatus;
   readonly created: number;
+  /** Who submitted it: `user@host`, or an address. */
+  readonly client?: string | undefined;
   readonly error?: ErrorInfo | undefined;
   readonly 'image.name': string;
   readonly tags: readonly string[];
@@ -122,6 +124,9 @@ export interface BuildResult {
     readonly bytes: number;
     /** Bytes of contents that the client sent for this build. */
     readonly sentBytes: number;
+    /** While the build goes on: whether it needs its client no more, and if it does, for what. */
+    readonly complete?: boolean | undefined;
+    readonly missing?: MissingContents | undefined;
   };
   readonly platforms: readonly PlatformResult[];
   readonly timings: {
@@ -129,6 +134,14 @@ export interface BuildResult {
     readonly publish?: number | undefined;
     readonly total: number;
   };
+}
+
+/** Contents that tasks of a build want and its coordinator lacks. */
+export interface MissingContents {
+  readonly files: number;
+  readonly bytes: number;
+  /** Of the first twenty. */
+  readonly paths: readonly string[];
 }
 
 export interface Descriptor {

@@ -1,11 +1,15 @@
 /** What a message must look like to be believed. Kept equal to the types of messages.ts by the compiler. */
 import * as v from 'valibot';
 import { parseAttempt } from './attempt.ts';
+import { storeUsageSchema } from './context/store-usage.ts';
 import { isErrorCode, type ErrorCode } from './errors.ts';
-import type { ToAgent, ToCoordinator } from './messages.ts';
+import { limits, type ToAgent, type ToCoordinator } from './messages.ts';
 
 /** A bound for every text that has none of its own: log lines are the longest. */
 const maxText = 128 * 1024;
+
+/** Each costs an engine a build of its own. */
+export const maxNamedContexts = 32;
 
 const text = v.pipe(v.string(), v.maxLength(maxText));
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
@@ -75,7 +79,21 @@ export const taskEventSchema = v.variant('type', [
 const outcome = v.variant('status', [
   v.strictObject({
     status: v.literal('pushed'),
-    image: v.strictObject({ imageId: digest, digest, size: count, timings, sentBytes: count }),
+    image: v.strictObject({
+      imageId: digest,
+      digest,
+      size: count,
+      config: v.optional(
+        v.strictObject({
+          os: name,
+          architecture: name,
+          variant: v.optional(name),
+          osVersion: v.optional(name),
+        }),
+      ),
+      timings,
+      sentBytes: count,
+    }),
   }),
   v.strictObject({
     status: v.literal('failed'),
@@ -92,6 +110,14 @@ const repository = v.pipe(
   v.maxLength(255),
   v.regex(/^[a-z0-9]+([._-]+[a-z0-9]+)*(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/, 'not a repository'),
 );
+
+const patterns = v.array(v.pipe(v.string(), v.maxLength(limits.selection)));
+
+const selection = v.strictObject({
+  followPaths: patterns,
+  includePatterns: patterns,
+  excludePatterns: patterns,
+});
 
 const question = v.variant('kind', [
   v.strictObject({ kind: v.literal('push-auth') }),
@@ -126,6 +152,13 @@ const answer = v.variant('kind', [
 
 const tree = v.strictObject({ root: digest, name: v.pipe(v.string(), v.maxLength(255)) });
 
+export const namedContextSchema = v.strictObject({
+  name: v.pipe(v.string(), v.maxLength(128), v.regex(/^[a-z][a-z0-9._-]*$/, 'not a name of a stage')),
+  root: digest,
+});
+
+const contextLimits = v.strictObject({ entries: count, bytes: count, pathBytes: count, nameBytes: count });
+
 const task = v.strictObject({
   build: name,
   platform,
@@ -133,6 +166,8 @@ const task = v.strictObject({
   image: v.pipe(v.string(), v.minLength(1), v.maxLength(512)),
   context: tree,
   dockerfile: tree,
+  contexts: v.pipe(v.array(namedContextSchema), v.maxLength(maxNamedContexts)),
+  contextLimits: v.optional(contextLimits),
   args: textRecord,
   labels: textRecord,
   target: v.optional(name),
@@ -140,6 +175,7 @@ const task = v.strictObject({
   pull: v.boolean(),
   network: v.optional(name),
   extraHosts: v.pipe(v.array(name), v.maxLength(1000)),
+  cacheFrom: v.pipe(v.array(v.pipe(v.string(), v.minLength(1), v.maxLength(512))), v.maxLength(100)),
   secrets: v.pipe(v.array(name), v.maxLength(1000)),
   ssh: v.pipe(v.array(name), v.maxLength(1000)),
   contextKey: text,
@@ -161,7 +197,12 @@ export const toCoordinatorSchema = v.variant('type', [
     reason: v.optional(text),
     attempts: v.pipe(v.array(attempt), v.maxLength(10_000)),
   }),
-  v.strictObject({ type: v.literal('beat'), state, reason: v.optional(text) }),
+  v.strictObject({
+    type: v.literal('beat'),
+    state,
+    reason: v.optional(text),
+    contexts: v.optional(storeUsageSchema),
+  }),
   v.strictObject({ type: v.literal('accept'), attempt }),
   v.strictObject({ type: v.literal('decline'), attempt, reason: text }),
   v.strictObject({
@@ -171,6 +212,7 @@ export const toCoordinatorSchema = v.variant('type', [
     events: v.pipe(v.array(taskEventSchema), v.maxLength(20_000)),
   }),
   v.strictObject({ type: v.literal('report'), attempt, lastFrame: count, outcome }),
+  v.strictObject({ type: v.literal('selected'), attempt, tree: digest, selection }),
   v.strictObject({ type: v.literal('ask'), attempt, ask: count, question }),
 ]) satisfies v.GenericSchema<unknown, ToCoordinator>;
 

@@ -1,4 +1,5 @@
 /** What the coordinator asks of an agent, and what the agent answers: the contents of `offer` and `report`. */
+import type { ContextLimits } from './context/limits.ts';
 import type { Digest } from './context/tree.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { Timings } from './progress.ts';
@@ -13,6 +14,19 @@ export interface BuildParameters {
   readonly network?: string | undefined;
   /** `name:address`, as the Engine API takes them. */
   readonly extraHosts: readonly string[];
+  /** Images whose inline cache is used; in a task, those of its platform. */
+  readonly cacheFrom: readonly string[];
+}
+
+export interface NamedContext {
+  /** Like that of a stage, in lower case. */
+  readonly name: string;
+  readonly root: Digest;
+}
+
+/** Of all trees of a build or a task. */
+export function treeRoots(of: Pick<Task, 'context' | 'dockerfile' | 'contexts'>): Digest[] {
+  return [of.context, of.dockerfile, ...of.contexts].map(({ root }) => root);
 }
 
 /** One platform of a build, with everything an agent must know to build and push it. */
@@ -25,11 +39,22 @@ export interface Task extends BuildParameters {
   readonly context: { readonly root: Digest; readonly name: string };
   /** A tree of its own that holds the Dockerfile (`name`) and its ignore file, whatever the context holds. */
   readonly dockerfile: { readonly root: Digest; readonly name: string };
+  /** Trees that the Dockerfile may refer to as it does to stages. */
+  readonly contexts: readonly NamedContext[];
+  /** What its coordinator lets a context have. */
+  readonly contextLimits?: ContextLimits | undefined;
   /** Ids that BuildKit may ask for; values are asked of the coordinator when it does. */
   readonly secrets: readonly string[];
   readonly ssh: readonly string[];
   /** A registry, repository and context name: what one engine's synced context is kept under (see agent/engine). */
   readonly contextKey: string;
+}
+
+export interface ConfigFacts {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string | undefined;
+  readonly osVersion?: string | undefined;
 }
 
 /** An image that was built, and pushed under `Task.image`. */
@@ -40,6 +65,8 @@ export interface PushedImage {
   readonly digest: Digest;
   /** Bytes of that manifest or index. */
   readonly size: number;
+  /** What the image's config says of its platform, as far as the engine tells. */
+  readonly config?: ConfigFacts | undefined;
   readonly timings: Timings;
   /** Bytes of contents fetched from the coordinator for this attempt. */
   readonly sentBytes: number;

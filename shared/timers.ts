@@ -30,6 +30,8 @@ export interface Timers {
   readonly progress: number;
   /** A peer must say hello within this time. */
   readonly hello: number;
+  /** How long engines get to open a new build's context before it is taken to be wanted as a whole. */
+  readonly selection: number;
 }
 
 export const defaultTimers: Timers = {
@@ -48,6 +50,7 @@ export const defaultTimers: Timers = {
   tick: 1_000,
   progress: 200,
   hello: 5_000,
+  selection: 2_000,
 };
 
 /** The same timers, `factor` times as long. */

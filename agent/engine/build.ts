@@ -1,20 +1,17 @@
-/** One build: a session, the build request that refers to it, and a hard look at what came out. */
-import * as v from 'valibot';
+/** One build: of a Dockerfile and its contexts, with a hard look at what came out. */
 import { ArchfarmError } from '../../shared/errors.ts';
+import type { Selection } from '../../shared/context/select.ts';
 import type { Digest } from '../../shared/context/tree.ts';
 import { formatPlatform, parsePlatform, samePlatform, type Platform } from '../../shared/platform.ts';
 import type { TaskEvent } from '../../shared/progress.ts';
-import { isDigest } from '../../shared/reference.ts';
-import type { Task } from '../../shared/task.ts';
+import type { ConfigFacts, Task } from '../../shared/task.ts';
 import type { Connection } from './connection.ts';
-import { fromFailedBuild } from './engine-error.ts';
-import { fileSyncMethods } from './filesync.ts';
+import { FreshBases } from './fresh-bases.ts';
 import { inspectImage, type ImageFacts } from './image.ts';
-import { errorOf, readMessages, type EngineMessage } from './messages.ts';
 import type { MtimeStore } from './mtimes.ts';
-import { serviceMethods, type BuildServices } from './services.ts';
-import { openSession } from './session.ts';
-import { Trace } from './trace.ts';
+import { provideContexts, type NamedContextOptions } from './named-contexts.ts';
+import type { BuildServices } from './services.ts';
+import { buildInSession, type SessionBuild } from './session-build.ts';
 
 export interface BuildOptions {
   readonly task: Task;
@@ -24,100 +21,89 @@ export interface BuildOptions {
   readonly onEvent: (event: TaskEvent) => void;
   /** Bytes of contents handed to the engine so far; called for each piece of at most 64 KiB. */
   readonly onEngineBytes?: ((bytes: number) => void) | undefined;
+  readonly onSelection?: ((root: Digest, selection: Selection) => void) | undefined;
 }
 
 export interface BuiltImage {
   readonly imageId: Digest;
+  readonly config: ConfigFacts;
   /** Bytes of contents handed to the engine. */
   readonly engineBytes: number;
 }
 
 /** Builds without a tag. Rejects with the signal's reason when it aborts; the engine then stops at once. */
 export async function build(connection: Connection, options: BuildOptions): Promise<BuiltImage> {
-  const { task, services, signal, onEvent, onEngineBytes } = options;
-  const failures: Error[] = [];
+  const { task, services, mtimes, signal, onEvent, onEngineBytes, onSelection } = options;
   let engineBytes = 0;
-  await using mtimes = await options.mtimes.open(task.contextKey);
-  await using session = await openSession(connection, {
-    sharedKey: mtimes.sharedKey,
+  const common = {
+    services,
+    mtimes,
     signal,
-    onError: (error) => failures.push(error),
-    methods: {
-      ...serviceMethods({ services, secrets: task.secrets, ssh: task.ssh }),
-      ...fileSyncMethods({
-        trees: { context: task.context.root, dockerfile: task.dockerfile.root },
-        source: services.context,
-        mtimes,
-        onBytes(bytes) {
-          engineBytes += bytes;
-          onEngineBytes?.(engineBytes);
-        },
-      }),
+    onEvent,
+    onSelection,
+    onBytes(bytes: number) {
+      engineBytes += bytes;
+      onEngineBytes?.(engineBytes);
     },
+  };
+  const image = task.contexts.length === 0 ? buildPlainly : buildWithContexts;
+  const imageId = await image(connection, task, { ...common, source: services.context });
+  const config = await verifyPlatform(connection, { imageId, platform: task.platform, signal });
+  return { imageId, config, engineBytes };
+}
+
+function buildPlainly(connection: Connection, task: Task, options: NamedContextOptions): Promise<Digest> {
+  return buildInSession(connection, {
+    ...options,
+    ...sessionPart(task),
+    trees: { context: task.context.root, dockerfile: task.dockerfile.root },
+    query: queryOf(task),
   });
-  const query = queryOf(task, session.id);
-  const outcome = await run(connection, { query, signal, onEvent });
-  if (outcome.error !== undefined) {
-    // The engine repeats what a service of ours said; the error itself says it better, and has its code.
-    const own = failures.find((failure) => outcome.error?.includes(failure.message));
-    // Of an ssh agent that is away a step sees nothing but a connection that closes, and fails in words of its own.
-    const away = failures.find(
-      (failure) => failure instanceof ArchfarmError && failure.code === 'client-gone',
-    );
-    throw own ?? away ?? fromFailedBuild(outcome.error, { host: connection.host, step: outcome.failedStep });
-  }
-  if (outcome.imageId === undefined) {
-    throw (
-      failures[0] ?? new ArchfarmError('engine-error', `${connection.host} ended the build without a result`)
-    );
-  }
-  await verifyPlatform(connection, { imageId: outcome.imageId, platform: task.platform, signal });
-  return { imageId: outcome.imageId, engineBytes };
 }
 
-interface Outcome {
-  readonly imageId?: Digest | undefined;
-  readonly error?: string | undefined;
-  /** Its name. */
-  readonly failedStep?: string | undefined;
-}
-
-interface RunOptions {
-  readonly query: Readonly<Record<string, unknown>>;
-  readonly signal: AbortSignal;
-  readonly onEvent: (event: TaskEvent) => void;
-}
-
-async function run(connection: Connection, { query, signal, onEvent }: RunOptions): Promise<Outcome> {
-  let imageId: Digest | undefined;
-  let error: string | undefined;
-  let failedStep: string | undefined;
-  const trace = new Trace((event) => {
-    if (event.type === 'step' && event.status === 'failed') failedStep ??= event.name;
-    onEvent(event);
-  });
-  const stream = await connection.stream('/build', { signal, query });
+async function buildWithContexts(
+  connection: Connection,
+  task: Task,
+  options: NamedContextOptions,
+): Promise<Digest> {
+  await using contexts = await provideContexts(connection, task, options);
+  const { dockerfile, target, inUsersTerms } = contexts;
+  const bases = new FreshBases(connection);
+  const signal = AbortSignal.any([options.signal, bases.signal]);
   try {
-    for await (const message of readMessages(stream)) {
-      if (message.id === 'moby.buildkit.trace') trace.push(traceOf(message));
-      else if (message.id === 'moby.image.id') imageId = imageIdOf(message);
-      error = errorOf(message) ?? error;
-    }
-  } catch (thrown) {
-    throw connection.failure(thrown, signal);
-  } finally {
-    trace.end();
+    const imageId = await buildInSession(connection, {
+      ...options,
+      ...sessionPart(task),
+      source: dockerfile.source,
+      trees: { context: task.context.root, dockerfile: dockerfile.root },
+      query: queryOf({ ...task, target, pull: false }),
+      signal,
+      onEvent(event) {
+        if (task.pull) bases.watch(event);
+        options.onEvent(event.type === 'step' ? { ...event, name: inUsersTerms(event.name) } : event);
+      },
+      onSelection(root, selection) {
+        options.onSelection?.(root === dockerfile.root ? task.dockerfile.root : root, selection);
+      },
+    });
+    await bases.settled();
+    return imageId;
+  } catch (error) {
+    if (!(error instanceof ArchfarmError)) throw error;
+    const { code, message, hint } = error;
+    const told = inUsersTerms(message);
+    throw told === message ? error : new ArchfarmError(code, told, { hint, cause: error });
   }
-  return { imageId, error, failedStep };
 }
 
-function queryOf(task: Task, session: string): Record<string, unknown> {
+function sessionPart(task: Task): Pick<SessionBuild, 'contextKey' | 'platform' | 'secrets' | 'ssh'> {
+  const { contextKey, platform, secrets, ssh } = task;
+  return { contextKey, platform, secrets, ssh };
+}
+
+function queryOf(task: Task): Record<string, unknown> {
   return {
-    version: '2',
-    remote: 'client-session',
-    session,
     dockerfile: task.dockerfile.name,
-    platform: task.platform,
     buildargs: task.args,
     labels: task.labels,
     ...(task.target === undefined ? {} : { target: task.target }),
@@ -125,15 +111,9 @@ function queryOf(task: Task, session: string): Record<string, unknown> {
     ...(task.pull ? { pull: '1' } : {}),
     ...(task.network === undefined ? {} : { networkmode: task.network }),
     extrahosts: task.extraHosts,
+    // As JSON: the engine takes no other form.
+    ...(task.cacheFrom.length === 0 ? {} : { cachefrom: JSON.stringify(task.cacheFrom) }),
   };
-}
-
-function traceOf({ aux }: EngineMessage): Buffer {
-  return Buffer.from(v.parse(v.string(), aux), 'base64');
-}
-
-function imageIdOf({ aux }: EngineMessage): Digest {
-  return v.parse(v.object({ ID: v.pipe(v.string(), v.check(isDigest)) }), aux).ID;
 }
 
 interface Verification {
@@ -145,11 +125,11 @@ interface Verification {
 async function verifyPlatform(
   connection: Connection,
   { imageId, platform, signal }: Verification,
-): Promise<void> {
+): Promise<ConfigFacts> {
   const wanted = parsePlatform(platform);
-  const built = await inspectImage(connection, { imageId, signal });
+  const { repoDigests: _names, ...built } = await inspectImage(connection, { imageId, signal });
   // BuildKit leaves the variant out of what it makes for arm64; only one that is there counts.
-  if (samePlatform({ ...wanted, ...platformOf(built) }, wanted)) return;
+  if (samePlatform({ ...wanted, ...platformOf(built) }, wanted)) return built;
   throw new ArchfarmError(
     'wrong-architecture',
     `the build for ${formatPlatform(wanted)} made an image for ${formatPlatform(platformOf(built))}`,
@@ -157,6 +137,6 @@ async function verifyPlatform(
   );
 }
 
-function platformOf({ os, architecture, variant }: ImageFacts): Platform {
+function platformOf({ os, architecture, variant }: Omit<ImageFacts, 'repoDigests'>): Platform {
   return { os, architecture, ...(variant === undefined ? {} : { variant }) };
 }

@@ -96,6 +96,36 @@ export function fromFailedPush(message: string, { host, registry, reference }: P
   return new ArchfarmError(unreachable.test(message) ? 'registry-unreachable' : 'registry-error', failed);
 }
 
+/** Whether it may be that the token of a push has expired. */
+export function isRefusedToken(message: string): boolean {
+  return /unauthorized|authentication required|token (?:is |has )?expired/i.test(message);
+}
+
+/** A push that got no layer further before its token, of so many milliseconds, was refused. */
+export function fromExpiredToken(
+  message: string,
+  { registry, reference, lifetime, layers }: PushTarget & ExpiredToken,
+): ArchfarmError {
+  const named = layers.map(({ layer, bytes }) =>
+    bytes === undefined ? layer : `${layer} (${(bytes / 1e6).toFixed(1)} MB)`,
+  );
+  const what = named.length > 1 ? `none of the layers ${named.join(', ')}` : `layer ${named[0] ?? ''}`.trim();
+  const verb = named.length > 1 ? 'was' : 'was not';
+  return new ArchfarmError(
+    'registry-denied',
+    `push of ${reference} failed: ${what} ${verb} there within the ${Math.ceil(lifetime / 1000)} s that a token of ${registry} is good for: ${message}`,
+    {
+      hint: `let the token server of ${registry} give tokens that live longer (Harbor: "Token Expiration", GitLab: "Authorization token duration"), or push over a faster line`,
+    },
+  );
+}
+
+interface ExpiredToken {
+  /** Milliseconds. */
+  readonly lifetime: number;
+  readonly layers: readonly { readonly layer: string; readonly bytes: number | undefined }[];
+}
+
 export interface PushTarget {
   /** Of the engine. */
   readonly host: string;

@@ -1,6 +1,8 @@
 /** One Docker engine, as the rest of the agent sees it. */
 import { join } from 'node:path';
 import * as v from 'valibot';
+import type { Selection } from '../../shared/context/select.ts';
+import type { Digest } from '../../shared/context/tree.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { normalizePlatform, type Platform } from '../../shared/platform.ts';
 import type { TaskEvent } from '../../shared/progress.ts';
@@ -33,6 +35,8 @@ export interface BuildCall {
   readonly onEvent: (event: TaskEvent) => void;
   /** Bytes of contents handed to the engine so far; called for each piece of at most 64 KiB. */
   readonly onEngineBytes?: ((bytes: number) => void) | undefined;
+  /** What the engine will ask for at most of one of the task's trees; several such parts add up. */
+  readonly onSelection?: ((root: Digest, selection: Selection) => void) | undefined;
 }
 
 const versionSchema = v.object({

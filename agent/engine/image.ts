@@ -7,6 +7,7 @@ export interface ImageFacts {
   readonly os: string;
   readonly architecture: string;
   readonly variant?: string;
+  readonly osVersion?: string;
   /** `repository@digest` of each name it was pushed to or pulled from. */
   readonly repoDigests: readonly string[];
 }
@@ -15,6 +16,7 @@ const schema = v.object({
   Os: v.string(),
   Architecture: v.string(),
   Variant: v.optional(v.string(), ''),
+  OsVersion: v.optional(v.string(), ''),
   RepoDigests: v.nullish(v.array(v.string()), []),
 });
 
@@ -23,8 +25,15 @@ export async function inspectImage(
   { imageId, signal }: { imageId: Digest; signal: AbortSignal },
 ): Promise<ImageFacts> {
   const inspected = await connection.get(`/images/${imageId}/json`, signal);
-  const { Os: os, Architecture: architecture, Variant: variant, RepoDigests } = v.parse(schema, inspected);
-  return { os, architecture, ...(variant === '' ? {} : { variant }), repoDigests: RepoDigests ?? [] };
+  const { Os: os, Architecture: architecture, ...rest } = v.parse(schema, inspected);
+  const { Variant: variant, OsVersion: osVersion, RepoDigests } = rest;
+  return {
+    os,
+    architecture,
+    ...(variant === '' ? {} : { variant }),
+    ...(osVersion === '' ? {} : { osVersion }),
+    repoDigests: RepoDigests ?? [],
+  };
 }
 
 /** What containers of an image run, and where. */

@@ -1,6 +1,7 @@
 /**
  * Pushing an image by its id. The engine pushes by name only, and whoever moves the tag meanwhile gets their image
- * pushed instead: so names are locked here, and what was pushed is proven to be this image.
+ * pushed instead: so names are locked here, and what was pushed is proven to be this image. The engine keeps the one
+ * token that it was given: where it expires, the image is pushed again with another, past the layers that are there.
  */
 import type Docker from 'dockerode';
 import { Readable } from 'node:stream';
@@ -11,15 +12,17 @@ import type { PushEvent } from '../../shared/progress.ts';
 import { isDigest, parseReference, type Reference } from '../../shared/reference.ts';
 import type { RegistryAuth } from '../../shared/task.ts';
 import type { Connection } from './connection.ts';
-import { fromFailedPush } from './engine-error.ts';
+import { fromExpiredToken, fromFailedPush, isRefusedToken } from './engine-error.ts';
 import { inspectImage } from './image.ts';
 import { errorOf, readMessages, type EngineMessage } from './messages.ts';
+import { PushLayers } from './push-layers.ts';
 
 export interface PushRequest {
   readonly imageId: Digest;
   /** With registry and tag: `host/onap/py-app-amd64:latest`. */
   readonly reference: string;
-  readonly auth: RegistryAuth;
+  /** Asked for when the push begins, and when what it gave has expired. */
+  readonly auth: (signal: AbortSignal) => Promise<RegistryAuth>;
 }
 
 export interface PushOptions {
@@ -37,17 +40,15 @@ export interface Pushed {
 /** Others outside this process may move the tag; that often in a row, somebody is doing it on purpose. */
 const attempts = 3;
 
-/** Milliseconds between two events of a layer whose status stays. */
-const eventInterval = 500;
-
 /** The caller holds the lock of this reference. */
 export async function push(
   connection: Connection,
   request: PushRequest,
   options: PushOptions,
 ): Promise<Pushed> {
+  const layers = new PushLayers(options.onEvent);
   for (let attempt = 1; attempt <= attempts; attempt += 1) {
-    const pushed = await pushOnce(connection, { ...request, ...options });
+    const pushed = await pushWhole(connection, { ...request, signal: options.signal }, layers);
     if (await isOf(connection, { imageId: request.imageId, digest: pushed.digest, signal: options.signal })) {
       return pushed;
     }
@@ -61,8 +62,38 @@ export async function push(
   );
 }
 
-async function pushOnce(connection: Connection, push: PushRequest & PushOptions): Promise<Pushed> {
-  const { imageId, reference, auth, signal, onEvent } = push;
+interface Push extends PushRequest {
+  readonly signal: AbortSignal;
+}
+
+/** With as many tokens as it takes, as long as each brings at least one more layer there. */
+async function pushWhole(connection: Connection, push: Push, layers: PushLayers): Promise<Pushed> {
+  const { reference, signal } = push;
+  const target = { host: connection.host, registry: parseReference(reference).registry, reference };
+  for (;;) {
+    const auth = await push.auth(signal);
+    const since = performance.now();
+    const landed = layers.landed;
+    const pushed = await pushOnce(connection, { ...push, auth }, layers);
+    if (typeof pushed !== 'string') return pushed;
+    if (auth.type === 'bearer' && isRefusedToken(pushed)) {
+      if (layers.landed > landed) continue;
+      const { lifetime } = auth;
+      if (lifetime !== undefined && performance.now() - since >= lifetime) {
+        throw fromExpiredToken(pushed, { ...target, lifetime, layers: layers.unfinished });
+      }
+    }
+    throw fromFailedPush(pushed, target);
+  }
+}
+
+/** Text is the error that the engine ended it with. */
+async function pushOnce(
+  connection: Connection,
+  push: Omit<Push, 'auth'> & { readonly auth: RegistryAuth },
+  layers: PushLayers,
+): Promise<Pushed | string> {
+  const { imageId, reference, auth, signal } = push;
   const target = parseReference(reference);
   const repo = `${target.registry}/${target.repository}`;
   const tag = target.tag ?? 'latest';
@@ -70,7 +101,7 @@ async function pushOnce(connection: Connection, push: PushRequest & PushOptions)
   const stream = await connection.ask(signal, (docker) =>
     startPush(docker, { repo, tag, signal, authconfig: authConfig(auth, target) }),
   );
-  const throttled = throttle(onEvent);
+  layers.begin();
   let pushed: Pushed | undefined;
   let error: string | undefined;
   try {
@@ -78,14 +109,12 @@ async function pushOnce(connection: Connection, push: PushRequest & PushOptions)
       error = errorOf(message) ?? error;
       pushed = pushedOf(message) ?? pushed;
       const event = eventOf(message);
-      if (event !== undefined) throttled(event);
+      if (event !== undefined) layers.note(event);
     }
   } catch (thrown) {
     throw connection.failure(thrown, signal);
   }
-  if (error !== undefined) {
-    throw fromFailedPush(error, { host: connection.host, registry: target.registry, reference });
-  }
+  if (error !== undefined) return error;
   if (pushed === undefined) {
     throw new ArchfarmError(
       'engine-error',
@@ -144,15 +173,4 @@ function eventOf({ id, status, progressDetail }: EngineMessage): PushEvent | und
   if (id === undefined || status === undefined) return undefined;
   const { current, total } = progressDetail ?? {};
   return { type: 'push', time: Date.now(), layer: id, status, current, total };
-}
-
-/** Passes on each change of a layer's status, and its progress now and then. */
-function throttle(onEvent: (event: PushEvent) => void): (event: PushEvent) => void {
-  const last = new Map<string, PushEvent>();
-  return (event) => {
-    const before = last.get(event.layer);
-    if (before?.status === event.status && event.time - before.time < eventInterval) return;
-    last.set(event.layer, event);
-    onEvent(event);
-  };
 }

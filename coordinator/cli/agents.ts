@@ -1,4 +1,5 @@
 /** `archfarm agents`: the farm's machines. */
+import { formatStoreUsage } from '../../shared/context/store-usage.ts';
 import type { AgentInfo } from './api-answers.ts';
 import { openCoordinator, type GlobalOptions } from './global-options.ts';
 import { print, printJson } from './output.ts';
@@ -11,11 +12,13 @@ export async function runAgents(global: GlobalOptions): Promise<void> {
   if (global.json) return printJson(agents);
   if (global.quiet) return agents.forEach(({ name }) => print(plainText(name)));
   print(
-    formatTable(
-      ['NAME', 'STATE', 'PLATFORMS', 'BUSY', 'VERSION', 'LABELS'],
+    await formatTable(
+      ['NAME', 'STATE', 'PLATFORMS', 'BUSY', 'CONTEXTS', 'VERSION', 'LABELS'],
       agents.map((agent) => row(agent).map(plainText)),
     ),
   );
+  const store = await api.contextStore(global.signal);
+  if (store !== undefined) print(`\ncontexts at the coordinator: ${formatStoreUsage(store)}`);
 }
 
 function row(agent: AgentInfo): string[] {
@@ -28,6 +31,7 @@ function row(agent: AgentInfo): string[] {
     agent.reason ? `${agent.state}: ${agent.reason}` : agent.state,
     platforms.join(', '),
     `${agent.busy}/${agent.slots}`,
+    agent.contexts === undefined ? '' : formatStoreUsage(agent.contexts),
     agent.version,
     labels.join(', '),
   ];

@@ -1,5 +1,6 @@
 /** What the coordinator's HTTP API answers, checked before it is believed. */
 import * as v from 'valibot';
+import { storeUsageSchema } from '../../shared/context/store-usage.ts';
 import { isErrorCode, type ErrorCode } from '../../shared/errors.ts';
 import { buildStatuses, type BuildEvent, type BuildResult, type Frame } from '../../shared/progress.ts';
 import { taskEventSchema } from '../../shared/schemas.ts';
@@ -53,6 +54,7 @@ export const buildResultSchema = v.object({
   name: v.string(),
   status: buildStatus,
   created: milliseconds,
+  client: v.optional(v.string()),
   error: v.optional(errorInfo),
   'image.name': v.string(),
   tags: v.array(v.string()),
@@ -60,7 +62,14 @@ export const buildResultSchema = v.object({
   'containerimage.descriptor': v.optional(
     v.object({ mediaType: v.string(), digest: v.string(), size: count }),
   ),
-  context: v.object({ digest: v.string(), files: count, bytes: count, sentBytes: count }),
+  context: v.object({
+    digest: v.string(),
+    files: count,
+    bytes: count,
+    sentBytes: count,
+    complete: v.optional(v.boolean()),
+    missing: v.optional(v.object({ files: count, bytes: count, paths: v.array(v.string()) })),
+  }),
   platforms: v.array(platformResult),
   timings: v.object({
     context: v.optional(milliseconds),
@@ -126,9 +135,11 @@ export const agentsSchema = v.object({
       reason: v.optional(v.nullable(v.string())),
       labels: v.record(v.string(), v.string()),
       version: v.string(),
+      contexts: v.optional(storeUsageSchema),
     }),
   ),
 });
+export const storeSchema = v.object({ contexts: storeUsageSchema });
 export type AgentInfo = v.InferOutput<typeof agentsSchema>['agents'][number];
 
 export const planSchema = v.object({
@@ -136,7 +147,19 @@ export const planSchema = v.object({
     v.object({
       platform: v.string(),
       candidates: v.array(v.object({ name: v.string(), native: v.boolean() })),
+      emulators: v.optional(v.array(v.string()), []),
     }),
+  ),
+  repositories: v.optional(v.array(v.object({ repository: v.string(), error: v.optional(errorInfo) })), []),
+  tags: v.optional(
+    v.array(
+      v.object({
+        tag: v.string(),
+        platforms: v.optional(v.array(v.string())),
+        error: v.optional(errorInfo),
+      }),
+    ),
+    [],
   ),
 });
 export type PlanAnswer = v.InferOutput<typeof planSchema>;

@@ -3,12 +3,14 @@ import http from 'node:http';
 import https from 'node:https';
 import * as v from 'valibot';
 import { reasonOf } from '../../shared/abort.ts';
+import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { ArchfarmError, fromErrorInfo, messageOf, systemCode } from '../../shared/errors.ts';
 import type { BuildResult, BuildStatus, Frame } from '../../shared/progress.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import { readLines, readText } from './answer-body.ts';
 import {
   agentsSchema,
+  storeSchema,
   buildResultSchema,
   buildsSchema,
   errorAnswerSchema,
@@ -33,6 +35,8 @@ export interface Submission {
   readonly spec: BuildSpec;
   /** By id, base64. */
   readonly secrets?: Readonly<Record<string, string>> | undefined;
+  /** How it is called where somebody asks whose build it is. */
+  readonly client?: string | undefined;
   /** Names the connection that contents can be had from. */
   readonly link?: string | undefined;
   /** Records of directories that the coordinator will ask for if it lacks them, base64. */
@@ -134,7 +138,7 @@ export class Api implements Disposable {
     await this.#json('PUT', `${buildPath(id)}/secrets`, { body: options.secrets, signal: options.signal });
   }
 
-  /** Resolves once the coordinator has everything that the build could ask for. */
+  /** Resolves once the build needs its client no more; throws what is in the way of that. */
   async complete(id: string, signal: AbortSignal): Promise<void> {
     await this.#json('POST', `${buildPath(id)}/complete`, { signal, answerWithin: Infinity });
   }
@@ -143,9 +147,19 @@ export class Api implements Disposable {
     return this.#check(agentsSchema, await this.#json('GET', 'v1/agents', { signal })).agents;
   }
 
-  /** Who could build what, without building it. */
+  /** The coordinator's own store of contexts; undefined where it is too old to tell. */
+  async contextStore(signal: AbortSignal): Promise<StoreUsage | undefined> {
+    try {
+      return this.#check(storeSchema, await this.#json('GET', 'v1/store', { signal })).contexts;
+    } catch (error) {
+      if (error instanceof ArchfarmError && error.code === 'not-found') return undefined;
+      throw error;
+    }
+  }
+
+  /** Who could build what, and what registries would say to it, without building it. */
   async plan(
-    request: { readonly platforms: readonly string[]; readonly allowEmulation: boolean },
+    request: Pick<BuildSpec, 'platforms' | 'allowEmulation' | 'tags' | 'suffix' | 'force'>,
     signal: AbortSignal,
   ): Promise<PlanAnswer> {
     return this.#check(planSchema, await this.#json('POST', 'v1/plan', { body: request, signal }));

@@ -1,13 +1,19 @@
 /** The flags of `archfarm build`, from what the command line holds to typed options. */
 import * as v from 'valibot';
+import type { ContextLimits } from '../../shared/context/limits.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { parsePlatform } from '../../shared/platform.ts';
 import { parseReference } from '../../shared/reference.ts';
+import { readAdditionalContext, type AdditionalContext } from '../project/additional-contexts.ts';
+import { attestationModes, checkListType, listTypes, readAnnotations } from '../project/annotations.ts';
+import { checkCacheTarget, readCacheSource } from '../project/cache-references.ts';
 import type { Environment } from '../project/interpolate.ts';
 import { parseSecret, parseSsh } from '../project/mounts.ts';
 import type { PlanFlags, Surroundings } from '../project/resolve.ts';
+import { readContextLimits } from './context-limits.ts';
 import { parseDuration } from './duration.ts';
 import type { ProgressMode } from './progress/create-renderer.ts';
+import type { RegistryFlags } from './registry-options.ts';
 
 export interface BuildOptions extends PlanFlags {
   readonly detach: boolean;
@@ -15,8 +21,9 @@ export interface BuildOptions extends PlanFlags {
   readonly progress: ProgressMode;
   readonly metadataFile?: string | undefined;
   readonly iidfile?: string | undefined;
-  /** Hosts to speak plain http to, for a build without a server. */
-  readonly insecureRegistry: readonly string[];
+  readonly contextLimits: ContextLimits;
+  /** For a build without a server. */
+  readonly registry: RegistryFlags;
 }
 
 const texts = v.optional(v.array(v.string()), []);
@@ -29,6 +36,8 @@ const givenSchema = v.object({
   file: text,
   platform: texts,
   buildArg: texts,
+  buildContext: texts,
+  contextLimit: texts,
   label: texts,
   target: text,
   secret: texts,
@@ -36,7 +45,14 @@ const givenSchema = v.object({
   cache: v.optional(v.boolean(), true),
   pull: flag,
   network: text,
+  cacheFrom: texts,
+  cacheTo: texts,
   suffix: v.optional(v.picklist(['repo', 'tag']), 'repo'),
+  type: v.optional(v.picklist(listTypes), 'auto'),
+  annotation: texts,
+  attestations: v.optional(v.picklist(attestationModes)),
+  childTags: flag,
+  force: flag,
   allowEmulation: flag,
   waitAgent: v.optional(v.string(), '15s'),
   timeout: text,
@@ -47,6 +63,8 @@ const givenSchema = v.object({
   metadataFile: text,
   iidfile: text,
   insecureRegistry: texts,
+  registryConfig: text,
+  registryCa: texts,
 });
 
 /** Throws `usage` naming the flag whose value is wrong. */
@@ -62,11 +80,15 @@ export function readBuildOptions(flags: unknown, surroundings: Surroundings): Bu
   if (given.detach && given.dryRun) {
     throw new ArchfarmError('usage', '--detach and --dry-run do not go together');
   }
+  const annotations = readAnnotations(given.annotation);
+  checkListType({ type: given.type, annotations, attestations: given.attestations });
+  for (const target of given.cacheTo) checkCacheTarget(target);
   return {
     tags: given.tag,
     platforms: given.platform.flatMap(readPlatforms),
     dockerfile: given.file,
     args: readArguments(given.buildArg, environment),
+    contexts: given.buildContext.map((context) => readContext(context, surroundings.cwd)),
     labels: Object.fromEntries(given.label.map(readLabel)),
     target: given.target,
     network: given.network,
@@ -74,7 +96,14 @@ export function readBuildOptions(flags: unknown, surroundings: Surroundings): Bu
     pull: given.pull,
     secrets: given.secret.map((secret) => parseSecret(secret, surroundings)),
     ssh: given.ssh.map((mount) => parseSsh(mount, surroundings)),
+    cacheFrom: given.cacheFrom.map((source) => readCacheSource(source)),
+    inlineCache: given.cacheTo.length > 0,
     suffix: given.suffix,
+    type: given.type,
+    annotations,
+    attestations: given.attestations,
+    childTags: given.childTags,
+    force: given.force,
     allowEmulation: given.allowEmulation,
     waitAgent: parseDuration(given.waitAgent, '--wait-agent'),
     timeout: given.timeout === undefined ? undefined : readTimeout(given.timeout),
@@ -84,7 +113,12 @@ export function readBuildOptions(flags: unknown, surroundings: Surroundings): Bu
     progress: given.progress,
     metadataFile: given.metadataFile,
     iidfile: given.iidfile,
-    insecureRegistry: given.insecureRegistry,
+    contextLimits: readContextLimits(given.contextLimit, environment),
+    registry: {
+      insecureRegistry: given.insecureRegistry,
+      registryConfig: given.registryConfig,
+      registryCa: given.registryCa,
+    },
   };
 }
 
@@ -101,6 +135,13 @@ function readArguments(given: readonly string[], environment: Environment): Reco
     return [name, value ?? environment[name]] as const;
   });
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+function readContext(text: string, cwd: string): AdditionalContext {
+  const [name, value] = splitPair(text, '--build-context');
+  const context = readAdditionalContext(name, value ?? '', cwd);
+  if (!('problem' in context)) return context;
+  throw new ArchfarmError('usage', `--build-context: ${context.problem}`, { hint: context.hint });
 }
 
 function readLabel(label: string): [name: string, value: string] {

@@ -1,33 +1,37 @@
 /** `archfarm build`: plan, scan, submit, follow, and say how it ended. */
 import { randomBytes, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { join } from 'node:path';
-import type { BuildResult } from '../../shared/progress.ts';
+import { setImmediate } from 'node:timers/promises';
 import { cacheDirectory } from '../cache-directory.ts';
+import { checkTogether, scanAdditionalContexts, type NamedSnapshot } from '../context/additional-contexts.ts';
 import type { DockerfileTree } from '../context/dockerfile.ts';
 import { openContext } from '../context/open-context.ts';
+import { recordsAlong } from '../context/records-along.ts';
 import { SnapshotSource, type Snapshot } from '../context/snapshot.ts';
 import { contextName } from '../project/context-source.ts';
 import { resolvePlan } from '../project/resolve.ts';
 import type { BuildPlan, BuildSpec } from '../project/spec.ts';
 import type { Api } from './api.ts';
 import type { BuildOptions } from './build-options.ts';
+import { clientName } from './client-name.ts';
 import { conclude } from './conclusion.ts';
 import { accessFarm, type FarmAccess } from './farm-access.ts';
-import { followBuild } from './follow.ts';
+import { followToEnd } from './follow-to-end.ts';
 import type { GlobalOptions } from './global-options.ts';
+import type { Interrupts } from './interrupts.ts';
+import { sayLeft } from './left.ts';
 import { print } from './output.ts';
+import { persist } from './persist.ts';
 import { createRenderer } from './progress/create-renderer.ts';
+import type { Renderer } from './progress/renderer.ts';
 import { requireWritable } from './progress/metadata.ts';
-import { wantsColours, type Renderer } from './progress/renderer.ts';
-import { FailureReport } from './progress/failure-report.ts';
 import { readSecrets } from './secret-values.ts';
 
 /** Gives the exit status. `target` is a service, a directory, or the only thing there is to build. */
 export async function runBuild(
   target: string | undefined,
   options: BuildOptions,
-  global: GlobalOptions,
+  global: GlobalOptions & Pick<Interrupts, 'second'>,
 ): Promise<number> {
   const surroundings = { cwd: process.cwd(), environment: process.env };
   const { plan, warnings } = await resolvePlan(target, options, surroundings);
@@ -36,35 +40,40 @@ export async function runBuild(
   }
   const secrets = await readSecrets(plan.secrets, process.env);
   const { signal } = global;
-  await using opened = await openContext(plan, {
-    statCache: join(cacheDirectory(process.env), 'stat'),
-    signal,
-  });
+  const statCache = join(cacheDirectory(process.env), 'stat');
+  const scanning = { statCache, limits: options.contextLimits, signal };
+  await using opened = await openContext(plan, scanning);
   const { context, dockerfile } = opened;
+  const contexts = await scanAdditionalContexts(plan.contexts, scanning);
+  const trees = [context, ...contexts.map(({ tree }) => tree)];
+  checkTogether(trees, options.contextLimits);
   await using farm = await accessFarm(options, global);
   if (options.dryRun) {
     const { printPlan } = await import('./dry-run.ts');
-    await printPlan(plan, context, { api: farm.api, signal });
+    await printPlan(plan, trees, { api: farm.api, signal });
     return 0;
   }
-  const spec = specOf(plan, { context, dockerfile, local: farm.local });
+  const spec = specOf(plan, { context, dockerfile, contexts, local: farm.local });
   const mode = global.quiet ? 'quiet' : options.progress;
   using renderer = await createRenderer(mode, { screen: process.stderr, environment: process.env });
-  for (const warning of [...warnings, ...context.warnings]) renderer.note(`WARNING: ${warning}`);
+  for (const warning of [...warnings, ...trees.flatMap((tree) => tree.warnings)])
+    renderer.note(`WARNING: ${warning}`);
 
-  const snapshots = [context, dockerfile];
+  const snapshots = [...trees, dockerfile];
   const link = randomBytes(12).toString('base64url');
   const submission = {
     spec,
     secrets,
     link,
-    directories: smallTrees(snapshots),
+    client: clientName(),
+    directories: recordsAlong(snapshots).map((record) => record.toString('base64')),
     idempotencyKey: randomUUID(),
   };
   // An interrupt must not leave a build behind that nobody knows the id of.
   const submitting = farm.api.submit(submission, afterwards(signal, submitPatience));
   submitting.catch(() => {});
-  // Loaded while the coordinator is at work.
+  // Loaded while the coordinator is at work: the request leaves in the second turn of the event loop from here.
+  for (let turn = 0; turn < 2; turn++) await setImmediate();
   const { ContextUpload } = await import('./context-upload.ts');
   const source = new SnapshotSource(snapshots);
   const upload = new ContextUpload({ coordinator: farm.url, token: farm.token, link, source });
@@ -72,14 +81,15 @@ export async function runBuild(
     const build = await submitting;
     upload.submitted(build);
     if (options.detach) {
-      await handOver(build, farm.api, signal);
       print(build);
+      await handOver(build, farm.api, { signal, renderer });
       return 0;
     }
     using _ssh = await forwardSsh(plan, build, farm);
-    const { result, report } = await follow(build, { farm, secrets, renderer, signal });
+    const followed = await followToEnd(build, { farm, secrets, renderer, interrupts: global });
     renderer[Symbol.dispose]();
-    return await conclude(result, { options, mode, report });
+    if (followed.type === 'left') return sayLeft(build);
+    return await conclude(followed.result, { options, mode, report: followed.report });
   } finally {
     await upload.close();
   }
@@ -98,35 +108,29 @@ function afterwards(signal: AbortSignal, milliseconds: number): AbortSignal {
 }
 
 /** The build lives without this process once the coordinator has all its files; interrupted before, it is cancelled. */
-async function handOver(build: string, api: Api, signal: AbortSignal): Promise<void> {
+async function handOver(
+  build: string,
+  api: Api,
+  { signal, renderer }: { readonly signal: AbortSignal; readonly renderer: Renderer },
+): Promise<void> {
+  const onBreak = (): void => renderer.note('the coordinator is away; waiting for it');
   try {
-    await api.complete(build, signal);
+    await persist(() => api.complete(build, signal), { signal, onBreak });
   } catch (error) {
     if (signal.aborted) await api.cancel(build, AbortSignal.timeout(submitPatience));
     throw error;
   }
 }
 
-/** Bytes of directory records that are sent along without being asked for. */
-const maxUnasked = 128 * 1024;
-
-/** Records of small trees, base64: asking for them would take longer than sending them. */
-function smallTrees(snapshots: readonly Snapshot[]): string[] {
-  const records = snapshots.flatMap(({ directories }) => [...directories.values()]);
-  const bytes = records.reduce((sum, record) => sum + record.length, 0);
-  return bytes <= maxUnasked && records.length <= 1000
-    ? records.map((record) => record.toString('base64'))
-    : [];
-}
-
 interface Trees {
   readonly context: Snapshot;
   readonly dockerfile: DockerfileTree;
+  readonly contexts: readonly NamedSnapshot[];
   /** The one agent of a farm of our own is there already: nobody else will come. */
   readonly local: boolean;
 }
 
-function specOf(plan: BuildPlan, { context, dockerfile, local }: Trees): BuildSpec {
+function specOf(plan: BuildPlan, { context, dockerfile, contexts, local }: Trees): BuildSpec {
   const { context: source, dockerfile: _dockerfile, secrets, ssh, waitAgent, ...rest } = plan;
   return {
     ...rest,
@@ -136,10 +140,11 @@ function specOf(plan: BuildPlan, { context, dockerfile, local }: Trees): BuildSp
     context: {
       root: context.root,
       name: contextName(source),
-      files: context.files,
-      bytes: context.bytes,
+      files: contexts.reduce((files, { tree }) => files + tree.files, context.files),
+      bytes: contexts.reduce((bytes, { tree }) => bytes + tree.bytes, context.bytes),
     },
     dockerfile: { root: dockerfile.root, name: dockerfile.name },
+    contexts: contexts.map(({ name, tree }) => ({ name, root: tree.root })),
   };
 }
 
@@ -148,64 +153,4 @@ async function forwardSsh(plan: BuildPlan, build: string, { url, token }: FarmAc
   const { SshForward } = await import('./ssh-forward.ts');
   const forward = new SshForward({ coordinator: url, token, build, sources: plan.ssh });
   return { [Symbol.dispose]: () => forward.close() };
-}
-
-interface Following {
-  readonly farm: FarmAccess;
-  readonly secrets: Readonly<Record<string, string>>;
-  readonly renderer: Renderer;
-  /** An interrupt: the build is cancelled, and followed to that end. */
-  readonly signal: AbortSignal;
-}
-
-async function follow(
-  build: string,
-  { farm, secrets, renderer, signal }: Following,
-): Promise<{ result: BuildResult; report: FailureReport }> {
-  const report = new FailureReport({ colours: wantsColours(process.stderr, process.env) });
-  const ended = new AbortController();
-  // Nothing is left to follow then, and to wait for a coordinator of our own would be to wait for ourselves.
-  farm.failed.catch((error: unknown) => ended.abort(error));
-  const cancelling = cancelOnInterrupt(build, { farm, renderer, signal, ended: ended.signal });
-  try {
-    const frames = followBuild(farm.api, build, {
-      signal: ended.signal,
-      onBreak: () => renderer.note('the coordinator is away; waiting for it'),
-      // A coordinator that restarted has forgotten them.
-      beforeRetry: async () => {
-        if (Object.keys(secrets).length > 0)
-          await farm.api.supplySecrets(build, { secrets, signal: ended.signal });
-      },
-    });
-    for await (const frame of frames) {
-      renderer.show(frame);
-      report.show(frame);
-      if (frame.type === 'result') return { result: frame.result, report };
-    }
-    throw new Error('unreachable: a followed build ends with its result');
-  } finally {
-    ended.abort();
-    await cancelling;
-  }
-}
-
-interface Cancelling extends Omit<Following, 'secrets'> {
-  readonly ended: AbortSignal;
-}
-
-async function cancelOnInterrupt(
-  build: string,
-  { farm, renderer, signal, ended }: Cancelling,
-): Promise<void> {
-  try {
-    if (!signal.aborted) await once(signal, 'abort', { signal: ended });
-    renderer.note(
-      farm.local
-        ? 'cancelling; interrupt again to abort'
-        : 'cancelling; interrupt again to leave it to the coordinator',
-    );
-    await farm.api.cancel(build, ended);
-  } catch (error) {
-    if (!ended.aborted) renderer.note(`could not cancel: ${String(error)}`);
-  }
 }

@@ -17,7 +17,7 @@ export async function runBuilds(options: BuildsOptions, global: GlobalOptions): 
   if (global.json) return printJson(builds);
   if (global.quiet) return builds.forEach(({ build }) => print(plainText(build)));
   print(
-    formatTable(
+    await formatTable(
       ['BUILD', 'NAME', 'STATUS', 'CREATED', 'TIME', 'IMAGE'],
       builds.map((build) => row(build).map(plainText)),
     ),

@@ -7,6 +7,7 @@ import type { ProgressMode } from './progress/create-renderer.ts';
 import { writeDigestFile, writeMetadataFile } from './progress/metadata.ts';
 import { plainText } from './progress/sanitize.ts';
 import type { FailureReport } from './progress/failure-report.ts';
+import { summaryTable } from './progress/summary.ts';
 
 export interface Conclusion {
   readonly options: Pick<BuildOptions, 'metadataFile' | 'iidfile'>;
@@ -18,7 +19,7 @@ export interface Conclusion {
 export async function conclude(result: BuildResult, { options, mode, report }: Conclusion): Promise<number> {
   const digest = result['containerimage.digest'];
   if (mode !== 'rawjson') {
-    const table = mode === 'quiet' ? [] : ['', await tableOf(result)];
+    const table = mode === 'quiet' ? [] : ['', await summaryTable(result)];
     const lines = [...table, ...ending(result, { report, quiet: mode === 'quiet' })];
     if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
   }
@@ -29,12 +30,6 @@ export async function conclude(result: BuildResult, { options, mode, report }: C
   return result.status === 'succeeded' || result.status === 'superseded'
     ? 0
     : exitStatusOf[errorOf(result).code];
-}
-
-/** Loaded at the end: it takes long to get ready to measure text. */
-async function tableOf(result: BuildResult): Promise<string> {
-  const { summaryTable } = await import('./progress/summary.ts');
-  return summaryTable(result);
 }
 
 function ending(result: BuildResult, { report, quiet }: { report: FailureReport; quiet: boolean }): string[] {

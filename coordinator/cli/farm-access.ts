@@ -4,6 +4,7 @@ import { Cleanup } from '../../shared/cleanup.ts';
 import { Api } from './api.ts';
 import type { BuildOptions } from './build-options.ts';
 import { configuredCoordinator, type GlobalOptions } from './global-options.ts';
+import { givenRegistryFlag, registriesOptions } from './registry-options.ts';
 
 export interface FarmAccess extends AsyncDisposable {
   readonly url: URL;
@@ -19,9 +20,10 @@ export interface FarmAccess extends AsyncDisposable {
 export async function accessFarm(options: BuildOptions, global: GlobalOptions): Promise<FarmAccess> {
   const configured = await configuredCoordinator(global);
   if (configured === undefined) return localFarm(options, global);
-  if (options.insecureRegistry.length > 0) {
-    throw new ArchfarmError('config', "--insecure-registry is the coordinator's to say, not a client's", {
-      hint: 'start it with archfarm serve --insecure-registry HOST',
+  const flag = givenRegistryFlag(options.registry);
+  if (flag !== undefined) {
+    throw new ArchfarmError('config', `${flag} is the coordinator's to say, not a client's`, {
+      hint: `start it with archfarm serve ${flag} …`,
     });
   }
   const api = new Api(configured);
@@ -45,10 +47,11 @@ async function localFarm(options: BuildOptions, { signal }: GlobalOptions): Prom
   try {
     // The client of registries is loaded where one is spoken to: with a coordinator, not here.
     const { Registries } = await import('../registry/registries.ts');
-    const registries = new Registries({ insecure: options.insecureRegistry });
+    const registries = new Registries(registriesOptions(options.registry));
     cleanup.defer(() => registries[Symbol.asyncDispose]());
+    await registries.check();
     const { startLocalFarm } = await import('./local.ts');
-    const farm = await startLocalFarm(registries, signal);
+    const farm = await startLocalFarm(registries, { contextLimits: options.contextLimits, signal });
     cleanup.defer(() => farm[Symbol.asyncDispose]());
     const { url, token, failed } = farm;
     const api = new Api({ url, token });

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { untilAborted } from '../../shared/abort.ts';
 import { Cleanup } from '../../shared/cleanup.ts';
+import type { ContextLimits } from '../../shared/context/limits.ts';
+import { readStoreBounds } from '../../shared/context/store-bounds.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { silentLogger } from '../../shared/log.ts';
 import { timersFrom } from '../../shared/timers.ts';
@@ -21,7 +23,10 @@ export interface LocalFarm extends AsyncDisposable {
 }
 
 /** Resolves once the agent is ready. Throws what keeps this machine's engine from building. */
-export async function startLocalFarm(registries: Registries, signal: AbortSignal): Promise<LocalFarm> {
+export async function startLocalFarm(
+  registries: Registries,
+  { contextLimits, signal }: { readonly contextLimits: ContextLimits; readonly signal: AbortSignal },
+): Promise<LocalFarm> {
   const cleanup = new Cleanup();
   try {
     const scratch = await mkdtemp(join(tmpdir(), 'archfarm-'));
@@ -34,6 +39,8 @@ export async function startLocalFarm(registries: Registries, signal: AbortSignal
       data: scratch,
       cache,
       durable: false,
+      contextStore: readStoreBounds(undefined, process.env),
+      contextLimits,
       registries,
       timers: timersFrom(process.env),
       log: silentLogger,

@@ -1,20 +1,29 @@
-/** `archfarm platforms`: the platforms that a reference offers. */
-import { listPlatforms } from '../manifest/inspect.ts';
+/** `archfarm platforms`: what a reference offers, and what a client of some platform would get of it. */
+import { parsePlatform } from '../../shared/platform.ts';
+import { imageFor, listPlatforms } from '../manifest/platforms.ts';
 import { Registries } from '../registry/registries.ts';
 import type { GlobalOptions } from './global-options.ts';
 import { print, printJson } from './output.ts';
 import { plainText } from './progress/sanitize.ts';
+import { registriesOptions, type RegistryFlags } from './registry-options.ts';
 
 export interface PlatformsOptions {
-  /** Hosts to speak plain http to. */
-  readonly insecureRegistry: readonly string[];
+  /** The platform of a client: only the image that it would get. */
+  readonly for?: string | undefined;
+  readonly registry: RegistryFlags;
   readonly global: GlobalOptions;
 }
 
 export async function runPlatforms(reference: string, options: PlatformsOptions): Promise<void> {
-  const { insecureRegistry, global } = options;
-  await using registries = new Registries({ insecure: insecureRegistry });
-  const platforms = await listPlatforms(reference, registries, global.signal);
-  if (global.json) return printJson(platforms);
-  for (const platform of platforms) print(plainText(platform));
+  const { registry, global } = options;
+  const wanted = options.for === undefined ? undefined : parsePlatform(options.for);
+  await using registries = new Registries(registriesOptions(registry));
+  const offered = await listPlatforms(reference, registries, global.signal);
+  if (wanted !== undefined) {
+    const image = imageFor(wanted, { offered, reference });
+    if (global.json) return printJson(image);
+    return print(`${plainText(image.platform)} ${image.digest}`);
+  }
+  if (global.json) return printJson(offered.map(({ platform }) => platform));
+  for (const { platform } of offered) print(plainText(platform));
 }

@@ -1,22 +1,13 @@
 /** The commands of `archfarm` and their flags. What a command does is loaded when it is called. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { buildStatuses } from '../../shared/progress.ts';
 import { version } from '../../shared/version.ts';
 import type { BuildsOptions } from './builds.ts';
-import type { GlobalOptions } from './global-options.ts';
-
-interface GlobalFlags {
-  readonly coordinator?: string;
-  readonly tokenFile?: string;
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-}
-
-/** Actions report an exit status other than 0 through `exit`, and stop when `signal` aborts. */
-export interface ProgramContext {
-  readonly signal: AbortSignal;
-  readonly exit: (status: number) => void;
-}
+import { collect } from './collect.ts';
+import { example, globalOptions, oneOf, type ProgramContext } from './command-parts.ts';
+import type { ProgressMode } from './progress/create-renderer.ts';
+import { addRegistryCommands } from './registry-commands.ts';
+import { addRegistryFlags, type RegistryFlags } from './registry-options.ts';
 
 /** The command line's parser; commander's own errors are thrown after they were printed. */
 export function createProgram(context: ProgramContext): Command {
@@ -33,6 +24,7 @@ export function createProgram(context: ProgramContext): Command {
   addServe(program, context);
   addFarmCommands(program, context);
   addBuildCommands(program, context);
+  addAttach(program, context);
   addRegistryCommands(program, context);
   return program;
 }
@@ -44,8 +36,8 @@ function reword(text: string): string {
     .replace(/\n\(Did you mean (.*)\)\n$/, '\n  did you mean $1\n');
 }
 
-function addBuild(program: Command, { signal, exit }: ProgramContext): void {
-  program
+function addBuild(program: Command, { signal, second, exit }: ProgramContext): void {
+  const build = program
     .command('build')
     .description('build an image for every platform and publish them as one')
     .argument(
@@ -60,18 +52,45 @@ function addBuild(program: Command, { signal, exit }: ProgramContext): void {
       'build argument, repeatable; NAME alone takes it from the environment',
       collect,
     )
+    .option(
+      '--build-context <name=directory>',
+      'directory that the Dockerfile may name like a stage, repeatable',
+      collect,
+    )
     .option('--target <stage>', 'stage of the Dockerfile to build')
     .option('--label <name=value>', 'label of the image, repeatable', collect)
     .option('--secret <spec>', 'secret for the build: id=ID[,src=FILE|,env=VAR], repeatable', collect)
     .option('--ssh <id[=socket]>', 'ssh agent for the build, repeatable', collect)
+    .option(
+      '--context-limit <name=value>',
+      'how large the context may be: entries, bytes, path or name, like bytes=40GiB, repeatable (or env ARCHFARM_CONTEXT_LIMITS)',
+      collect,
+    )
     .option('--no-cache', 'build every step anew')
     .option('--pull', 'look for newer base images')
     .addOption(oneOf('--network <mode>', 'network of RUN steps', ['default', 'host', 'none']))
+    .option('--cache-from <ref>', 'image to take the cache from, with the suffix of each platform', collect)
+    .option('--cache-to <target>', 'inline: put the cache into the image', collect)
     .addOption(oneOf('--suffix <where>', 'platform images carry their suffix in', ['repo', 'tag']))
+    .addOption(oneOf('--type <type>', 'kind of the published list', ['auto', 'docker', 'oci']))
+    .option(
+      '--annotation <name=value>',
+      'note on the published list, or manifest-descriptor[PLATFORM]:NAME=VALUE on one of its images, repeatable',
+      collect,
+    )
+    .addOption(
+      oneOf('--attestations <mode>', 'what becomes of attestations that engines push', [
+        'keep',
+        'strip',
+        'error',
+      ]),
+    )
+    .option('--child-tags', 'also tag the platform images in the final repository, like latest-arm64v8')
+    .option('--force', 'publish even if a tag loses a platform that it has today')
     .option('--allow-emulation', 'let agents build platforms that are not their own')
     .option('--wait-agent <duration>', 'how long to wait for an agent of a platform (default: 15s)')
     .option('--timeout <duration>', 'end the build after this long')
-    .option('--detach', 'print the id of the build and do not wait for it')
+    .option('--detach', 'print the id of the build, and end once the coordinator can do without this machine')
     .option('--dry-run', 'show what would be built where, and build nothing')
     .option('--project <file>', 'project file (default: compose.yaml here or above)')
     .addOption(
@@ -79,44 +98,54 @@ function addBuild(program: Command, { signal, exit }: ProgramContext): void {
     )
     .option('--metadata-file <file>', 'write the result as JSON')
     .option('--iidfile <file>', 'write the digest of the published image')
-    .option(
-      '--insecure-registry <host>',
-      'speak plain http to it (without a coordinator), repeatable',
-      collect,
-    )
     .addHelpText('after', example('archfarm build py-app --platform linux/amd64,linux/arm64'))
     .action(async (target: string | undefined, flags: unknown, command: Command) => {
       const { readBuildOptions } = await import('./build-options.ts');
       const options = readBuildOptions(flags, { cwd: process.cwd(), environment: process.env });
       const { runBuild } = await import('./build.ts');
-      exit(await runBuild(target, options, globalOptions(command, signal)));
+      exit(await runBuild(target, options, { ...globalOptions(command, signal), second }));
     });
+  addRegistryFlags(build, ' (without a coordinator)');
 }
 
 function addServe(program: Command, { signal }: ProgramContext): void {
-  program
+  const serve = program
     .command('serve')
     .description('run the coordinator that agents and clients connect to')
     .option('--listen <host:port>', 'address to listen on', '127.0.0.1:7480')
     .option('--data <dir>', 'directory of its state (default: /var/lib/archfarm for root)')
-    .option('--insecure-registry <host>', 'speak plain http to it, repeatable', collect)
     .option(
-      '--registry-config <dir>',
-      "directory of the registries' config.json (default: DOCKER_CONFIG, else ~/.docker)",
+      '--context-store <size>',
+      'contexts that are kept, like 20GiB or 20GiB,30d (ARCHFARM_CONTEXT_STORE; default: 20GiB,30d)',
+    )
+    .option(
+      '--context-limit <name=value>',
+      'how large a context may be: entries, bytes, path or name, like bytes=40GiB, repeatable (or env ARCHFARM_CONTEXT_LIMITS)',
+      collect,
+    )
+    .option(
+      '--no-passwords-to-agents',
+      'never give an agent a password, not even for a push to a Basic registry',
     )
     .addHelpText('after', example('ARCHFARM_TOKEN=… archfarm serve --listen 0.0.0.0:7480'))
     .action(
       async (
-        flags: { listen: string; data?: string; registryConfig?: string; insecureRegistry?: string[] },
+        flags: RegistryFlags & {
+          listen: string;
+          data?: string;
+          contextStore?: string;
+          contextLimit?: string[];
+          passwordsToAgents: boolean;
+        },
         command: Command,
       ) => {
         const { parseListenAddress } = await import('./serve-options.ts');
         const listen = parseListenAddress(flags.listen);
         const { runServe } = await import('./serve.ts');
-        const { insecureRegistry = [] } = flags;
-        await runServe({ ...flags, listen, insecureRegistry }, globalOptions(command, signal));
+        await runServe({ ...flags, listen }, globalOptions(command, signal));
       },
     );
+  addRegistryFlags(serve);
 }
 
 function addFarmCommands(program: Command, { signal }: ProgramContext): void {
@@ -178,59 +207,30 @@ function addBuildCommands(program: Command, { signal }: ProgramContext): void {
     });
 }
 
-function addRegistryCommands(program: Command, { signal }: ProgramContext): void {
-  interface Flags {
-    readonly insecureRegistry?: string[];
-    readonly verbose?: boolean;
-    readonly raw?: boolean;
-  }
-  const insecure = ['--insecure-registry <host>', 'speak plain http to it, repeatable'] as const;
+function addAttach(program: Command, { signal, second, exit }: ProgramContext): void {
   program
-    .command('inspect')
-    .description('show a manifest or manifest list, as docker manifest inspect does')
-    .argument('<ref>', 'image reference')
-    .option('--verbose', 'with descriptors, platforms and the manifests of every platform')
-    .addOption(new Option('--raw', 'the very bytes that the registry has').conflicts('verbose'))
-    .option(...insecure, collect)
-    .addHelpText('after', example('archfarm inspect --verbose registry.example/onap/py-app'))
-    .action(async (reference: string, flags: Flags, command: Command) => {
-      const { runInspect } = await import('./inspect.ts');
-      const { verbose = false, raw = false, insecureRegistry = [] } = flags;
-      await runInspect(reference, { verbose, raw, insecureRegistry, global: globalOptions(command, signal) });
+    .command('attach')
+    .description('follow a build to its end, as archfarm build does')
+    .argument('<id>', 'build; the first characters of its id are enough')
+    .addOption(
+      oneOf('--progress <mode>', 'how to show progress', [
+        'auto',
+        'tty',
+        'plain',
+        'rawjson',
+        'quiet',
+      ]).default('auto'),
+    )
+    .addHelpText('after', example('archfarm attach 3k7q'))
+    .action(async (id: string, { progress }: { progress: ProgressMode }, command: Command) => {
+      const { runAttach } = await import('./attach.ts');
+      const global = globalOptions(command, signal);
+      exit(await runAttach(id, { progress, global, interrupts: { signal, second } }));
     });
-  program
-    .command('platforms')
-    .description('list the platforms that an image offers')
-    .argument('<ref>', 'image reference')
-    .option('--json', 'as JSON')
-    .option(...insecure, collect)
-    .addHelpText('after', example('archfarm platforms registry.example/onap/py-app'))
-    .action(async (reference: string, flags: Flags, command: Command) => {
-      const { runPlatforms } = await import('./platforms.ts');
-      const { insecureRegistry = [] } = flags;
-      await runPlatforms(reference, { insecureRegistry, global: globalOptions(command, signal) });
-    });
-}
-
-function globalOptions(command: Command, signal: AbortSignal): GlobalOptions {
-  const { coordinator, tokenFile, json = false, quiet = false } = command.optsWithGlobals<GlobalFlags>();
-  return { coordinator, tokenFile, json, quiet, signal };
-}
-
-function collect(value: string, earlier: readonly string[] = []): string[] {
-  return [...earlier, value];
-}
-
-function oneOf(flags: string, description: string, choices: readonly string[]): Option {
-  return new Option(flags, description).choices(choices);
 }
 
 /** Up to what the coordinator gives at once. */
 function upToThousand(text: string): number {
   if (/^(?:[1-9]\d{0,2}|1000)$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be a number from 1 to 1000.');
-}
-
-function example(line: string): string {
-  return `\nExample:\n  ${line}`;
 }

@@ -1,14 +1,17 @@
 /** The flags of `archfarm serve`. */
 import { ArchfarmError } from '../../shared/errors.ts';
+import type { RegistryFlags } from './registry-options.ts';
 
-export interface ServeOptions {
+export interface ServeOptions extends RegistryFlags {
   readonly listen: ListenAddress;
   /** Directory of the coordinator's state; undefined means the usual place. */
   readonly data?: string | undefined;
-  /** Hosts to speak plain http to. */
-  readonly insecureRegistry: readonly string[];
-  /** Directory of the `config.json` with the registries' credentials; undefined means docker's own. */
-  readonly registryConfig?: string | undefined;
+  /** Size and age of the contexts that are kept, as given. */
+  readonly contextStore?: string | undefined;
+  /** `NAME=VALUE` each. */
+  readonly contextLimit?: readonly string[] | undefined;
+  /** Whether an agent may be given a password, for a registry that takes nothing else. */
+  readonly passwordsToAgents: boolean;
 }
 
 export interface ListenAddress {

@@ -3,11 +3,14 @@ import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { readStoreBounds } from '../../shared/context/store-bounds.ts';
 import { createLogger } from '../../shared/log.ts';
 import { timersFrom } from '../../shared/timers.ts';
 import { Registries } from '../registry/registries.ts';
 import { startCoordinator } from '../server/coordinator.ts';
+import { readContextLimits } from './context-limits.ts';
 import { readToken, type GlobalOptions } from './global-options.ts';
+import { registriesOptions } from './registry-options.ts';
 import type { ServeOptions } from './serve-options.ts';
 
 export async function runServe(options: ServeOptions, global: GlobalOptions): Promise<void> {
@@ -15,14 +18,17 @@ export async function runServe(options: ServeOptions, global: GlobalOptions): Pr
   const data = dataDirectory(options.data);
   await mkdir(data, { recursive: true, mode: 0o700 });
   await using registries = new Registries({
-    configDirectory: options.registryConfig,
-    insecure: options.insecureRegistry,
+    ...registriesOptions(options),
+    grantPasswords: options.passwordsToAgents,
   });
+  await registries.check();
   const coordinator = await startCoordinator({
     listen: options.listen,
     token: await readToken(global.tokenFile),
     data,
     durable: true,
+    contextStore: readStoreBounds(options.contextStore, process.env),
+    contextLimits: readContextLimits(options.contextLimit ?? [], process.env),
     registries,
     timers: timersFrom(process.env),
     log,

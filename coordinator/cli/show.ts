@@ -1,5 +1,6 @@
 /** `archfarm show`: one build, with its result. */
 import type { BuildResult } from '../../shared/progress.ts';
+import { formatSize } from '../../shared/size.ts';
 import { formatDuration } from './duration.ts';
 import { openCoordinator, type GlobalOptions } from './global-options.ts';
 import { print, printJson } from './output.ts';
@@ -10,18 +11,30 @@ export async function runShow(id: string, global: GlobalOptions): Promise<void> 
   using api = await openCoordinator(global);
   const result = await api.build(id, global.signal);
   if (global.json) return printJson(result);
-  print(description(result));
+  print(await description(result));
 }
 
-function description(result: BuildResult): string {
+/** Of a build that goes on: what it still needs its client for. */
+function contextOf({ context: { complete, missing } }: BuildResult): string | undefined {
+  if (complete === true) return 'complete: the build needs its client no more';
+  if (missing === undefined) return undefined;
+  const { files, bytes, paths } = missing;
+  const more = files > paths.length ? ` and ${files - paths.length} more` : '';
+  const what = files === 1 ? '1 file' : `${files} files`;
+  return `${what} (${formatSize(bytes)}) still with the client: ${paths.join(', ')}${more}`;
+}
+
+async function description(result: BuildResult): Promise<string> {
   const facts: [label: string, value: string | undefined][] = [
     ['build', result.build],
     ['name', result.name],
+    ['client', result.client],
     ['status', result.status],
     ['created', new Date(result.created).toISOString()],
     ['time', formatDuration(result.timings.total)],
     ['tags', result.tags.join(' ')],
     ['digest', result['containerimage.digest']],
+    ['context', contextOf(result)],
     ['error', result.error?.message],
     ['hint', result.error?.hint],
   ];
@@ -31,5 +44,7 @@ function description(result: BuildResult): string {
   const lines = facts.flatMap(([label, value]) =>
     value === undefined ? [] : [`${label.padEnd(8)} ${plainText(value)}`],
   );
-  return [...lines, '', summaryTable(result), ...(errors.length === 0 ? [] : ['', ...errors])].join('\n');
+  return [...lines, '', await summaryTable(result), ...(errors.length === 0 ? [] : ['', ...errors])].join(
+    '\n',
+  );
 }

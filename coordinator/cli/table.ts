@@ -1,48 +1,26 @@
 /** Text in columns, measured as a terminal shows it (wide characters, colours). */
-import stringWidth from 'string-width';
 
 /** Rows under a header, columns two spaces apart, without trailing spaces. */
-export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+export async function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+): Promise<string> {
   const all = [header, ...rows];
-  const widths = header.map((_, column) => Math.max(...all.map((row) => stringWidth(row[column] ?? ''))));
+  const measure = await measureOf(all.flat().join(''));
+  const widths = header.map((_, column) => Math.max(...all.map((row) => measure(row[column] ?? ''))));
   return all
     .map((row) =>
       row
-        .map((cell, column) => pad(cell, widths[column] ?? 0))
+        .map((cell, column) => cell + ' '.repeat((widths[column] ?? 0) - measure(cell)))
         .join('  ')
         .trimEnd(),
     )
     .join('\n');
 }
 
-/** Spaces at the end up to `width` columns. */
-export function pad(text: string, width: number): string {
-  return text + ' '.repeat(Math.max(0, width - stringWidth(text)));
-}
-
-const graphemes = new Intl.Segmenter();
-// oxlint-disable-next-line no-control-regex -- a colour begins with one
-const colour = /(\u001B\[[0-9;:]*m)/;
-
-/** At most `width` columns of one line, with `…` where something is cut off. Colours are kept and closed. */
-export function clip(text: string, width: number): string {
-  let clipped = '';
-  let used = 0;
-  let coloured = false;
-  // What is left when the line turns out to be too long for its last column.
-  let shorter = '';
-  for (const part of text.split(colour)) {
-    if (colour.test(part)) {
-      clipped += part;
-      coloured = true;
-      continue;
-    }
-    for (const { segment } of graphemes.segment(part)) {
-      used += stringWidth(segment);
-      if (used > width) return width < 1 ? '' : `${shorter}…${coloured ? '\u001B[0m' : ''}`;
-      clipped += segment;
-      if (used < width) shorter = clipped;
-    }
-  }
-  return clipped;
+/** What knows wide characters takes longer to load than a table takes to print, and few tables have any. */
+async function measureOf(text: string): Promise<(text: string) => number> {
+  if (/^[ -~]*$/.test(text)) return ({ length }) => length;
+  const { default: stringWidth } = await import('string-width');
+  return stringWidth;
 }

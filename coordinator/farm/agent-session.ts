@@ -1,6 +1,8 @@
 /** One agent's connection: its messages become events of the farm and frames of build logs, in their order. */
 import { formatAttempt, parseAttempt, type AttemptId } from '../../shared/attempt.ts';
 import type { Channel } from '../../shared/channel.ts';
+import type { Selection } from '../../shared/context/select.ts';
+import type { Digest } from '../../shared/context/tree.ts';
 import { ArchfarmError, messageOf, toErrorInfo } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import {
@@ -15,6 +17,8 @@ import type { TaskEvent } from '../../shared/progress.ts';
 import type { Outcome } from '../../shared/task.ts';
 import type { DurableEvent, VolatileEvent } from './events.ts';
 
+type Beat = Extract<ToCoordinator, { type: 'beat' }>;
+
 /** What a session needs of the rest of the coordinator. */
 export interface SessionServices {
   /** Time as the farm counts it. */
@@ -27,6 +31,8 @@ export interface SessionServices {
   mayAsk(attempt: AttemptId, agent: string): boolean;
   /** Writes a frame's events to the build's log, unless it has that frame. */
   append(attempt: AttemptId, frame: AgentFrame): void;
+  /** The attempt's engine has opened a tree of its task, and asks for no more of it than this. */
+  selected(attempt: AttemptId, tree: Digest, selection: Selection): void;
   /** The last frame of the attempt that is written; undefined when this process has seen none. */
   lastFrame(attempt: AttemptId): number | undefined;
   answer(attempt: AttemptId, question: Question, signal: AbortSignal): Promise<Answer>;
@@ -108,6 +114,9 @@ export class AgentSession {
         this.#options.channel.send({ type: 'settle', attempt: message.attempt });
       return undefined;
     }
+    // Nothing that is stored: agents tell it again.
+    if (message.type === 'selected')
+      return this.#options.services.selected(attempt, message.tree, message.selection);
     // Answers may take as long as a registry does; nothing else of this agent waits for them.
     if (message.type === 'ask') return void this.#answer(attempt, message.ask, message.question);
     return this.#inOrder(() => this.#take(attempt, message));
@@ -134,7 +143,7 @@ export class AgentSession {
 
   async #take(
     attempt: AttemptId,
-    message: Exclude<ToCoordinator, { type: 'hello' | 'beat' | 'ask' }>,
+    message: Exclude<ToCoordinator, { type: 'hello' | 'beat' | 'ask' | 'selected' }>,
   ): Promise<void> {
     const { services } = this.#options;
     const at = services.now();
@@ -187,9 +196,9 @@ export class AgentSession {
     channel.send({ type: 'answer', attempt: formatAttempt(attempt), ask, answer });
   }
 
-  #noteState(from: Pick<Hello, 'state' | 'reason'>): void {
+  #noteState(from: Pick<Beat, 'state' | 'reason' | 'contexts'>): void {
     const { hello, services } = this.#options;
-    const { state, reason } = from;
+    const { state, reason, contexts } = from;
     services.note({
       type: 'beat',
       at: services.now(),
@@ -197,6 +206,7 @@ export class AgentSession {
       session: hello.session,
       state,
       reason,
+      contexts,
     });
   }
 

@@ -1,6 +1,7 @@
 /** What the farm knows of an agent. None of it is stored: agents say it again when they connect. */
 import { formatAttempt } from '../../shared/attempt.ts';
 import type { AttemptId } from '../../shared/attempt.ts';
+import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import type { Timers } from '../../shared/timers.ts';
 import type { AgentFacts } from './events.ts';
 
@@ -14,6 +15,8 @@ export interface Agent {
   state: 'ready' | 'draining' | 'cordoned';
   stateAt: number;
   reason: string | undefined;
+  /** Of its store, where it has told. */
+  contexts: StoreUsage | undefined;
   /**
    * The attempts that take a slot of it, by name: offered to it, or known from its own word. An attempt that
    * the farm gave up stays here for as long as the agent may still be working on it.
@@ -30,6 +33,7 @@ export function newAgent(facts: AgentFacts, attempts: readonly AttemptId[], at: 
     state: 'ready',
     stateAt: at,
     reason: undefined,
+    contexts: undefined,
     held: new Map(attempts.map((attempt) => [formatAttempt(attempt), 'confirmed'])),
   };
 }
@@ -69,11 +73,22 @@ export interface AgentView {
   readonly reason: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly version: string;
+  /** What its store of contents holds, and how often that helped. */
+  readonly contexts: StoreUsage | undefined;
 }
 
 export function viewOf(agent: Agent, timers: Timers, at: number): AgentView {
   const { name, platforms, slots, labels, version } = agent.facts;
-  return { name, platforms, slots, busy: agent.held.size, ...condition(agent, timers, at), labels, version };
+  return {
+    name,
+    platforms,
+    slots,
+    busy: agent.held.size,
+    ...condition(agent, timers, at),
+    labels,
+    version,
+    contexts: agent.contexts,
+  };
 }
 
 function condition(agent: Agent, timers: Timers, at: number): Pick<AgentView, 'state' | 'reason'> {

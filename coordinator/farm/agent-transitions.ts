@@ -35,6 +35,7 @@ export function beat(step: Step, event: Beat): void {
   if (agent === undefined) return;
   agent.heardAt = Math.max(agent.heardAt, step.at);
   agent.reason = event.reason;
+  agent.contexts = event.contexts ?? agent.contexts;
   if (agent.state === event.state) return;
   agent.state = event.state;
   agent.stateAt = step.at;

@@ -40,6 +40,8 @@ export interface Build extends NewBuild {
   readonly tasks: Map<string, TaskState>;
   /** The tags it is moving, once the intent to do so is stored. */
   publishing: readonly string[] | undefined;
+  /** What its tags stood for before it moved the first of several. */
+  previous: Readonly<Record<string, string>> | undefined;
   /** Bytes of contents that its client sent. */
   sentBytes: number;
   error: ErrorInfo | undefined;
@@ -63,6 +65,7 @@ export function newBuild(build: NewBuild, createdAt: number): Build {
     status: 'queued',
     tasks: new Map(tasks.map((task) => [task.platform, task])),
     publishing: undefined,
+    previous: undefined,
     sentBytes: 0,
     error: undefined,
   };

@@ -3,6 +3,7 @@
  * volatile ones only move deadlines and come back by themselves after a restart.
  */
 import type { AttemptId } from '../../shared/attempt.ts';
+import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import type { Digest } from '../../shared/context/tree.ts';
 import type { ErrorInfo } from '../../shared/errors.ts';
 import type { BuildResult, Descriptor, StateEvent, Timings } from '../../shared/progress.ts';
@@ -35,6 +36,16 @@ export interface VerifiedImage {
     readonly osFeatures?: readonly string[] | undefined;
   };
   /** Contents that must be in every final repository: config and layers, without foreign ones. */
+  readonly blobs: readonly Descriptor[];
+  /** Kept beside it in the published list. */
+  readonly attestations?: readonly Attestation[] | undefined;
+}
+
+/** A manifest that says something of an image: provenance, a bill of materials. Lies where the image does. */
+export interface Attestation {
+  readonly descriptor: Descriptor;
+  /** They say which image it is about. */
+  readonly annotations: Readonly<Record<string, string>>;
   readonly blobs: readonly Descriptor[];
 }
 
@@ -80,6 +91,12 @@ export type DurableEvent = At &
     | { readonly type: 'cancelled'; readonly build: string; readonly error: ErrorInfo }
     /** The intent to move these tags, those of the build that no newer build has published. */
     | { readonly type: 'publishing'; readonly build: string; readonly tags: readonly string[] }
+    /** Before the first of several tags moves: what they go back to if another fails. Those that do not exist are not here. */
+    | {
+        readonly type: 'moving';
+        readonly build: string;
+        readonly previous: Readonly<Record<string, string>>;
+      }
     /** Newer builds have published every tag of this one: nothing is left to publish. */
     | { readonly type: 'superseded'; readonly build: string }
     | {
@@ -87,7 +104,7 @@ export type DurableEvent = At &
         readonly build: string;
         readonly descriptor: Descriptor;
         readonly tags: readonly string[];
-        /** Milliseconds from the last verified child to the tag read back. */
+        /** Milliseconds from the last reported child to the tag read back. */
         readonly duration: number;
       }
     | { readonly type: 'publish-failed'; readonly build: string; readonly error: ErrorInfo }
@@ -117,6 +134,7 @@ export type VolatileEvent = At &
         readonly session: string;
         readonly state: 'ready' | 'draining' | 'cordoned';
         readonly reason?: string | undefined;
+        readonly contexts?: StoreUsage | undefined;
       }
     /** The client's contents for this build: bytes that came from it so far. */
     | { readonly type: 'context-sent'; readonly build: string; readonly bytes: number }
@@ -150,6 +168,8 @@ export type Effect =
       readonly build: string;
       readonly children: readonly VerifiedImage[];
       readonly tags: readonly string[];
+      /** Of a publication that was interrupted while it moved its tags. */
+      readonly previous?: Readonly<Record<string, string>> | undefined;
     }
   /** Append to the build's log. */
   | {

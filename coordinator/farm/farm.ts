@@ -14,7 +14,7 @@ import type { AgentView } from './agent-state.ts';
 import { newBuildId } from './build-id.ts';
 import { isSettled } from './build-state.ts';
 import { isDurable } from './events.ts';
-import type { DurableEvent, Effect, FarmEvent, VolatileEvent } from './events.ts';
+import type { DurableEvent, Effect, FarmEvent, NewBuild, VolatileEvent } from './events.ts';
 import { couldCount, createState, isWanted } from './farm-state.ts';
 import type { FarmState } from './farm-state.ts';
 import { resultOf } from './result.ts';
@@ -166,9 +166,15 @@ export class Farm implements AsyncDisposable {
     return this.#state.builds.get(id)?.spec;
   }
 
-  /** What was asked for by the builds that go on, by id. */
-  specs(): ReadonlyMap<string, BuildSpec> {
-    return new Map([...this.#state.builds].map(([id, { spec }]) => [id, spec]));
+  /** The builds that go on, as they were submitted. */
+  submitted(): readonly Pick<NewBuild, 'id' | 'spec' | 'client'>[] {
+    return [...this.#state.builds.values()];
+  }
+
+  /** Platforms of the build's tasks that have not ended; none of a build that has. */
+  openTasks(id: string): string[] {
+    const tasks = [...(this.#state.builds.get(id)?.tasks.values() ?? [])];
+    return tasks.filter((task) => !isSettled(task)).map(({ platform }) => platform);
   }
 
   /** The builds that an agent has attempts of. */

@@ -21,6 +21,7 @@ export function resultOf(build: Build, options: ResultOptions): BuildResult {
     name: spec.name,
     status: build.status,
     created: build.createdAt,
+    client: build.client,
     ...(build.error === undefined ? {} : { error: build.error }),
     'image.name': spec.tags.join(','),
     tags: published?.tags ?? spec.tags,

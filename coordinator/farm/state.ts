@@ -32,7 +32,8 @@ export function apply(state: FarmState, event: FarmEvent): Effect[] {
 export function unfinishedWork(state: FarmState): Effect[] {
   return [...state.builds.values()].flatMap((build) => {
     if (build.publishing !== undefined) {
-      return [{ type: 'publish', build: build.id, children: childrenOf(build), tags: build.publishing }];
+      const { id, publishing: tags, previous } = build;
+      return [{ type: 'publish', build: id, children: childrenOf(build), tags, previous }];
     }
     return [...build.tasks.values()].flatMap((task) =>
       task.attempts.flatMap(({ id, status, report: image }): Effect[] =>
@@ -70,6 +71,9 @@ function transition(step: Step, event: FarmEvent): void {
       return withBuild(step, event.build, (build) => cancel(step, build, event.error));
     case 'publishing':
       return withBuild(step, event.build, (build) => beginPublishing(step, build, event.tags));
+    case 'moving':
+      // Only the first run of a publication saw the tags as they were.
+      return withBuild(step, event.build, (build) => void (build.previous ??= event.previous));
     case 'superseded':
       return withBuild(step, event.build, (build) => endSuperseded(step, build));
     case 'published':

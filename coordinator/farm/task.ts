@@ -12,8 +12,12 @@ export interface TaskId {
 /** Where the image of a platform is pushed: the first tag's name with the platform's suffix. */
 export function platformImage(spec: Pick<BuildSpec, 'tags' | 'suffix'>, platform: string): string {
   const [first = ''] = spec.tags;
+  return withSuffix(first, platform, spec.suffix);
+}
+
+function withSuffix(reference: string, platform: string, where: BuildSpec['suffix']): string {
   const suffix = platformSuffix(parsePlatform(platform));
-  return formatReference(suffixedReference(parseReference(first), suffix, spec.suffix));
+  return formatReference(suffixedReference(parseReference(reference), suffix, where));
 }
 
 export function taskOf(spec: BuildSpec, { build, platform }: TaskId): Task {
@@ -24,13 +28,16 @@ export function taskOf(spec: BuildSpec, { build, platform }: TaskId): Task {
     image: platformImage(spec, platform),
     context: { root: spec.context.root, name: spec.context.name },
     dockerfile: spec.dockerfile,
-    args: spec.args,
+    contexts: spec.contexts,
+    // The one way to have an engine put its cache into the image.
+    args: spec.inlineCache ? { ...spec.args, BUILDKIT_INLINE_CACHE: '1' } : spec.args,
     labels: spec.labels,
     target: spec.target,
     noCache: spec.noCache,
     pull: spec.pull,
     network: spec.network,
     extraHosts: spec.extraHosts,
+    cacheFrom: spec.cacheFrom.map((reference) => withSuffix(reference, platform, spec.suffix)),
     secrets: spec.secrets,
     ssh: spec.ssh,
     contextKey: `${registry}/${repository} ${spec.context.name}`,

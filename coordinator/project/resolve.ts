@@ -64,7 +64,17 @@ export async function resolvePlan(
     extraHosts: build.extraHosts,
     secrets: mergeById(build.secrets, flags.secrets),
     ssh: mergeById(build.ssh, flags.ssh),
+    contexts: [
+      ...new Map([...build.contexts, ...flags.contexts].map((context) => [context.name, context])).values(),
+    ],
+    cacheFrom: flags.cacheFrom,
     suffix: flags.suffix,
+    type: flags.type,
+    annotations: flags.annotations,
+    attestations: flags.attestations,
+    childTags: flags.childTags,
+    force: flags.force,
+    inlineCache: flags.inlineCache,
     allowEmulation: flags.allowEmulation,
     waitAgent: flags.waitAgent,
     timeout: flags.timeout,
@@ -169,6 +179,7 @@ function contextBuild(context: ContextSource): ServiceBuild {
       context.type === 'directory'
         ? { type: 'file', path: path.join(context.path, 'Dockerfile') }
         : { type: 'context', path: 'Dockerfile' },
+    contexts: [],
     args: {},
     labels: {},
     target: undefined,

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { closestMatch } from 'leven';
 import type { ArchfarmError } from '../../shared/errors.ts';
+import { readAdditionalContext, type AdditionalContext } from './additional-contexts.ts';
 import { parseGitSource, type ContextSource } from './context-source.ts';
 import type { Environment } from './interpolate.ts';
 import { parseSsh } from './mounts.ts';
@@ -15,6 +16,7 @@ export interface ServiceBuild {
   /** A path may turn out to be that of an archive. */
   readonly context: ContextSource;
   readonly dockerfile: DockerfileSource;
+  readonly contexts: readonly AdditionalContext[];
   readonly args: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
   readonly target: string | undefined;
@@ -37,9 +39,9 @@ export interface ServiceSurroundings {
 
 const supportedKeys = [
   'context', 'dockerfile', 'dockerfile_inline', 'args', 'target', 'platforms', 'tags', 'labels', 'secrets', 'ssh',
-  'network', 'pull', 'no_cache', 'extra_hosts',
+  'network', 'pull', 'no_cache', 'extra_hosts', 'additional_contexts',
 ]; // prettier-ignore
-const laterKeys = ['cache_from', 'cache_to', 'additional_contexts', 'x-archfarm'];
+const laterKeys = ['cache_from', 'cache_to', 'x-archfarm'];
 
 /** Reads and checks the section; every error says file, line and key. */
 export function readServiceBuild(service: YamlValue, surroundings: ServiceSurroundings): ServiceBuild {
@@ -57,6 +59,7 @@ export function readServiceBuild(service: YamlValue, surroundings: ServiceSurrou
     platforms: texts(at('platforms')),
     context,
     dockerfile: readDockerfile(build, context),
+    contexts: readContexts(at('additional_contexts'), surroundings.directory),
     args: readArguments(at('args'), surroundings.environment),
     labels: Object.fromEntries(pairs(at('labels')).map(([key, value]) => [key, value ?? ''])),
     target: at('target')?.optionalText(),
@@ -93,6 +96,22 @@ function notYet(value: YamlValue): ArchfarmError {
 function readContext(context: YamlValue, directory: string): ContextSource {
   const text = context.optionalText() ?? '.';
   return parseGitSource(text) ?? { type: 'directory', path: path.resolve(directory, text) };
+}
+
+/** `{NAME: PATH}` or `[NAME=PATH]`. */
+function readContexts(contexts: YamlValue | undefined, directory: string): AdditionalContext[] {
+  const entries = (contexts?.isList === true ? contexts.items() : []).map((item) => {
+    const [, name, value] = /^([^=]+)=(.*)$/s.exec(item.text()) ?? [];
+    if (name === undefined || value === undefined) throw item.error('must be NAME=PATH');
+    return { at: item, name, value };
+  });
+  const named = contexts?.isList === true ? [] : (contexts?.entries() ?? []);
+  for (const [name, at] of named) entries.push({ at, name, value: at.optionalText() ?? '' });
+  return entries.map(({ at, name, value }) => {
+    const context = readAdditionalContext(name, value, directory);
+    if ('problem' in context) throw at.error(context.problem, context.hint);
+    return context;
+  });
 }
 
 function readDockerfile(build: YamlValue | undefined, context: ContextSource): DockerfileSource {

@@ -1,6 +1,8 @@
 /** A build as a client asks for it: what `project/` makes of files and flags, and what `POST /v1/builds` takes. */
 import type { Digest } from '../../shared/context/tree.ts';
-import type { BuildParameters } from '../../shared/task.ts';
+import type { BuildParameters, NamedContext } from '../../shared/task.ts';
+import type { AdditionalContext } from './additional-contexts.ts';
+import type { Annotations, AttestationMode, ListType } from './annotations.ts';
 import type { ContextSource } from './context-source.ts';
 
 /** What plan and spec have in common. */
@@ -12,6 +14,16 @@ interface BuildRequest extends BuildParameters {
   /** Formatted platforms; empty means every platform that a connected agent has natively. */
   readonly platforms: readonly string[];
   readonly suffix: 'repo' | 'tag';
+  readonly type: ListType;
+  readonly annotations: Annotations;
+  /** Absent: kept where the list can hold them. */
+  readonly attestations?: AttestationMode | undefined;
+  /** Whether the children get tags in the final repositories, too. */
+  readonly childTags: boolean;
+  /** Tags may lose platforms. */
+  readonly force: boolean;
+  /** Whether the images carry a cache for later builds. */
+  readonly inlineCache: boolean;
   readonly allowEmulation: boolean;
   /** Milliseconds. */
   readonly waitAgent: number;
@@ -24,6 +36,7 @@ export interface BuildPlan extends BuildRequest {
   readonly ssh: readonly SshSource[];
   readonly context: ContextSource;
   readonly dockerfile: DockerfileSource;
+  readonly contexts: readonly AdditionalContext[];
 }
 
 export type DockerfileSource =
@@ -51,8 +64,10 @@ export interface BuildSpec extends BuildRequest {
     readonly root: Digest;
     /** The directory's base name: shown, and part of what engines key their copy by. */
     readonly name: string;
+    /** With those of the additional contexts. */
     readonly files: number;
     readonly bytes: number;
   };
   readonly dockerfile: { readonly root: Digest; readonly name: string };
+  readonly contexts: readonly NamedContext[];
 }

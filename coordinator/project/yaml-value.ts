@@ -9,23 +9,28 @@ import { interpolate, type Environment } from './interpolate.ts';
 /** Anchors may be used, but not to blow a small file up ("billion laughs"). */
 const maxAliasCount = 100;
 
-export interface YamlSource {
+export interface YamlText {
   readonly path: string;
   readonly text: string;
+  /** Absent where `$` has no meaning. */
+  readonly environment?: Environment;
+}
+
+export interface YamlSource extends YamlText {
   readonly environment: Environment;
 }
 
 type Path = readonly (string | number)[];
 
 interface YamlFile {
-  readonly source: YamlSource;
+  readonly source: YamlText;
   readonly document: Document;
   readonly lines: LineCounter;
   readonly unset: Set<string>;
 }
 
 /** Parses a file; throws `config` with line and column. */
-export function parseYaml(source: YamlSource): YamlValue {
+export function parseYaml(source: YamlText): YamlValue {
   const lines = new LineCounter();
   const document = parseDocument(source.text, {
     lineCounter: lines,
@@ -79,8 +84,10 @@ export class YamlValue {
 
   text(): string {
     if (typeof this.#content !== 'string') throw this.error('must be a text');
+    const { environment } = this.#file.source;
+    if (environment === undefined) return this.#content;
     try {
-      const { text, unset } = interpolate(this.#content, this.#file.source.environment);
+      const { text, unset } = interpolate(this.#content, environment);
       for (const name of unset) this.#file.unset.add(name);
       return text;
     } catch (error) {

@@ -1,14 +1,18 @@
 /** What the API does: each action checks what it was given and hands it to the part that it concerns. */
 import { delay } from '../../shared/abort.ts';
+import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { parsePlatform, formatPlatform } from '../../shared/platform.ts';
 import type { BuildResult, BuildStatus, Frame } from '../../shared/progress.ts';
-import type { Contexts } from '../context/contexts.ts';
+import { treeRoots } from '../../shared/task.ts';
+import { checkTogether } from '../context/additional-contexts.ts';
+import type { Contexts, PreparedContext } from '../context/contexts.ts';
 import type { AgentView } from '../farm/agent-state.ts';
 import type { Farm } from '../farm/farm.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import type { FrameLog } from '../store/frames.ts';
-import type { ApiActions, Plan, Submission } from './routes.ts';
+import { reported, type Preflight } from './preflight.ts';
+import type { ApiActions, Plan, PlanRequest, Submission } from './routes.ts';
 import type { Secrets } from './secrets.ts';
 import { normalizeSpec } from './spec-schema.ts';
 
@@ -17,6 +21,7 @@ export interface ActionParts {
   readonly frames: FrameLog;
   readonly contexts: Contexts;
   readonly secrets: Secrets;
+  readonly preflight: Preflight;
 }
 
 /** Milliseconds between two looks at who is connected, while a build without platforms waits for an agent. */
@@ -35,14 +40,13 @@ export class Actions implements ApiActions {
     const missing = spec.secrets.find((id) => !submission.secrets.has(id));
     if (missing !== undefined)
       throw new ArchfarmError('usage', `secret ${JSON.stringify(missing)} came without a value`);
-    await contexts.add(submission.directories);
-    const trees = await contexts.prepare(submission.link, [spec.context.root, spec.dockerfile.root], signal);
     const { client, idempotencyKey } = submission;
+    const prepared = await this.#prepare(spec, submission, signal);
     let id: string | undefined;
     // Its contents and secrets may be asked for as soon as it is stored.
     const onId = (build: string): void => {
       id = build;
-      contexts.adopt(build, trees);
+      contexts.adopt(build, prepared);
       if (submission.secrets.size > 0) secrets.supply(build, submission.secrets);
     };
     try {
@@ -72,6 +76,13 @@ export class Actions implements ApiActions {
     throw new ArchfarmError('not-found', `${id} is the beginning of several builds`, {
       hint: `${first}, ${second} … : give more of the id`,
     });
+  }
+
+  async show(id: string, signal: AbortSignal): Promise<BuildResult> {
+    const result = await this.build(id);
+    const missing = await this.#parts.contexts.missing(result.build, signal);
+    if (missing === undefined) return result;
+    return { ...result, context: { ...result.context, complete: missing.files === 0, missing } };
   }
 
   frames(
@@ -107,20 +118,53 @@ export class Actions implements ApiActions {
     return this.#parts.farm.agents();
   }
 
-  plan({ platforms, allowEmulation }: { platforms: readonly string[]; allowEmulation: boolean }): Plan {
+  contextStore(): StoreUsage {
+    return this.#parts.contexts.usage();
+  }
+
+  async plan(request: PlanRequest, signal: AbortSignal): Promise<Plan> {
+    const { platforms, allowEmulation, tags = [], suffix = 'repo', force = false } = request;
     const agents = this.#parts.farm.agents().filter(({ state }) => state !== 'offline');
     const asked = platforms.map((platform) => formatPlatform(parsePlatform(platform)));
     const wanted = asked.length > 0 ? asked : nativePlatforms(agents);
+    const found = await this.#parts.preflight.look({ tags, suffix, force, platforms: wanted }, signal);
     return {
-      platforms: wanted.map((platform) => ({
-        platform,
-        candidates: agents.flatMap(({ name, platforms: offered }) =>
-          offered
-            .filter((offer) => offer.platform === platform && (offer.native || allowEmulation))
-            .map(({ native }) => ({ name, native })),
-        ),
-      })),
+      platforms: wanted.map((platform) => {
+        const able = agents.flatMap(({ name, platforms: offered }) =>
+          offered.filter((offer) => offer.platform === platform).map(({ native }) => ({ name, native })),
+        );
+        return {
+          platform,
+          candidates: able.filter(({ native }) => native || allowEmulation),
+          emulators: able.filter(({ native }) => !native && !allowEmulation).map(({ name }) => name),
+        };
+      }),
+      ...reported(found),
     };
+  }
+
+  /** Registries are asked meanwhile: whichever fails first ends the other. */
+  async #prepare(
+    spec: BuildSpec,
+    { directories, link, client }: Submission,
+    signal: AbortSignal,
+  ): Promise<PreparedContext> {
+    const { contexts, preflight } = this.#parts;
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    const prepare = async (): Promise<PreparedContext> => {
+      await contexts.add(directories);
+      const prepared = await contexts.prepare({ roots: treeRoots(spec), link, client }, either);
+      if (spec.contexts.length > 0) checkTogether(prepared.trees);
+      return prepared;
+    };
+    try {
+      const [prepared] = await Promise.all([prepare(), preflight.check(spec, either)]);
+      return prepared;
+    } catch (error) {
+      stop.abort(error);
+      throw error;
+    }
   }
 
   /** A build that names no platform is for all that somebody is there to build natively. */

@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fastify } from 'fastify';
 import { Cleanup } from '../../shared/cleanup.ts';
+import { defaultLimits, type ContextLimits } from '../../shared/context/limits.ts';
 import { BlobStore } from '../../shared/context/store.ts';
+import type { StoreBounds } from '../../shared/context/sweep.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import { treeRoots } from '../../shared/task.ts';
 import type { Timers } from '../../shared/timers.ts';
 import { Contexts } from '../context/contexts.ts';
 import type { AgentView } from '../farm/agent-state.ts';
@@ -19,6 +22,7 @@ import type { Store } from '../store/store.ts';
 import { Actions } from './actions.ts';
 import { isLoopback, TokenAuth } from './auth.ts';
 import { BasePulls } from './base-pulls.ts';
+import { Preflight } from './preflight.ts';
 import { Publisher } from './publisher.ts';
 import { ReceivedFrames } from './received-frames.ts';
 import { addRoutes } from './routes.ts';
@@ -34,6 +38,10 @@ export interface CoordinatorOptions {
   readonly data: string;
   /** Contexts that other processes may share; below `data` where absent. */
   readonly cache?: string;
+  /** Size and age of the contexts that are kept, where not the usual ones. */
+  readonly contextStore?: Partial<StoreBounds>;
+  /** How large a context may be, where not as usual. */
+  readonly contextLimits?: ContextLimits;
   /** Whether builds survive this process. */
   readonly durable: boolean;
   readonly registries: Registries;
@@ -76,13 +84,20 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   cleanup.defer(() => store[Symbol.asyncDispose]());
   const frames = new FrameLog({ directory: join(data, 'logs') });
   cleanup.defer(() => frames[Symbol.asyncDispose]());
-  const blobs = await BlobStore.open(join(options.cache ?? data, 'contexts'));
+  const blobs = await BlobStore.open(join(options.cache ?? data, 'contexts'), options.contextStore);
   cleanup.defer(() => blobs[Symbol.asyncDispose]());
   const farm = new Farm({ store, timers, handlers: effectHandlers(() => parts) });
   const parts: Parts = {
     farm,
     pool: new AgentPool({ timers, log, services: sessionServices(() => parts) }),
-    contexts: new Contexts({ store: blobs, log, returnWithin: timers.lost }),
+    contexts: new Contexts({
+      store: blobs,
+      limits: options.contextLimits ?? defaultLimits,
+      log,
+      returnWithin: timers.lost,
+      patience: timers.selection,
+      openTasks: (build) => farm.openTasks(build),
+    }),
     frames,
     received: new ReceivedFrames(),
     publisher: new Publisher({
@@ -91,6 +106,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
       onEvent: (build, event) => frames.append(build, { events: [event] }),
     }),
     registries,
+    preflight: new Preflight(registries),
     secrets: new Secrets(),
     basePulls: new BasePulls(),
     tunnels: new SshTunnels(),
@@ -100,8 +116,8 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   cleanup.defer(() => farm.close());
   cleanup.defer(() => parts.publisher.close());
   await farm.restore();
-  for (const [build, { context, dockerfile }] of farm.specs()) {
-    await parts.contexts.restore(build, [context.root, dockerfile.root]);
+  for (const { id, spec, client } of farm.submitted()) {
+    await parts.contexts.restore(id, { roots: treeRoots(spec), client });
   }
 
   const auth = new TokenAuth(token);

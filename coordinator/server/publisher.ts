@@ -1,74 +1,144 @@
 /** Does what the farm asks of registries: reads pushed images back, and publishes lists. Outcomes go back as events. */
 import { formatAttempt } from '../../shared/attempt.ts';
-import { toErrorInfo } from '../../shared/errors.ts';
+import { toErrorInfo, type ErrorCode } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { parsePlatform } from '../../shared/platform.ts';
-import type { PublishEvent } from '../../shared/progress.ts';
+import type { PublishEvent, WarningEvent } from '../../shared/progress.ts';
 import { parseReference } from '../../shared/reference.ts';
-import type { Effect } from '../farm/events.ts';
+import type { Effect, VerifiedImage } from '../farm/events.ts';
 import type { Farm } from '../farm/farm.ts';
 import { platformImage } from '../farm/task.ts';
 import { publish } from '../manifest/publish.ts';
+import { Staging } from '../manifest/staging.ts';
 import { verifyImage } from '../manifest/verify.ts';
+import { attestationMode } from '../project/annotations.ts';
+import type { BuildSpec } from '../project/spec.ts';
 import type { Registries } from '../registry/registries.ts';
 
 export interface PublisherOptions {
   readonly registries: Registries;
   readonly log: Logger;
-  readonly onEvent: (build: string, event: PublishEvent) => void;
+  readonly onEvent: (build: string, event: PublishEvent | WarningEvent) => void;
 }
+
+/** A build some of whose images have been reported. */
+interface Staged {
+  readonly staging: Staging;
+  /** By `performance.now()`. */
+  reportedAt: number;
+}
+
+/** What a rebuild would only meet again. */
+const verdicts: ReadonlySet<ErrorCode> = new Set(['wrong-architecture', 'attestation-refused']);
 
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
+  readonly #staged = new Map<string, Staged>();
 
   constructor(options: PublisherOptions) {
     this.#options = options;
   }
 
   verify(farm: Farm, { attempt, image }: Extract<Effect, { type: 'verify' }>): void {
+    const spec = farm.spec(attempt.build);
+    if (spec === undefined) return;
+    const staged = this.#stagedFor(attempt.build, spec);
+    staged.reportedAt = performance.now();
+    const { staging } = staged;
+    staging.look();
     this.#run(async (signal) => {
-      const spec = farm.spec(attempt.build);
-      if (spec === undefined) return;
       const reference = parseReference(platformImage(spec, attempt.platform));
-      const asked = { reported: image, reference, platform: parsePlatform(attempt.platform) };
+      const asked = {
+        reported: image,
+        reference,
+        platform: parsePlatform(attempt.platform),
+        attestations: attestationMode(spec),
+        isListed: (digest: string) => staging.isListed(digest),
+      };
+      let verified: VerifiedImage;
       try {
-        const verified = await verifyImage(asked, this.#options.registries, signal);
-        await farm.record({ type: 'verified', at: farm.now, attempt, image: verified });
+        verified = await verifyImage(asked, this.#options.registries, signal);
       } catch (thrown) {
         if (signal.aborted) return;
         const error = toErrorInfo(thrown, 'registry-error');
         this.#options.log.warn({ attempt: formatAttempt(attempt), error }, 'a reported image was refused');
-        const kind = error.code === 'wrong-architecture' ? 'build' : 'infrastructure';
+        const kind = verdicts.has(error.code) ? 'build' : 'infrastructure';
         await farm.record({ type: 'failed', at: farm.now, attempt, outcome: 'failed', kind, error });
+        return;
       }
+      // What cannot be brought is no fault of the image: publishing tries again, and says what is wrong.
+      staging.bring(verified).catch((thrown: unknown) => {
+        const error = toErrorInfo(thrown, 'registry-error');
+        this.#options.log.info({ attempt: formatAttempt(attempt), error }, 'an image is not there early');
+      });
+      await farm.record({ type: 'verified', at: farm.now, attempt, image: verified });
     });
   }
 
-  publish(farm: Farm, { build, children, tags }: Extract<Effect, { type: 'publish' }>): void {
+  publish(farm: Farm, effect: Extract<Effect, { type: 'publish' }>): void {
+    const { build, tags } = effect;
+    const spec = farm.spec(build);
+    if (spec === undefined) return;
+    const start = this.#staged.get(build)?.reportedAt ?? performance.now();
+    const { staging } = this.#stagedFor(build, spec);
     this.#run(async (signal) => {
       const { registries, log, onEvent } = this.#options;
-      const start = performance.now();
       try {
-        const options = { signal, onEvent: (event: PublishEvent) => onEvent(build, event) };
-        const published = await publish({ children, tags }, registries, options);
+        const published = await publish(publicationOf(spec, effect), registries, {
+          signal,
+          staging,
+          onEvent: (event) => onEvent(build, event),
+          onWarning: (message) => onEvent(build, { type: 'warning', time: Date.now(), message }),
+          onMoving: (previous) => farm.record({ type: 'moving', at: farm.now, build, previous }),
+        });
         const duration = Math.round(performance.now() - start);
         log.info({ build, digest: published.descriptor.digest, tags: published.tags, duration }, 'published');
+        this.#moved(tags);
         await farm.record({ type: 'published', at: farm.now, build, ...published, duration });
       } catch (thrown) {
         if (signal.aborted) return;
         const error = toErrorInfo(thrown, 'registry-error');
         log.warn({ build, error }, 'could not publish');
+        this.#moved(tags);
         await farm.record({ type: 'publish-failed', at: farm.now, build, error });
       }
     });
   }
 
+  /** The build has ended: what is under way for it stops. */
+  forget(build: string): void {
+    const staged = this.#staged.get(build);
+    this.#staged.delete(build);
+    if (staged !== undefined) this.#run(() => staged.staging[Symbol.asyncDispose]());
+  }
+
   /** Stops in the middle: what is under way is begun again when the coordinator comes back. */
   async close(): Promise<void> {
     this.#stop.abort();
+    for (const build of this.#staged.keys()) this.forget(build);
     await Promise.all(this.#running);
+  }
+
+  #stagedFor(build: string, { tags }: BuildSpec): Staged {
+    const known = this.#staged.get(build);
+    if (known !== undefined) return known;
+    const { registries, onEvent } = this.#options;
+    const staging = new Staging(tags, {
+      registries,
+      signal: this.#stop.signal,
+      // A build that has ended has an ended log.
+      onEvent: (event) => this.#staged.has(build) && onEvent(build, event),
+    });
+    const staged = { staging, reportedAt: performance.now() };
+    this.#staged.set(build, staged);
+    return staged;
+  }
+
+  /** Other builds that have read them read them again. */
+  #moved(tags: readonly string[]): void {
+    for (const { staging } of this.#staged.values()) staging.forget(tags);
   }
 
   #run(work: (signal: AbortSignal) => Promise<void>): void {
@@ -77,4 +147,12 @@ export class Publisher {
       .finally(() => this.#running.delete(running));
     this.#running.add(running);
   }
+}
+
+function publicationOf(
+  spec: BuildSpec,
+  { children, tags, previous }: Extract<Effect, { type: 'publish' }>,
+): Parameters<typeof publish>[0] {
+  const { platforms, type, annotations, childTags, force } = spec;
+  return { children, tags, platforms, type, annotations, childTags, force, previous };
 }

@@ -2,11 +2,13 @@
 import { once } from 'node:events';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import * as v from 'valibot';
+import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { ArchfarmError, exitStatusOf, toErrorInfo, type ErrorCode } from '../../shared/errors.ts';
 import { buildStatuses, type BuildResult, type BuildStatus, type Frame } from '../../shared/progress.ts';
 import type { AgentView } from '../farm/agent-state.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import type { TokenAuth } from './auth.ts';
+import type { ReportedFindings } from './preflight.ts';
 import { secretValue, submitSchema } from './spec-schema.ts';
 
 export interface Submission {
@@ -16,14 +18,26 @@ export interface Submission {
   /** Records of directories of its trees, as many as the client thought worth sending along. */
   readonly directories: readonly Buffer[];
   readonly idempotencyKey: string | undefined;
-  /** The address it came from. */
+  /** What it calls itself, as `user@host`, or else the address it came from. */
   readonly client: string;
 }
 
-export interface Plan {
+export interface PlanRequest {
+  /** Formatted or not; empty means every platform that a connected agent has natively. */
+  readonly platforms: readonly string[];
+  readonly allowEmulation: boolean;
+  /** What the registries of these would say is part of the plan. */
+  readonly tags?: readonly string[] | undefined;
+  readonly suffix?: BuildSpec['suffix'] | undefined;
+  readonly force?: boolean | undefined;
+}
+
+export interface Plan extends ReportedFindings {
   readonly platforms: readonly {
     readonly platform: string;
     readonly candidates: readonly { readonly name: string; readonly native: boolean }[];
+    /** Agents that could, were emulation allowed. */
+    readonly emulators: readonly string[];
   }[];
 }
 
@@ -33,16 +47,19 @@ export interface ApiActions {
   builds(query: { limit: number; before?: string; status?: BuildStatus }): Promise<readonly BuildResult[]>;
   /** `id` may be abbreviated as long as it is unique; throws `not-found`. */
   build(id: string): Promise<BuildResult>;
+  /** The same, with what the coordinator lacks of the context while the build goes on. */
+  show(id: string, signal: AbortSignal): Promise<BuildResult>;
   frames(
     build: string,
     options: { after: number; follow: boolean; signal: AbortSignal },
   ): AsyncIterable<Frame>;
   cancel(build: string, reason: string): Promise<void>;
   supplySecrets(build: string, secrets: ReadonlyMap<string, Buffer>): Promise<void>;
-  /** Resolves once the coordinator holds everything that the build could ask for. */
+  /** Resolves once the build needs its client no more; throws what is in the way of that. */
   complete(build: string, signal: AbortSignal): Promise<void>;
   agents(): readonly AgentView[];
-  plan(request: { platforms: readonly string[]; allowEmulation: boolean }): Plan;
+  contextStore(): StoreUsage;
+  plan(request: PlanRequest, signal: AbortSignal): Promise<Plan>;
 }
 
 const builds = '/v1/builds';
@@ -60,6 +77,9 @@ const secretsBody = v.record(v.string(), secretValue);
 const planBody = v.object({
   platforms: v.pipe(v.array(v.string()), v.maxLength(64)),
   allowEmulation: v.boolean(),
+  tags: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(512))), v.maxLength(100))),
+  suffix: v.optional(v.picklist(['repo', 'tag'])),
+  force: v.optional(v.boolean()),
 });
 
 export function addRoutes(app: FastifyInstance, auth: TokenAuth, actions: ApiActions): void {
@@ -92,7 +112,7 @@ export function addRoutes(app: FastifyInstance, auth: TokenAuth, actions: ApiAct
         idempotencyKey: rest.idempotencyKey,
         directories: directories.map((record) => Buffer.from(record, 'base64')),
         secrets: decode(secrets),
-        client: request.ip,
+        client: rest.client ?? request.ip,
       };
       const id = await actions.submit(submission, gone(reply));
       return reply.code(201).send({ build: id });
@@ -106,7 +126,9 @@ export function addRoutes(app: FastifyInstance, auth: TokenAuth, actions: ApiAct
       };
       return { builds: await actions.builds(query) };
     });
-    api.get(`${builds}/:id`, async (request) => actions.build(read(idParams, request.params).id));
+    api.get(`${builds}/:id`, async (request, reply) =>
+      actions.show(read(idParams, request.params).id, gone(reply)),
+    );
     api.get(`${builds}/:id/events`, async (request, reply) => {
       const { id } = read(idParams, request.params);
       const { after, follow } = read(eventsQuery, request.query);
@@ -130,7 +152,8 @@ export function addRoutes(app: FastifyInstance, auth: TokenAuth, actions: ApiAct
       return reply.code(204).send();
     });
     api.get('/v1/agents', () => ({ agents: actions.agents() }));
-    api.post('/v1/plan', (request) => actions.plan(read(planBody, request.body)));
+    api.get('/v1/store', () => ({ contexts: actions.contextStore() }));
+    api.post('/v1/plan', async (request, reply) => actions.plan(read(planBody, request.body), gone(reply)));
     done();
   });
 }

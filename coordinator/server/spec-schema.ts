@@ -3,8 +3,11 @@ import * as v from 'valibot';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { limits } from '../../shared/messages.ts';
 import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
+import { maxNamedContexts, namedContextSchema } from '../../shared/schemas.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
 import { platformImage } from '../farm/task.ts';
+import { attestationModes, checkListType, listTypes } from '../project/annotations.ts';
+import { readCacheSource } from '../project/cache-references.ts';
 import type { BuildSpec } from '../project/spec.ts';
 
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(255));
@@ -22,7 +25,7 @@ const textRecord = v.pipe(
 );
 /** A name of 255 characters, a tag of 128, and what is between them. */
 const reference = v.pipe(v.string(), v.minLength(1), v.maxLength(512));
-/** Bytes of arguments and labels: an agent is offered them in one message, among other things. */
+/** Bytes of arguments, labels and cache references: an agent is offered them in one message, among other things. */
 const maxTexts = limits.message / 2;
 const names = v.pipe(v.array(name), v.maxLength(1000));
 
@@ -39,7 +42,18 @@ const buildSpecSchema = v.strictObject({
   extraHosts: names,
   secrets: names,
   ssh: names,
+  cacheFrom: v.pipe(v.array(reference), v.maxLength(100)),
   suffix: v.picklist(['repo', 'tag']),
+  type: v.picklist(listTypes),
+  annotations: v.strictObject({
+    index: textRecord,
+    everyPlatform: textRecord,
+    platforms: v.record(name, textRecord),
+  }),
+  attestations: v.optional(v.picklist(attestationModes)),
+  childTags: v.boolean(),
+  force: v.boolean(),
+  inlineCache: v.boolean(),
   allowEmulation: v.boolean(),
   waitAgent: count,
   timeout: v.optional(v.pipe(count, v.minValue(1))),
@@ -50,6 +64,7 @@ const buildSpecSchema = v.strictObject({
     bytes: count,
   }),
   dockerfile: v.strictObject({ root: digest, name }),
+  contexts: v.pipe(v.array(namedContextSchema), v.maxLength(maxNamedContexts)),
 }) satisfies v.GenericSchema<unknown, BuildSpec>;
 
 /** Base64. The library's own message would repeat the value. */
@@ -60,6 +75,10 @@ export const submitSchema = v.strictObject({
   secrets: v.optional(v.record(name, secretValue), {}),
   /** The client's connection that contents can be had from. */
   link: v.optional(v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_-]{8,64}$/))),
+  /** How the client calls itself: `user@host`. */
+  client: v.optional(
+    v.pipe(v.string(), v.minLength(1), v.maxLength(255), v.regex(/^\P{Cc}+$/u, 'not a name of a client')),
+  ),
   /** Records of directories, base64. */
   directories: v.optional(v.pipe(v.array(v.pipe(v.string(), v.base64('not base64'))), v.maxLength(1000)), []),
   idempotencyKey: v.optional(v.pipe(v.string(), v.minLength(8), v.maxLength(128))),
@@ -72,15 +91,26 @@ export function normalizeSpec(spec: BuildSpec): BuildSpec {
   if (digested !== undefined) {
     throw new ArchfarmError('usage', `${digested} names a digest: a build can only be published under a tag`);
   }
-  const texts = Buffer.byteLength(JSON.stringify([spec.args, spec.labels]));
+  const texts = Buffer.byteLength(JSON.stringify([spec.args, spec.labels, spec.cacheFrom]));
   if (texts > maxTexts) {
     throw new ArchfarmError(
       'usage',
-      `the build arguments and labels have ${texts} bytes, the limit is ${maxTexts}`,
+      `the build arguments, labels and cache references have ${texts} bytes, the limit is ${maxTexts}`,
     );
   }
   const platforms = [...new Set(spec.platforms.map((platform) => formatPlatform(parsePlatform(platform))))];
   // A name that is too long once it is suffixed is better refused now than after an hour of building.
-  for (const platform of platforms) platformImage({ tags, suffix: spec.suffix }, platform);
-  return { ...spec, tags, platforms };
+  const cacheFrom = spec.cacheFrom.map((source) => readCacheSource(source, 'cacheFrom'));
+  for (const platform of platforms) {
+    for (const name of [...tags, ...cacheFrom])
+      platformImage({ tags: [name], suffix: spec.suffix }, platform);
+  }
+  checkListType(spec);
+  const stray = Object.keys(spec.annotations.platforms).find((platform) => !platforms.includes(platform));
+  if (platforms.length > 0 && stray !== undefined) {
+    throw new ArchfarmError('usage', `an annotation is for ${stray}, which is not built`, {
+      hint: `the platforms are ${platforms.join(', ')}`,
+    });
+  }
+  return { ...spec, tags, platforms, cacheFrom };
 }

@@ -12,6 +12,7 @@ import type { FrameLog } from '../store/frames.ts';
 import { buildOf } from '../store/store.ts';
 import { answer } from './answers.ts';
 import type { BasePulls } from './base-pulls.ts';
+import type { Preflight } from './preflight.ts';
 import type { Publisher } from './publisher.ts';
 import type { ReceivedFrames } from './received-frames.ts';
 import type { Secrets } from './secrets.ts';
@@ -26,6 +27,7 @@ export interface Parts {
   readonly received: ReceivedFrames;
   readonly publisher: Publisher;
   readonly registries: Registries;
+  readonly preflight: Preflight;
   readonly secrets: Secrets;
   readonly basePulls: BasePulls;
   readonly tunnels: SshTunnels;
@@ -38,18 +40,24 @@ type Later = () => Parts;
 export function effectHandlers(parts: Later): EffectHandlers {
   return {
     offer({ attempt, agent, session }) {
-      const { farm, pool } = parts();
+      const { farm, pool, contexts } = parts();
       const spec = farm.spec(attempt.build);
-      if (spec !== undefined) pool.offer(attempt, { agent, session }, taskOf(spec, attempt));
+      if (spec === undefined) return;
+      const task = { ...taskOf(spec, attempt), contextLimits: contexts.limits };
+      pool.offer(attempt, { agent, session }, task);
     },
     cancel: ({ attempt, agent, reason }) => parts().pool.cancel(attempt, agent, reason),
     settle: ({ attempt, agent }) => parts().pool.settle(attempt, agent),
     verify: (effect) => parts().publisher.verify(parts().farm, effect),
     publish: (effect) => parts().publisher.publish(parts().farm, effect),
-    notify: ({ build, platform, agent, event }) =>
-      void parts().frames.append(build, { platform, agent, events: [event] }),
+    notify({ build, platform, agent, event }) {
+      const { frames, contexts } = parts();
+      frames.append(build, { platform, agent, events: [event] });
+      contexts.changed(build);
+    },
     finished({ build, result }) {
-      const { farm, frames, secrets, basePulls, contexts, received } = parts();
+      const { farm, frames, secrets, basePulls, contexts, received, publisher } = parts();
+      publisher.forget(build);
       frames.append(build, { events: [{ type: 'result', time: farm.now, result }] });
       secrets.forget(build);
       basePulls.forget(build);
@@ -78,6 +86,7 @@ export function sessionServices(parts: Later): SessionServices {
       frames.append(attempt.build, { platform: attempt.platform, agent, events });
       received.note(attempt, frame);
     },
+    selected: (attempt, tree, selection) => parts().contexts.selected(attempt, tree, selection),
     lastFrame: (attempt) => parts().received.last(attempt),
     answer(attempt, question, signal) {
       const { registries, secrets, basePulls, farm } = parts();

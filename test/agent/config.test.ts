@@ -28,6 +28,7 @@ test('without anything but an address there are defaults', () => {
     [undefined, undefined, 2, 1, {}, undefined],
   );
   assert.is(config.cache, config.data);
+  assert.equal(config.contextStore, {});
 });
 
 test('flags win over the environment', () => {
@@ -38,11 +39,13 @@ test('flags win over the environment', () => {
     ARCHFARM_SLOTS: '7',
     ARCHFARM_LABELS: 'room=lab,rack=2=b',
     ARCHFARM_DATA: '/env/data',
+    ARCHFARM_CONTEXT_STORE: '5GB,3d',
     ARCHFARM_TOKEN: ' secret\n',
   };
   const fromEnv = readConfig({}, env);
   assert.is(fromEnv.coordinator.host, 'other:1');
   assert.equal(fromEnv.platforms, ['linux/amd64', 'linux/arm64/v8']);
+  assert.equal(fromEnv.contextStore, { maxBytes: 5e9, maxAge: 3 * 86_400_000 });
   assert.equal(fromEnv.labels, { room: 'lab', rack: '2=b' });
   assert.equal([fromEnv.name, fromEnv.slots, fromEnv.data, fromEnv.token], ['env', 7, '/env/data', 'secret']);
   const flags: AgentFlags = {
@@ -54,12 +57,14 @@ test('flags win over the environment', () => {
     label: ['a=', 'b=c,d'],
     data: '/flag/data',
     cache: '/flag/cache',
+    contextStore: '1GiB',
     docker: 'tcp://engine:2375',
   };
   const config = readConfig(flags, env);
   assert.is(config.coordinator.host, 'farm:7480');
   assert.equal(config.platforms, ['linux/s390x', 'linux/amd64']);
   assert.equal(config.labels, { a: '', b: 'c,d' });
+  assert.equal(config.contextStore, { maxBytes: 1024 ** 3 });
   assert.equal([config.name, config.slots, config.weight], ['flag', 3, 0.5]);
   assert.equal(
     [config.data, config.cache, config.docker],
@@ -68,7 +73,13 @@ test('flags win over the environment', () => {
 });
 
 test('empty variables count as absent', () => {
-  const env = { ARCHFARM_NAME: '', ARCHFARM_PLATFORM: ' , ', ARCHFARM_SLOTS: '', ARCHFARM_TOKEN: '' };
+  const env = {
+    ARCHFARM_NAME: '',
+    ARCHFARM_PLATFORM: ' , ',
+    ARCHFARM_SLOTS: '',
+    ARCHFARM_CONTEXT_STORE: '',
+    ARCHFARM_TOKEN: '',
+  };
   const config = readConfig({ coordinator }, { ...env, ARCHFARM_LABELS: '' });
   assert.equal(
     [config.name, config.platforms, config.slots, config.token],
@@ -85,6 +96,11 @@ test('a wrong value is refused naming the flag or variable it came by', () => {
     [{ slots: '' }, {}, /^--slots ""/],
     [{ slots: '1001' }, {}, /^--slots/],
     [{}, { ARCHFARM_SLOTS: 'many' }, /^ARCHFARM_SLOTS "many"/],
+    [{ contextStore: '' }, {}, /^--context-store ""/],
+    [{ contextStore: '0' }, {}, /^--context-store "0"/],
+    [{ contextStore: '9GB,0d' }, {}, /^--context-store/],
+    [{ contextStore: '9GB,7' }, {}, /^--context-store/],
+    [{}, { ARCHFARM_CONTEXT_STORE: 'all' }, /^ARCHFARM_CONTEXT_STORE "all"/],
     [{ weight: '-1' }, {}, /^--weight/],
     [{ weight: 'Infinity' }, {}, /^--weight/],
     [{ weight: '0.001' }, {}, /^--weight "0.001" is not a number between 0.01 and 1000/],

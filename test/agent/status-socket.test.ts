@@ -24,6 +24,7 @@ const status: AgentStatus = {
   slots: 2,
   jobs: [{ attempt: 'b/linux/amd64/1', image: 'h/app-amd64:latest', seconds: 61 }],
   unsettled: 3,
+  contexts: { bytes: 1.2e9, maxBytes: 2e9, hits: 1, hitBytes: 979, misses: 1, missBytes: 21 },
 };
 
 test('a running agent tells how it is, to its own user alone', async () => {
@@ -86,6 +87,7 @@ test('the text shows connection, platforms, jobs and what waits', () => {
       'platforms    linux/arm64/v8, linux/amd64 (emulated)',
       'slots        1 of 2 busy',
       '             b/linux/amd64/1  h/app-amd64:latest  61 s',
+      'contexts     1.2 GB, 97 % here',
       'unsettled    3 reports wait for the coordinator',
       '',
     ].join('\n'),

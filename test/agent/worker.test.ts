@@ -16,6 +16,7 @@ const task: Task = sampleTask({
   platform: 'linux/s390x',
   context: { root: tree.root, name: 'c' },
   dockerfile: { root: tree.root, name: 'Dockerfile' },
+  contexts: [],
   secrets: [],
   ssh: [],
 });
@@ -152,6 +153,7 @@ test('a draining agent takes nothing new, ends what it has, and stops when that 
     type: 'beat',
     state: 'draining',
     reason: 'the agent is stopping',
+    contexts: running.worker.status().contexts,
   });
   coordinator.send({ type: 'offer', attempt: attempt(2), task });
   assert.match((await coordinator.wait('decline')).reason, 'the agent is stopping');

@@ -17,10 +17,12 @@ interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs `archfarm` as a user does; `onStdout` sees its process at the first output. */
+type OnChild = (child: ReturnType<typeof spawn>) => void;
+
+/** Runs `archfarm` as a user does; `onStdout` sees its process at the first output, `onStart` at once. */
 async function archfarm(
   command: string,
-  options: { env?: Record<string, string>; onStdout?: (child: ReturnType<typeof spawn>) => void } = {},
+  options: { env?: Record<string, string>; onStart?: OnChild; onStdout?: OnChild } = {},
 ): Promise<Outcome> {
   const child = spawn(process.execPath, ['--import', 'tsx', main, ...command.split(' ').filter(Boolean)], {
     env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...options.env },
@@ -30,7 +32,8 @@ async function archfarm(
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const { onStdout } = options;
+  const { onStart, onStdout } = options;
+  onStart?.(child);
   if (onStdout !== undefined) child.stdout.once('data', () => onStdout(child));
   await once(child, 'close');
   return { status: child.exitCode, stdout, stderr };
@@ -42,11 +45,15 @@ const coordinator: Handler = (request, response) => {
     response.writeHead(401).end('{"error":{"code":"unauthorized","message":"wrong token"}}');
   } else if (request.url?.startsWith('/v1/agents') === true) {
     const agent = { slots: 2, busy: 1, state: 'ready', labels: { room: 'lab' }, version: '0.1.0' };
+    const contexts = { bytes: 1.2e9, maxBytes: 2e9, hits: 1, hitBytes: 979, misses: 1, missBytes: 21 };
     const agents = [
-      { ...agent, name: 'a', platforms: [{ platform: 'linux/amd64', native: true }] },
+      { ...agent, name: 'a', platforms: [{ platform: 'linux/amd64', native: true }], contexts },
       { ...agent, name: 'b\u001B[2J', platforms: [{ platform: 'linux/arm64/v8', native: false }] },
     ];
     response.end(JSON.stringify({ agents }));
+  } else if (request.url?.startsWith('/v1/store') === true) {
+    const contexts = { bytes: 640, maxBytes: 2e9, hits: 0, hitBytes: 0, misses: 0, missBytes: 0 };
+    response.end(JSON.stringify({ contexts }));
   } else if (request.url?.includes('/events') === true) {
     response.end(exampleFrames.map((frame) => `${JSON.stringify(frame)}\n`).join(''));
   } else if (request.url?.startsWith('/v1/builds/b') === true) {
@@ -100,9 +107,10 @@ test('what is listed comes as a table, as JSON or as names', async () => {
     status: 0,
     stderr: '',
     stdout:
-      'NAME  STATE  PLATFORMS                  BUSY  VERSION  LABELS\n' +
-      'a     ready  linux/amd64                1/2   0.1.0    room=lab\n' +
-      'b     ready  linux/arm64/v8 (emulated)  1/2   0.1.0    room=lab\n',
+      'NAME  STATE  PLATFORMS                  BUSY  CONTEXTS           VERSION  LABELS\n' +
+      'a     ready  linux/amd64                1/2   1.2 GB, 97 % here  0.1.0    room=lab\n' +
+      'b     ready  linux/arm64/v8 (emulated)  1/2                      0.1.0    room=lab\n' +
+      '\ncontexts at the coordinator: 640 B\n',
   });
   assert.is((await archfarm('agents ls --quiet', { env })).stdout, 'a\nb\n');
   const agents: unknown = JSON.parse((await archfarm('agents --json', { env })).stdout);
@@ -159,6 +167,45 @@ test('an interrupt ends a command with 130', async () => {
   });
   assert.is(outcome.status, 130);
   assert.match(outcome.stderr, /^archfarm: interrupted \(SIGINT\)\n$/);
+});
+
+test('attach follows a build to its end, and ends as the build did', async () => {
+  await using server = await httpServer(coordinator);
+  const env = { ARCHFARM_COORDINATOR: server.url.host, ARCHFARM_TOKEN: 'right' };
+  const { status, stdout, stderr } = await archfarm('attach b1 --progress plain', { env });
+  assert.is(status, 1, stderr);
+  assert.is(stdout, '');
+  assert.match(stderr, /archfarm: the build failed: linux\/arm64\/v8 failed\n$/);
+});
+
+/** `archfarm attach`, which is interrupted by each of these requests as it comes; the last one is never answered. */
+async function interruptedAt(...requests: readonly string[]): Promise<Outcome & { asked: string[] }> {
+  let child: ReturnType<typeof spawn> | undefined;
+  const asked: string[] = [];
+  await using server = await httpServer((request, response) => {
+    const name = request.url?.split('?')[0]?.split('/').at(-1) ?? '';
+    asked.push(name);
+    if (name === 'events') response.write(`${JSON.stringify(exampleFrames[0])}\n`);
+    else if (name === 'b1') response.end(JSON.stringify(exampleResult));
+    else if (name !== requests.at(-1)) response.writeHead(204).end();
+    if (requests.includes(name)) child?.kill('SIGINT');
+  });
+  const env = { ARCHFARM_COORDINATOR: server.url.host };
+  const outcome = await archfarm('attach b1', { env, onStart: (started) => (child = started) });
+  return { ...outcome, asked };
+}
+
+test('a second interrupt leaves the build to its coordinator, and says how to follow it again', async () => {
+  const { status, stderr, asked } = await interruptedAt('events', 'cancel', 'never');
+  assert.equal(asked, ['b1', 'events', 'cancel', 'complete']);
+  assert.is(status, 130, stderr);
+  assert.match(stderr, /archfarm: left build b1 to the coordinator\n {2}archfarm attach b1 follows it\n$/);
+});
+
+test('a third interrupt ends the command at once', async () => {
+  const { status, asked } = await interruptedAt('events', 'cancel', 'complete');
+  assert.equal(asked, ['b1', 'events', 'cancel', 'complete']);
+  assert.is(status, 130);
 });
 
 test('a reader that closes early is not an error', async () => {

@@ -8,7 +8,8 @@ import { startEngine } from '../../scripts/rig/engine.ts';
 import { startRegistry, type RunningRegistry } from '../../scripts/rig/registry.ts';
 import { Resources } from '../../scripts/rig/resources.ts';
 import { scratchDirectory } from '../../scripts/rig/scratch.ts';
-import { buildImage, runBuild, type EndedBuild } from '../support/build-command.ts';
+import { archfarm, type EndedCommand } from '../support/archfarm-command.ts';
+import { buildImage, type EndedBuild } from '../support/build-command.ts';
 import { dockerConfig } from '../support/docker-config.ts';
 import { startFarmProcesses, type FarmProcesses } from '../support/farm-processes.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
@@ -98,11 +99,15 @@ async function published(image: string, ...flags: string[]): Promise<EndedBuild>
   return buildImage([await busyboxBase(), '-t', image, ...both, ...flags], farm);
 }
 
-async function failed(image: string): Promise<EndedBuild> {
-  const build = await runBuild([await busyboxBase(), '-t', image, '--platform', 'linux/amd64'], farm);
-  assert.is(build.status, 3, build.stderr);
-  assert.is(build.stdout, '');
-  return build;
+/** What is said of a build that is not even begun. */
+async function refused(image: string): Promise<string> {
+  const before = await archfarm(['builds', '--quiet'], farm);
+  const command = ['build', await busyboxBase(), '-t', image, '--platform', 'linux/amd64'];
+  const { status, stdout, stderr } = await archfarm(command, farm);
+  assert.is(status, 3, stderr);
+  assert.is(stdout, '');
+  assert.equal(await archfarm(['builds', '--quiet'], farm), before);
+  return stderr;
 }
 
 async function dockerfile(name: string, ...lines: string[]): Promise<string[]> {
@@ -156,16 +161,49 @@ test('the agent has no credential in its environment, its arguments or its files
 
 test('a wrong password is exit 3, and the message names the repository', async () => {
   const image = `${otherName(basic)}/team/denied`;
-  const { result, stderr } = await failed(image);
-  assert.is(result.error?.code, 'registry-denied');
-  assert.match(result.error?.message ?? '', `${image}-amd64`);
-  assert.not.match(stderr, 'bob:wrong');
+  const said = await refused(image);
+  assert.match(said, `push to ${image}-amd64 was denied`);
+  assert.match(said, `docker login ${otherName(basic)}`);
+  assert.not.match(said, 'bob:wrong');
+  assert.not.match(said, Buffer.from('bob:wrong').toString('base64'));
 });
 
 test('a registry that is not there is exit 3, and the message names the host', async () => {
-  const { result } = await failed('127.0.0.1:1/team/app');
-  assert.is(result.error?.code, 'registry-unreachable');
-  assert.match(result.error?.message ?? '', '127.0.0.1:1');
+  assert.match(await refused('127.0.0.1:1/team/app'), 'registry 127.0.0.1:1 cannot be reached');
+});
+
+test('a plan says what was found at each repository and under each tag, and fails as the build would', async () => {
+  const plan = async (...tags: string[]): Promise<EndedCommand> => {
+    const flags = [...tags.flatMap((tag) => ['-t', tag]), '--platform', bothPlatforms.join(), '--dry-run'];
+    return archfarm(['build', await busyboxBase(), ...flags], farm);
+  };
+  const good = await plan(`${basic.host}/team/base`, `${bearer.host}/team/new:1`);
+  assert.is(good.status, 0, good.stderr);
+  assert.match(good.stdout, /linux\/amd64 +a +/);
+  for (const repository of [`${basic.host}/team/base-arm64v8`, `${bearer.host}/team/new`]) {
+    assert.match(good.stdout, new RegExp(`^${repository} +yes$`, 'm'));
+  }
+  assert.match(
+    good.stdout,
+    `published as ${basic.host}/team/base:latest, which is ${bothPlatforms.join(', ')} today`,
+  );
+  assert.match(good.stdout, `published as ${bearer.host}/team/new:1, a new tag`);
+
+  const bad = await plan(`${otherName(basic)}/team/base`);
+  assert.is(bad.status, 3, bad.stderr);
+  assert.match(bad.stdout, `${otherName(basic)}/team/base `);
+  assert.match(bad.stdout, /no: push to .* was denied/);
+  assert.match(bad.stderr, `push to ${otherName(basic)}/team/base-amd64 was denied`);
+});
+
+test('a tag does not lose a platform without --force, and nothing is built before that is said', async () => {
+  const image = `${basic.host}/team/base`;
+  const command = ['build', await busyboxBase(), '-t', image, '--platform', 'linux/amd64'];
+  const { status, stderr } = await archfarm(command, farm);
+  assert.is(status, 2, stderr);
+  assert.match(stderr, `${image}:latest has linux/arm64/v8 today`);
+  const forced = await archfarm([...command, '--force', '--dry-run'], farm);
+  assert.is(forced.status, 0, forced.stderr);
 });
 
 test('a registry that answers every mount with an upload gets copies', async () => {

@@ -4,6 +4,8 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { sendContents, type ContentSource } from '../../shared/context/sender.ts';
 
 export interface ContextServer extends AsyncDisposable {
+  /** `127.0.0.1:PORT`. */
+  readonly address: string;
   /** A socket that is open. */
   dial(): Promise<WebSocket>;
   /** How each of its connections ended: undefined, or the error. */
@@ -25,16 +27,11 @@ export async function contextServer(source: ContentSource): Promise<ContextServe
     const sending = sendContents(socket, source, stop.signal).catch((error: unknown) => error);
     ended.push(sending.then((outcome) => outcomes.push(outcome)));
   });
+  const address = `127.0.0.1:${portOf(server)}`;
   return {
     outcomes,
-    async dial() {
-      const socket = new WebSocket(`ws://127.0.0.1:${portOf(server)}`, {
-        perMessageDeflate: false,
-        maxPayload: 1 << 20,
-      });
-      await once(socket, 'open');
-      return socket;
-    },
+    address,
+    dial: () => dialContexts(address),
     async [Symbol.asyncDispose]() {
       stop.abort(new Error('the test is over'));
       for (const client of server.clients) client.terminate();
@@ -42,6 +39,13 @@ export async function contextServer(source: ContentSource): Promise<ContextServe
       await Promise.all(ended);
     },
   };
+}
+
+/** A socket that is open. Throws when it breaks before it is. */
+export async function dialContexts(address: string): Promise<WebSocket> {
+  const socket = new WebSocket(`ws://${address}`, { perMessageDeflate: false, maxPayload: 1 << 20 });
+  await once(socket, 'open');
+  return socket;
 }
 
 /** Of a server that listens. */

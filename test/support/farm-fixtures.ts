@@ -3,6 +3,7 @@ import type { AttemptId } from '../../shared/attempt.ts';
 import { parsePlatform } from '../../shared/platform.ts';
 import type { PushedImage } from '../../shared/task.ts';
 import type { AgentFacts, VerifiedImage } from '../../coordinator/farm/events.ts';
+import { noAnnotations } from '../../coordinator/project/annotations.ts';
 import type { BuildSpec } from '../../coordinator/project/spec.ts';
 
 export const amd64 = 'linux/amd64';
@@ -22,6 +23,12 @@ export function sampleSpec(change: Partial<BuildSpec> = {}): BuildSpec {
     noCache: false,
     pull: false,
     extraHosts: [],
+    cacheFrom: [],
+    type: 'auto',
+    annotations: noAnnotations,
+    childTags: false,
+    force: false,
+    inlineCache: false,
     secrets: [],
     ssh: [],
     suffix: 'repo',
@@ -29,6 +36,7 @@ export function sampleSpec(change: Partial<BuildSpec> = {}): BuildSpec {
     waitAgent: 15_000,
     context: { root: digestOf('context'), name: 'py-app', files: 3, bytes: 1000 },
     dockerfile: { root: digestOf('dockerfile'), name: 'Dockerfile' },
+    contexts: [],
     ...change,
   };
 }

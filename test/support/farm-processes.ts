@@ -34,6 +34,8 @@ export interface FarmProcessesOptions {
   }[];
   /** What only the coordinator gets. */
   readonly coordinatorEnv?: NodeJS.ProcessEnv;
+  /** Its data directory, if it is not to be below that of all processes. */
+  readonly coordinatorData?: string;
 }
 
 /** All agents are connected when this resolves. */
@@ -43,7 +45,8 @@ export async function startFarmProcesses(options: FarmProcessesOptions): Promise
   const home = started.use(await scratchDirectory('home'));
   const env = await isolatedEnv(home.path);
   const address = `127.0.0.1:${await freePort()}`;
-  const serve = ['serve', '--listen', address, '--data', `${dir}/coordinator`];
+  const data = options.coordinatorData ?? `${dir}/coordinator`;
+  const serve = ['serve', '--listen', address, '--data', data];
   const startCoordinator = (): Promise<Daemon> =>
     startDaemon([process.execPath, archfarmCommand, ...serve], {
       log: `${dir}/coordinator.log`,

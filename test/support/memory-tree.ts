@@ -1,6 +1,9 @@
 /** A tree in memory, written as nested objects, and a source that reads it. */
 import { compareNames, decodeDirectory, digestOf, encodeDirectory } from '../../shared/context/encoding.ts';
-import type { ContentSource } from '../../shared/context/sender.ts';
+import { Chunker } from '../../shared/context/chunker.ts';
+import { encodeRecipe, type Recipe } from '../../shared/context/chunks.ts';
+import type { Content, ContentSource } from '../../shared/context/sender.ts';
+import type { WantedItem } from '../../shared/context/transfer-messages.ts';
 import type { ContextSource, Digest, TreeEntry } from '../../shared/context/tree.ts';
 
 /** What a name stands for; a string is a file's content. */
@@ -51,12 +54,28 @@ export function memoryTree(branches: Map<string, Branch>): MemoryTree {
     async directory(digest) {
       return decodeDirectory(digest, records.get(digest) ?? Buffer.alloc(0));
     },
-    async open({ kind, digest, offset }) {
-      const content = (kind === 'directory' ? records : blobs).get(digest);
-      if (content === undefined) throw new Error(`no ${kind} ${digest}`);
-      return { size: content.length - offset, chunks: inChunks(content.subarray(offset)) };
-    },
+    open: async (item) => partOf(item, item.kind === 'directory' ? records : blobs),
   };
+}
+
+/** What a source answers that holds these contents. */
+export function partOf(item: WantedItem, contents: ReadonlyMap<Digest, Buffer>): Content {
+  const { kind, digest, size, offset } = item;
+  const content = contents.get(kind === 'chunk' ? item.of : digest);
+  if (content === undefined) throw new Error(`no ${kind} ${digest}`);
+  const bytes =
+    kind === 'recipe'
+      ? encodeRecipe(recipeOf(content))
+      : kind === 'chunk'
+        ? content.subarray(offset, offset + size)
+        : content.subarray(offset);
+  return { size: bytes.length, chunks: inChunks(bytes) };
+}
+
+export function recipeOf(content: Buffer): Recipe {
+  const chunker = new Chunker();
+  chunker.push(content);
+  return chunker.finish();
 }
 
 /** Pieces as a file gives them. */

@@ -1,4 +1,5 @@
 /** A receiver with a store of its own, for one test. */
+import type { WebSocket } from 'ws';
 import { BlobReceiver } from '../../shared/context/receiver.ts';
 import { BlobStore } from '../../shared/context/store.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
@@ -6,6 +7,8 @@ import { temporaryDirectory } from './temporary-directory.ts';
 export interface Receiving extends AsyncDisposable {
   readonly receiver: BlobReceiver;
   readonly store: BlobStore;
+  /** Where the store lies. */
+  readonly path: string;
   readonly signal: AbortSignal;
 }
 
@@ -15,10 +18,26 @@ export async function receiving(): Promise<Receiving> {
   return {
     receiver: new BlobReceiver({ store }),
     store,
+    path: directory.path,
     signal: AbortSignal.timeout(60_000),
     async [Symbol.asyncDispose]() {
       await store[Symbol.asyncDispose]();
       await directory[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Attaches for the length of a test; how it ends is the test's business only where it asks. */
+export function attached(
+  { receiver, signal }: Pick<Receiving, 'receiver' | 'signal'>,
+  socket: WebSocket,
+): AsyncDisposable & { readonly ended: Promise<unknown> } {
+  const ended = receiver.attach(socket, signal).catch((error: unknown) => error);
+  return {
+    ended,
+    async [Symbol.asyncDispose]() {
+      socket.terminate();
+      await ended;
     },
   };
 }

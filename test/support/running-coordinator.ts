@@ -1,6 +1,7 @@
 /** A coordinator that listens inside the test's process, with agents and clients as a test scripts them. */
 import { once } from 'node:events';
 import type { WebSocket } from 'ws';
+import type { RegistryClient } from '../../coordinator/registry/client.ts';
 import { Registries } from '../../coordinator/registry/registries.ts';
 import { startCoordinator, type Coordinator } from '../../coordinator/server/coordinator.ts';
 import { toBuffer } from '../../shared/channel.ts';
@@ -10,6 +11,8 @@ import { dial } from '../../shared/dial.ts';
 import { silentLogger } from '../../shared/log.ts';
 import type { Hello, ToAgent, ToCoordinator } from '../../shared/messages.ts';
 import { defaultTimers, type Timers } from '../../shared/timers.ts';
+import type { Hook } from './fault-proxy.ts';
+import { startServer } from './logged-server.ts';
 import { ask, type HttpAnswer, type HttpOptions } from './http-request.ts';
 import { sampleHello } from './sample-messages.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
@@ -36,11 +39,36 @@ export interface ScriptedAgent {
   wait<Type extends ToAgent['type']>(type: Type, count?: number): Promise<Extract<ToAgent, { type: Type }>>;
 }
 
-export async function runningCoordinator(timers: Partial<Timers> = {}): Promise<RunningCoordinator> {
+/** Whatever host a reference names, this is who answers. */
+class OneRegistry extends Registries {
+  readonly #host: string;
+
+  constructor(host: string) {
+    super({});
+    this.#host = host;
+  }
+
+  override client(): RegistryClient {
+    return super.client(this.#host);
+  }
+}
+
+/** Its registries are empty, and take every push that the hook has not answered. */
+export async function runningCoordinator(
+  timers: Partial<Timers> = {},
+  hook: Hook = () => false,
+): Promise<RunningCoordinator> {
   const cleanup = new Cleanup();
   const directory = await temporaryDirectory();
   cleanup.defer(() => directory[Symbol.asyncDispose]());
-  const registries = new Registries({});
+  const registry = await startServer(async (request, response) => {
+    if (await hook(request, response)) return;
+    const [status, headers] =
+      request.method === 'POST' ? [202, { location: '/v2/upload' }] : [request.method === 'GET' ? 404 : 202];
+    response.writeHead(status, headers).end();
+  });
+  cleanup.defer(() => registry[Symbol.asyncDispose]());
+  const registries = new OneRegistry(registry.host);
   cleanup.defer(() => registries[Symbol.asyncDispose]());
   const coordinator = await startCoordinator({
     listen: { host: '127.0.0.1', port: 0 },

@@ -57,6 +57,7 @@ export async function startWorker(setup: WorkerSetup): Promise<RunningWorker> {
     labels: { room: 'lab' },
     data: setup.data,
     cache: setup.data,
+    contextStore: {},
     docker: fake.host,
   };
   const journal = await Journal.open(join(setup.data, 'journal'));

@@ -75,7 +75,7 @@ export async function pushDocument(
   return { digest: digestOf(document.bytes) };
 }
 
-async function pushBlob(target: SampleTarget, bytes: Buffer): Promise<void> {
+export async function pushBlob(target: SampleTarget, bytes: Buffer): Promise<void> {
   const opened = await send(target, 'blobs/uploads/', { method: 'POST' });
   const location = new URL(opened.headers.get('location') ?? '');
   location.searchParams.set('digest', digestOf(bytes));

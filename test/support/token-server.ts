@@ -24,6 +24,8 @@ export interface TokenServerOptions {
   readonly password: string;
   /** Seconds that it promises; 300 if not given. */
   readonly lifetime?: number;
+  /** Seconds that the registry believes a token after its end, to be taken off that. */
+  readonly leeway?: number;
   /** Left out of what is granted, without a word, as token servers do. */
   readonly deny?: (scope: string) => boolean;
   /** Where one of these is asked for, nothing is granted, with a 403, as other token servers do. */
@@ -54,7 +56,7 @@ export async function startTokenServer(options: TokenServerOptions): Promise<Tok
       .filter((scope) => options.deny?.(scope) !== true)
       .map((scope) => scope.split(':'))
       .map(([type, name, actions = '']) => ({ type, name, actions: actions.split(',') }));
-    const times = { exp: now + lifetime, nbf: now - 10, iat: now };
+    const times = { exp: now + lifetime - (options.leeway ?? 0), nbf: now - 10, iat: now };
     const claims = { iss: issuer, sub: options.username, aud: service, ...times, jti: randomUUID(), access };
     const signed = `${encode({ typ: 'JWT', alg: 'ES256', x5c: [chain] })}.${encode(claims)}`;
     const signature = sign('sha256', Buffer.from(signed), { key: privateKey, dsaEncoding: 'ieee-p1363' });

@@ -1,7 +1,7 @@
 /** The live display as lines of text: pure, so that what a terminal shows can be tested without one. */
 import type { createColors } from 'picocolors';
 import { formatDuration } from '../duration.ts';
-import { clip, pad } from '../table.ts';
+import { clip, pad } from './clip.ts';
 import type { BuildView, StepView, TaskView } from './build-view.ts';
 
 export interface Canvas {

@@ -5,7 +5,7 @@ import { formatTable } from '../table.ts';
 import { plainText } from './sanitize.ts';
 
 /** A line for each platform: agent, native or emulated, time, digest. */
-export function summaryTable(result: BuildResult): string {
+export async function summaryTable(result: BuildResult): Promise<string> {
   const rows = result.platforms.map((task) => [
     task.platform,
     task.agent ?? '-',

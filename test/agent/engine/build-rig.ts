@@ -19,6 +19,8 @@ export interface BuildRun {
 export interface BuildSetup {
   readonly contents?: Contents;
   readonly dockerfile: string;
+  /** Of additional contexts. */
+  readonly contexts?: Readonly<Record<string, Contents>>;
   readonly task?: Partial<Task>;
   readonly services?: Partial<BuildServices>;
   readonly signal?: AbortSignal;
@@ -29,18 +31,24 @@ export async function runBuild(engine: Engine, setup: BuildSetup): Promise<Build
   const context = memoryContext();
   const root = context.add(setup.contents ?? {});
   const dockerfileRoot = context.add({ Dockerfile: file(setup.dockerfile) });
+  const named = Object.entries(setup.contexts ?? {}).map(([name, contents]) => ({
+    name,
+    root: context.add(contents),
+  }));
   const task: Task = {
     build: 'b1',
     platform: 'linux/amd64',
     image: '127.0.0.1:1/test:latest',
     context: { root, name: 'test' },
     dockerfile: { root: dockerfileRoot, name: 'Dockerfile' },
+    contexts: named,
     args: {},
     labels: {},
     noCache: false,
     pull: false,
     network: 'none',
     extraHosts: [],
+    cacheFrom: [],
     secrets: [],
     ssh: [],
     contextKey: 'test',

@@ -92,7 +92,11 @@ test('pushes again when the tag was moved to another image, but not for ever', a
       RepoDigests: [`h/other@${otherDigest.replaceAll('2', '4')}`, `h/app@${digest}`],
     }),
   };
-  const request = { imageId, reference: 'h:1/app:latest', auth: { type: 'anonymous' } } as const;
+  const request = {
+    imageId,
+    reference: 'h:1/app:latest',
+    auth: async () => ({ type: 'anonymous' as const }),
+  } as const;
   const options = { signal, onEvent: () => {} };
 
   await using moved = await startFakeEngine({

@@ -45,7 +45,8 @@ async function call(methods: ReturnType<typeof pullAuthMethods>, name: string, r
       yield request;
     })(),
     metadata: () => [],
-    send: async (messages) => void sent.push(...messages),
+    send: async (messages) => void sent.push(...messages.flat()),
+    post: (messages) => void sent.push(...messages.flat()),
   });
   assert.is(sent.length, 1, `${name} is not there`);
   return sent[0] ?? Buffer.of();

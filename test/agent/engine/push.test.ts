@@ -1,11 +1,14 @@
+import { randomBytes } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Engine } from '../../../agent/engine/engine.ts';
 import type { PushEvent } from '../../../shared/progress.ts';
+import type { RegistryAuth } from '../../../shared/task.ts';
 import { startEngine } from '../../../scripts/rig/engine.ts';
 import { startRegistry } from '../../../scripts/rig/registry.ts';
 import { httpServer } from '../../support/http-server.ts';
+import { slowLink } from '../../support/slow-link.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { startTokenServer } from '../../support/token-server.ts';
 import { failureOf, runBuild } from './build-rig.ts';
@@ -15,7 +18,11 @@ const rig = await startEngine({ name: 'push' });
 const data = await temporaryDirectory();
 const engine = new Engine({ host: rig.host, environment: {}, dataDirectory: data.path });
 const options = { signal: AbortSignal.timeout(60_000), onEvent: (): void => {} };
-const anonymous = { type: 'anonymous' } as const;
+const anonymous = always({ type: 'anonymous' });
+
+function always(auth: RegistryAuth): () => Promise<RegistryAuth> {
+  return async () => auth;
+}
 
 async function imageOf(content: string): Promise<string> {
   const built = await runBuild(engine, {
@@ -52,7 +59,7 @@ test('pushes with a bearer token, and reports each layer', async () => {
   const refused = await failureOf(engine.push({ imageId, reference, auth: anonymous }, options));
   assert.is(refused.code, 'registry-denied');
   assert.ok(refused.message.includes(reference));
-  const wrong = { type: 'basic', username: 'u', password: 'wrong' } as const;
+  const wrong = always({ type: 'basic', username: 'u', password: 'wrong' });
   assert.is(
     (await failureOf(engine.push({ imageId, reference, auth: wrong }, options))).code,
     'registry-denied',
@@ -62,13 +69,102 @@ test('pushes with a bearer token, and reports each layer', async () => {
   const onEvent = (event: PushEvent): void => void events.push(event);
   const token = tokens.issue(['repository:app:pull,push']);
   const pushed = await engine.push(
-    { imageId, reference, auth: { type: 'bearer', token } },
+    { imageId, reference, auth: always({ type: 'bearer', token }) },
     { ...options, onEvent },
   );
   assert.match(pushed.digest, /^sha256:[0-9a-f]{64}$/);
   assert.is(events.at(-1)?.status, 'Pushed');
-  const basic = { type: 'basic', username: 'u', password: 'p' } as const;
+  const basic = always({ type: 'basic', username: 'u', password: 'p' });
   assert.equal(await engine.push({ imageId, reference, auth: basic }, options), pushed);
+});
+
+/** Random bytes, which no compression shortens, a layer each. */
+async function imageOfLayers(sizes: readonly number[]): Promise<string> {
+  const names = sizes.map((_, index) => `f${index}`);
+  const built = await runBuild(engine, {
+    contents: Object.fromEntries(sizes.map((size, index) => [`f${index}`, file(randomBytes(size))])),
+    dockerfile: ['FROM scratch', ...names.map((name) => `COPY ${name} /`)].join('\n'),
+    task: { contextKey: randomBytes(8).toString('hex') },
+  });
+  return built.image.imageId;
+}
+
+interface TokenRun extends AsyncDisposable {
+  readonly reference: string;
+  /** A new token each time, of five seconds. */
+  readonly auth: () => Promise<RegistryAuth>;
+  /** Tokens so far. */
+  readonly given: () => number;
+}
+
+/** A registry behind a line that takes so many bytes a second of each layer. */
+async function shortTokens(rate: number): Promise<TokenRun> {
+  // docker-registry believes a token for another 60 seconds.
+  const tokens = await startTokenServer({ username: 'u', password: 'p', lifetime: 5, leeway: 60 });
+  const registry = await startRegistry({ auth: tokens.registryAuth });
+  const link = await slowLink(registry.host);
+  link.rate = rate;
+  let given = 0;
+  return {
+    reference: `${link.address}/app:1`,
+    given: () => given,
+    async auth() {
+      given += 1;
+      return { type: 'bearer', token: tokens.issue(['repository:app:pull,push']), lifetime: 5_000 };
+    },
+    async [Symbol.asyncDispose]() {
+      await link[Symbol.asyncDispose]();
+      await registry[Symbol.asyncDispose]();
+      await tokens[Symbol.asyncDispose]();
+    },
+  };
+}
+
+test('a push that outlives its tokens goes on with new ones, as long as layers arrive', async () => {
+  await using run = await shortTokens(100_000);
+  // An engine sends five at a time.
+  const imageId = await imageOfLayers(Array.from({ length: 11 }, () => 300_000));
+  const events: PushEvent[] = [];
+  const { reference, auth } = run;
+  const pushed = await engine.push(
+    { imageId, reference, auth },
+    { ...options, onEvent: (event) => events.push(event) },
+  );
+  assert.match(pushed.digest, /^sha256:/);
+  assert.ok(run.given() > 1, `${run.given()} tokens`);
+  // Nothing that was there was sent again.
+  const arrivals = events.filter(({ status }) => status === 'Pushed').map(({ layer }) => layer);
+  assert.is(new Set(arrivals).size, 11);
+  assert.is(arrivals.length, 11);
+});
+
+test('a layer that takes longer than a token lives is an error that names it', async () => {
+  await using run = await shortTokens(100_000);
+  const imageId = await imageOfLayers([800_000, 1_000]);
+  const { reference, auth } = run;
+  const failure = await failureOf(engine.push({ imageId, reference, auth }, options));
+  assert.is(failure.code, 'registry-denied');
+  assert.ok(failure.message.includes(reference));
+  assert.match(failure.message, /layer [0-9a-f]{12} \(0\.8 MB\) was not there within the 5 s/);
+  assert.match(failure.hint ?? '', /tokens that live longer/);
+  // The small layer arrived with the first of them.
+  assert.is(run.given(), 2);
+});
+
+test('a push that is denied does not ask for another token', async () => {
+  await using tokens = await startTokenServer({ username: 'u', password: 'p' });
+  await using registry = await startRegistry({ auth: tokens.registryAuth });
+  let given = 0;
+  const auth = async (): Promise<RegistryAuth> => {
+    given += 1;
+    return { type: 'bearer', token: tokens.issue(['repository:app:pull']), lifetime: 300_000 };
+  };
+  const imageId = await imageOf('for readers');
+  const failure = await failureOf(
+    engine.push({ imageId, reference: `${registry.host}/app:1`, auth }, options),
+  );
+  assert.is(failure.code, 'registry-denied');
+  assert.is(given, 1);
 });
 
 test('says which line an engine lacks that will not speak http', async () => {

@@ -61,7 +61,14 @@ test('each call is the request it should be, with the token, over one connection
   assert.equal(await api.builds({ limit: 5, status: 'failed' }, signal), [exampleResult]);
   assert.equal(await api.build('b/1', signal), exampleResult);
   assert.equal(await api.agents(signal), []);
-  const plan = await api.plan({ platforms: ['linux/amd64'], allowEmulation: true }, signal);
+  const planned = {
+    platforms: ['linux/amd64'],
+    allowEmulation: true,
+    tags: ['h/app'],
+    suffix: 'repo',
+    force: false,
+  } as const;
+  const plan = await api.plan(planned, signal);
   assert.equal(plan.platforms[0]?.candidates, [{ name: 'a', native: true }]);
   await api.cancel('b1', signal);
   await api.supplySecrets('b1', { secrets: { token: 'czNjcmV0' }, signal });
@@ -71,11 +78,7 @@ test('each call is the request it should be, with the token, over one connection
     'POST /base/v1/builds/b1/cancel',
     'PUT /base/v1/builds/b1/secrets',
   ]);
-  assert.equal(bodies.slice(3), [
-    { platforms: ['linux/amd64'], allowEmulation: true },
-    undefined,
-    { token: 'czNjcmV0' },
-  ]);
+  assert.equal(bodies.slice(3), [planned, undefined, { token: 'czNjcmV0' }]);
   assert.is(sockets.size, 1);
 });
 

@@ -1,6 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readBuildOptions } from '../../../coordinator/cli/build-options.ts';
+import { noAnnotations } from '../../../coordinator/project/annotations.ts';
+import { defaultLimits } from '../../../shared/context/limits.ts';
 import { ArchfarmError } from '../../../shared/errors.ts';
 
 const surroundings = {
@@ -13,6 +15,7 @@ test('without flags everything has its default', () => {
     tags: [],
     platforms: [],
     dockerfile: undefined,
+    contexts: [],
     args: {},
     labels: {},
     target: undefined,
@@ -21,7 +24,14 @@ test('without flags everything has its default', () => {
     pull: false,
     secrets: [],
     ssh: [],
+    cacheFrom: [],
+    inlineCache: false,
     suffix: 'repo',
+    type: 'auto',
+    annotations: noAnnotations,
+    attestations: undefined,
+    childTags: false,
+    force: false,
     allowEmulation: false,
     waitAgent: 15_000,
     timeout: undefined,
@@ -31,7 +41,8 @@ test('without flags everything has its default', () => {
     progress: 'auto',
     metadataFile: undefined,
     iidfile: undefined,
-    insecureRegistry: [],
+    registry: { insecureRegistry: [], registryConfig: undefined, registryCa: [] },
+    contextLimits: defaultLimits,
   });
 });
 

@@ -14,7 +14,8 @@ async function parse(line: string): Promise<Parsed> {
   const write = (text: string): void => {
     printed += text;
   };
-  const program = createProgram({ signal: AbortSignal.abort(), exit: () => {} });
+  const signal = AbortSignal.abort();
+  const program = createProgram({ signal, second: () => signal, exit: () => {} });
   const capture = (command: Command): void => {
     command.configureOutput({ writeOut: write, writeErr: write });
     command.commands.forEach(capture);
@@ -28,7 +29,18 @@ async function parse(line: string): Promise<Parsed> {
   }
 }
 
-const verbs = ['build', 'serve', 'agents', 'builds', 'show', 'logs', 'cancel', 'inspect', 'platforms'];
+const verbs = [
+  'build',
+  'serve',
+  'agents',
+  'builds',
+  'show',
+  'logs',
+  'attach',
+  'cancel',
+  'inspect',
+  'platforms',
+];
 
 test('help lists the verbs, and help of each verb has an example and the global options', async () => {
   const { printed } = await parse('--help');

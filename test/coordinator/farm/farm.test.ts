@@ -215,6 +215,7 @@ test('shows agents as they are', async () => {
     reason: 'engine down',
     labels: {},
     version: '0.1.0',
+    contexts: undefined,
   });
 });
 

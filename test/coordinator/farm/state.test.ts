@@ -84,6 +84,20 @@ test('cancel ends a build once, stops its agents and comes too late for a build 
   assert.is(bench.state.builds.get('two')?.status, 'publishing');
 });
 
+test('an interrupted publication begins again with what its first run found at the tags', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.submit('one', single);
+  bench.deliver(attempt('one', amd64));
+  const [first] = bench.take('publish');
+  assert.is(first?.previous, undefined);
+  const previous = { 'localhost:5000/onap/py-app:latest': 'sha256:old' };
+  bench.tell({ type: 'moving', build: 'one', previous });
+  bench.tell({ type: 'moving', build: 'one', previous: {} });
+  const [again] = unfinishedWork(bench.state);
+  assert.equal(again, { ...first, previous });
+});
+
 test('an agent that lists an attempt of a build that is over is told to stop, and is free', () => {
   const bench = new FarmBench();
   bench.connect(sampleAgent('a'), [attempt('gone', amd64)]);

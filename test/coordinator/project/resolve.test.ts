@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { noAnnotations } from '../../../coordinator/project/annotations.ts';
 import { resolvePlan, type PlanFlags, type ResolvedPlan } from '../../../coordinator/project/resolve.ts';
 import { ArchfarmError } from '../../../shared/errors.ts';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.ts';
@@ -13,8 +14,15 @@ const noFlags: PlanFlags = {
   labels: {},
   noCache: false,
   pull: false,
+  contexts: [],
   secrets: [],
   ssh: [],
+  cacheFrom: [],
+  inlineCache: false,
+  type: 'auto',
+  annotations: noAnnotations,
+  childTags: false,
+  force: false,
   suffix: 'repo',
   allowEmulation: false,
   waitAgent: 15_000,

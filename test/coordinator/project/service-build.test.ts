@@ -25,6 +25,7 @@ const nothing: ServiceBuild = {
   platforms: [],
   context: { type: 'directory', path: '/p' },
   dockerfile: { type: 'file', path: '/p/Dockerfile' },
+  contexts: [],
   args: {},
   labels: {},
   target: undefined,
@@ -76,6 +77,7 @@ test('every key is read, in the mapping form', () => {
     platforms: ['linux/amd64', 'linux/arm64'],
     context: { type: 'directory', path: '/src' },
     dockerfile: { type: 'file', path: '/src/docker/Dockerfile.prod' },
+    contexts: [],
     args: { VERSION: '1.10', DEBUG: 'true', FROM_ENV: 'env value', EMPTY: '' },
     labels: { a: '1', b: '' },
     target: 'final',
@@ -129,6 +131,17 @@ test('a git URL is a context that holds its Dockerfile', () => {
   assert.equal(dockerfile, { type: 'context', path: 'a/Dockerfile' });
 });
 
+test('additional contexts are directories by the project file, in both forms', () => {
+  const expected = [
+    { name: 'lib', path: '/p/shared/lib' },
+    { name: 'a.b_c-1', path: '/abs' },
+  ];
+  for (const form of ['{lib: shared/lib, a.b_c-1: /abs}', '[lib=shared/lib, a.b_c-1=/abs]']) {
+    const { contexts } = read('services:', '  app:', '    build:', `      additional_contexts: ${form}`);
+    assert.equal(contexts, expected, form);
+  }
+});
+
 test('each error names file, line, column and key', () => {
   const golden: [lines: string[], message: RegExp, hint?: RegExp][] = [
     [
@@ -142,7 +155,16 @@ test('each error names file, line, column and key', () => {
       /known keys: context, dockerfile/,
     ],
     [['cache_from: [x]'], /cache_from: not supported yet/],
-    [['additional_contexts: {a: b}'], /additional_contexts: not supported yet/],
+    [['additional_contexts: {Lib: b}'], /:4:\d+: .*additional_contexts\.Lib: "Lib" cannot be the name/],
+    [['additional_contexts: {scratch: b}'], /an additional context cannot be called scratch/],
+    [['additional_contexts: [lib]'], /additional_contexts\.0: must be NAME=PATH/],
+    [['additional_contexts: {a: "docker-image://alpine"}'], /additional_contexts\.a: .* a is an image, not/],
+    [['additional_contexts: {a: "oci-layout:///x"}'], /a is an OCI layout/],
+    [['additional_contexts: {a: "service:b"}'], /a is another service/],
+    [['additional_contexts: ["a=target:b"]'], /a is another target/],
+    [['additional_contexts: {a: "https://x.test/y"}'], /a is a URL/],
+    [['additional_contexts: {a: "git@x.test:y/z.git"}'], /a is a URL/],
+    [['additional_contexts: {a: }'], /the additional context a has no path/],
     [['args: text'], /:4:7: services\.app\.build\.args: must be a mapping/],
     [['args: {A: [1]}'], /args\.A: must be a text/],
     [['tags: reg/app'], /tags: must be a list/],

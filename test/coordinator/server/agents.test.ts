@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as v from 'valibot';
 import { ContextUpload } from '../../../coordinator/cli/context-upload.ts';
+import { storeUsageSchema, type StoreUsage } from '../../../shared/context/store-usage.ts';
 import { closeCodes, PROTOCOL_VERSION } from '../../../shared/messages.ts';
 import { sampleSpec } from '../../support/farm-fixtures.ts';
 import { dir, memoryTree } from '../../support/memory-tree.ts';
@@ -15,9 +16,16 @@ const tree = memoryTree(dir(['Dockerfile', 'FROM scratch\n']));
 const platform = 'linux/arm64/v8';
 const agentsAnswer = v.object({
   agents: v.array(
-    v.object({ name: v.string(), state: v.string(), busy: v.number(), reason: v.optional(v.string()) }),
+    v.object({
+      name: v.string(),
+      state: v.string(),
+      busy: v.number(),
+      reason: v.optional(v.string()),
+      contexts: v.optional(storeUsageSchema),
+    }),
   ),
 });
+const storeAnswer = v.object({ contexts: storeUsageSchema });
 const buildAnswer = v.object({ build: v.string() });
 const resultAnswer = v.object({
   status: v.string(),
@@ -28,6 +36,10 @@ const resultAnswer = v.object({
 
 async function agentsOf(running: RunningCoordinator): Promise<v.InferOutput<typeof agentsAnswer>['agents']> {
   return v.parse(agentsAnswer, (await running.ask('/v1/agents')).body).agents;
+}
+
+async function storeOf(running: RunningCoordinator): Promise<StoreUsage> {
+  return v.parse(storeAnswer, (await running.ask('/v1/store')).body).contexts;
 }
 
 async function resultOf(
@@ -81,6 +93,28 @@ test('a hello is answered with the protocol’s numbers, and the agent is listed
   await until(async () => (await stateOf(running, 'pi-01')) === 'cordoned');
   agent.socket.close();
   await until(async () => (await stateOf(running, 'pi-01')) === 'offline');
+});
+
+test('stores tell how large they are: each agent’s with its beats, the coordinator’s own when asked', async () => {
+  await using running = await runningCoordinator();
+  const agent = await running.agent();
+  await until(async () => (await stateOf(running, 'pi-01')) === 'ready');
+  assert.is((await agentsOf(running))[0]?.contexts, undefined, 'an older agent does not tell');
+  const contexts = { bytes: 10, maxBytes: 100, hits: 1, hitBytes: 2, misses: 3, missBytes: 4 };
+  agent.send({ type: 'beat', state: 'ready', contexts });
+  await until(async () => (await agentsOf(running))[0]?.contexts !== undefined);
+  assert.equal((await agentsOf(running))[0]?.contexts, contexts);
+  const before = await storeOf(running);
+  assert.equal(
+    { ...before, maxBytes: 0 },
+    { bytes: 0, maxBytes: 0, hits: 0, hitBytes: 0, misses: 0, missBytes: 0 },
+  );
+  await submit(running);
+  const after = await until(async () => {
+    const usage = await storeOf(running);
+    return usage.misses > 0 && usage;
+  });
+  assert.ok(after.missBytes > 0 && after.bytes > 0, JSON.stringify(after));
 });
 
 test('a hello of another protocol version is refused with both versions named, however it looks', async () => {

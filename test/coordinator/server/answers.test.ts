@@ -9,6 +9,7 @@ import type { Answer, Question } from '../../../shared/messages.ts';
 import { startRegistry } from '../../../scripts/rig/registry.ts';
 import { dockerConfig, signedIn } from '../../support/docker-config.ts';
 import { failureOf } from '../../support/failure.ts';
+import { startServer } from '../../support/logged-server.ts';
 import { startTokenServer } from '../../support/token-server.ts';
 import { sampleSpec } from '../../support/farm-fixtures.ts';
 
@@ -78,6 +79,24 @@ test('a base that the token server refuses is an error that names it, and no pus
   assert.match(error.message, `pull from ${registry.host}/team/vault`);
   await answer({ attempt, question: { kind: 'push-auth' } }, from, signal);
   assert.equal(tokens.asked.at(-1), ['repository:onap/app-amd64:pull,push']);
+});
+
+test('where agents are given no passwords, neither a pull nor a push gets one, and the error says why', async () => {
+  await using server = await startServer((_, response) => {
+    response.writeHead(401, { 'www-authenticate': 'Basic realm="r"' }).end();
+  });
+  const { host } = server;
+  await using config = await signedIn(host, 'bob:secret');
+  await using registries = new Registries({ configDirectory: config.path, grantPasswords: false });
+  const from = sources(registries, sampleSpec({ tags: [`${host}/onap/app`] }));
+  const questions: Question[] = [{ kind: 'push-auth' }, { kind: 'pull-auth', host, repositories: [] }];
+  for (const question of questions) {
+    const error = await failureOf(answer({ attempt, question }, from, signal));
+    assert.is(error.code, 'registry-denied');
+    assert.match(error.message, host);
+    assert.match(error.hint ?? '', '--no-passwords-to-agents');
+    assert.not.match(JSON.stringify(error), 'secret');
+  }
 });
 
 test.run();

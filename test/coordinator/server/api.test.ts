@@ -8,13 +8,18 @@ import * as v from 'valibot';
 import { ContextUpload } from '../../../coordinator/cli/context-upload.ts';
 import type { BuildSpec } from '../../../coordinator/project/spec.ts';
 import { digestOf, sampleSpec } from '../../support/farm-fixtures.ts';
-import { ask } from '../../support/http-request.ts';
+import { ask, type HttpAnswer } from '../../support/http-request.ts';
 import { dir, memoryTree } from '../../support/memory-tree.ts';
 import { runningCoordinator, testToken, type RunningCoordinator } from '../../support/running-coordinator.ts';
 import { until } from '../../support/until.ts';
 
 const tree = memoryTree(dir(['Dockerfile', 'FROM scratch\n']));
 const refusalAnswer = v.object({ error: v.object({ code: v.string(), message: v.string() }) });
+const finding = { error: v.optional(v.object({ code: v.string() })) };
+const findings = v.object({
+  repositories: v.array(v.object({ repository: v.string(), ...finding })),
+  tags: v.array(v.object({ tag: v.string(), ...finding })),
+});
 const buildAnswer = v.object({ build: v.string() });
 
 function specOf(change: Partial<BuildSpec> = {}): BuildSpec {
@@ -287,15 +292,53 @@ test('a plan names who could build what, and a build without platforms and agent
   await agent.wait('welcome');
   const candidate = { name: 'pi-01', native: true };
   const strict = [
-    { platform: 'linux/amd64', candidates: [candidate] },
-    { platform: 'linux/arm/v7', candidates: [] },
+    { platform: 'linux/amd64', candidates: [candidate], emulators: [] },
+    { platform: 'linux/arm/v7', candidates: [], emulators: ['pi-01'] },
   ];
-  assert.equal((await running.ask('/v1/plan', plan)).body, { platforms: strict });
+  const nothing = { repositories: [], tags: [] };
+  assert.equal((await running.ask('/v1/plan', plan)).body, { platforms: strict, ...nothing });
   const native = await running.ask('/v1/plan', {
     method: 'POST',
     body: { platforms: [], allowEmulation: true },
   });
-  assert.equal(native.body, { platforms: [strict[0]] });
+  assert.equal(native.body, { platforms: [strict[0]], ...nothing });
+});
+
+test('a plan tells what registries say to it, and a build that they would refuse is not stored', async () => {
+  const denied = '/v2/onap/denied/';
+  await using running = await runningCoordinator({}, (request, response) => {
+    if (request.method !== 'POST' || request.url?.startsWith(denied) !== true) return false;
+    response.writeHead(403).end();
+    return true;
+  });
+  const post = (path: string, body: unknown): Promise<HttpAnswer> =>
+    running.ask(path, { method: 'POST', body });
+  const planned = await post('/v1/plan', {
+    platforms: ['linux/amd64'],
+    allowEmulation: false,
+    tags: ['localhost:5000/onap/app', 'localhost:5000/onap/denied:2'],
+    suffix: 'tag',
+  });
+  const { repositories, tags } = v.parse(findings, planned.body);
+  assert.equal(
+    repositories.map(({ repository, error }) => [repository.replace(/^[^/]*/, 'h'), error?.code]),
+    [
+      ['h/onap/app', undefined],
+      ['h/onap/denied', 'registry-denied'],
+    ],
+  );
+  assert.equal(
+    tags.map(({ tag, error }) => [tag.replace(/^[^/]*/, 'h'), error?.code]),
+    [
+      ['h/onap/app:latest', undefined],
+      ['h/onap/denied:2', 'registry-denied'],
+    ],
+  );
+  const directories = [...tree.records.values()].map((record) => record.toString('base64'));
+  const spec = specOf({ tags: ['localhost:5000/onap/app', 'localhost:5000/onap/denied'] });
+  const refused = await post('/v1/builds', { spec, directories });
+  assert.is(v.parse(refusalAnswer, refused.body).error.code, 'registry-denied');
+  assert.equal((await running.ask('/v1/builds')).body, { builds: [] });
 });
 
 test('a build whose directories came along is taken without a connection to ask for them', async () => {

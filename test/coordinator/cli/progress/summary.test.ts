@@ -5,18 +5,18 @@ import { summaryTable } from '../../../../coordinator/cli/progress/summary.ts';
 import type { Frame } from '../../../../shared/progress.ts';
 import { exampleFrames, exampleResult } from '../../../support/frames.ts';
 
-test('the table says who built what, natively or not, how long and with which digest', () => {
-  assert.equal(summaryTable(exampleResult).split('\n'), [
+test('the table says who built what, natively or not, how long and with which digest', async () => {
+  assert.equal((await summaryTable(exampleResult)).split('\n'), [
     'PLATFORM        AGENT  MODE      TIME   DIGEST',
     `linux/amd64     a      native    1m02s  sha256:${'a'.repeat(64)}`,
     'linux/arm64/v8  pi-01  emulated  1.5s   failed',
   ]);
 });
 
-test('columns stay aligned under wide characters, and control sequences do not get through', () => {
+test('columns stay aligned under wide characters, and control sequences do not get through', async () => {
   const [first, second] = exampleResult.platforms;
   const platforms = [{ ...first!, agent: '日本\u001B[2J' }, second!];
-  const [, line = ''] = summaryTable({ ...exampleResult, platforms }).split('\n');
+  const [, line = ''] = (await summaryTable({ ...exampleResult, platforms })).split('\n');
   assert.match(line, /^linux\/amd64 {5}日本 {3}native {4}1m02s/);
 });
 

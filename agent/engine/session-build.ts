@@ -1,0 +1,100 @@
+/** One build request to an engine, and the session that answers what the engine asks meanwhile. */
+import * as v from 'valibot';
+import { ArchfarmError } from '../../shared/errors.ts';
+import type { Selection } from '../../shared/context/select.ts';
+import type { ContextSource, Digest } from '../../shared/context/tree.ts';
+import type { TaskEvent } from '../../shared/progress.ts';
+import { isDigest } from '../../shared/reference.ts';
+import type { Connection } from './connection.ts';
+import { fromFailedBuild } from './engine-error.ts';
+import { fileSyncMethods, type FileSyncOptions } from './filesync.ts';
+import { errorOf, readMessages, type EngineMessage } from './messages.ts';
+import type { MtimeStore } from './mtimes.ts';
+import { serviceMethods, type ServiceOptions } from './services.ts';
+import { openSession } from './session.ts';
+import { Trace } from './trace.ts';
+
+export interface SessionBuild extends ServiceOptions {
+  readonly trees: FileSyncOptions['trees'];
+  readonly source: ContextSource;
+  readonly mtimes: MtimeStore;
+  /** What the engine's copy of the trees, and the record of its modification times, are kept under. */
+  readonly contextKey: string;
+  /** Formatted. */
+  readonly platform: string;
+  /** Parameters of the Engine API's build request, but for the session and the platform. */
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: TaskEvent) => void;
+  /** Bytes of contents handed to the engine, as they go. */
+  readonly onBytes: (bytes: number) => void;
+  readonly onSelection?: ((root: Digest, selection: Selection) => void) | undefined;
+}
+
+/** Gives the image's id. Rejects with the signal's reason when it aborts; the engine then stops at once. */
+export async function buildInSession(connection: Connection, options: SessionBuild): Promise<Digest> {
+  const failures: Error[] = [];
+  await using mtimes = await options.mtimes.open(options.contextKey);
+  await using session = await openSession(connection, {
+    sharedKey: mtimes.sharedKey,
+    signal: options.signal,
+    onError: (error) => failures.push(error),
+    methods: { ...serviceMethods(options), ...fileSyncMethods({ ...options, mtimes }) },
+  });
+  const outcome = await run(connection, session.id, options);
+  if (outcome.error !== undefined) {
+    // The engine repeats what a service of ours said; the error itself says it better, and has its code.
+    const own = failures.find((failure) => outcome.error?.includes(failure.message));
+    // Of an ssh agent that is away a step sees nothing but a connection that closes, and fails in words of its own.
+    const away = failures.find(
+      (failure) => failure instanceof ArchfarmError && failure.code === 'client-gone',
+    );
+    throw own ?? away ?? fromFailedBuild(outcome.error, { host: connection.host, step: outcome.failedStep });
+  }
+  if (outcome.imageId === undefined) {
+    throw (
+      failures[0] ?? new ArchfarmError('engine-error', `${connection.host} ended the build without a result`)
+    );
+  }
+  return outcome.imageId;
+}
+
+interface Outcome {
+  readonly imageId?: Digest | undefined;
+  readonly error?: string | undefined;
+  /** Its name. */
+  readonly failedStep?: string | undefined;
+}
+
+async function run(connection: Connection, session: string, options: SessionBuild): Promise<Outcome> {
+  const { platform, signal, onEvent } = options;
+  let imageId: Digest | undefined;
+  let error: string | undefined;
+  let failedStep: string | undefined;
+  const trace = new Trace((event) => {
+    if (event.type === 'step' && event.status === 'failed') failedStep ??= event.name;
+    onEvent(event);
+  });
+  const query = { version: '2', remote: 'client-session', session, platform, ...options.query };
+  const stream = await connection.stream('/build', { signal, query });
+  try {
+    for await (const message of readMessages(stream)) {
+      if (message.id === 'moby.buildkit.trace') trace.push(traceOf(message));
+      else if (message.id === 'moby.image.id') imageId = imageIdOf(message);
+      error = errorOf(message) ?? error;
+    }
+  } catch (thrown) {
+    throw connection.failure(thrown, signal);
+  } finally {
+    trace.end();
+  }
+  return { imageId, error, failedStep };
+}
+
+function traceOf({ aux }: EngineMessage): Buffer {
+  return Buffer.from(v.parse(v.string(), aux), 'base64');
+}
+
+function imageIdOf({ aux }: EngineMessage): Digest {
+  return v.parse(v.object({ ID: v.pipe(v.string(), v.check(isDigest)) }), aux).ID;
+}

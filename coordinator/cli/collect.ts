@@ -1,0 +1,4 @@
+/** Commander's parser for a flag that may be given several times. */
+export function collect(value: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, value];
+}

@@ -1,0 +1,10 @@
+/** How a command ends that leaves its build to the coordinator. */
+import { exitStatusOf } from '../../shared/errors.ts';
+
+/** Gives the exit status: whoever interrupted did not see the build end. */
+export function sayLeft(build: string): number {
+  process.stderr.write(
+    `archfarm: left build ${build} to the coordinator\n  archfarm attach ${build} follows it\n`,
+  );
+  return exitStatusOf.cancelled;
+}
