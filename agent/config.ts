@@ -89,7 +89,7 @@ export function dataDirectory(flag: string | undefined, env: Environment): strin
   return join(env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'archfarm-agent');
 }
 
-function readToken(file: string | undefined, env: Environment): string | undefined {
+export function readToken(file: string | undefined, env: Environment): string | undefined {
   if (file === undefined) return parseToken(env['ARCHFARM_TOKEN'] ?? '', 'ARCHFARM_TOKEN');
   let text: string;
   try {

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { delay } from '../shared/abort.ts';
 import { Backoff } from '../shared/backoff.ts';
-import { fetchTree } from '../shared/context/fetch-tree.ts';
+import { CheckedTrees } from '../shared/context/checked-trees.ts';
 import { defaultLimits, type ContextLimits } from '../shared/context/limits.ts';
 import { BlobReceiver } from '../shared/context/receiver.ts';
 import { BlobStore } from '../shared/context/store.ts';
@@ -38,6 +38,7 @@ export class ContextLink {
   readonly #options: ContextLinkOptions;
   readonly #store: BlobStore;
   readonly #receiver: BlobReceiver;
+  readonly #trees: CheckedTrees;
   readonly #stop = new AbortController();
   #jobs = 0;
   /** Ends the present connection. */
@@ -48,6 +49,7 @@ export class ContextLink {
     this.#options = options;
     this.#store = store;
     this.#receiver = new BlobReceiver({ store });
+    this.#trees = new CheckedTrees(store);
   }
 
   static async open(options: ContextLinkOptions): Promise<ContextLink> {
@@ -59,7 +61,7 @@ export class ContextLink {
 
   /** To be disposed when the job has ended: a connection that breaks is made again for jobs only. */
   forJob(): JobContext & Disposable {
-    const [store, receiver] = [this.#store, this.#receiver];
+    const [receiver, trees] = [this.#receiver, this.#trees];
     this.#jobs += 1;
     this.#dialing ??= this.#dial().finally(() => {
       this.#dialing = undefined;
@@ -71,12 +73,14 @@ export class ContextLink {
       },
       directory: (digest, signal) => receiver.directory(digest, signal),
       async blob(digest, size, signal) {
-        if (!(await store.has({ kind: 'blob', digest, size }))) sentBytes += size;
+        // Others ask at the same time: read only after the wait.
+        const missing = await receiver.missingBytes(digest, size, signal);
+        sentBytes += missing;
         return receiver.blob(digest, size, signal);
       },
       async prepare(roots, { limits = defaultLimits, signal }) {
         const owned = { ...limits, command: 'serve' } as const;
-        await Promise.all(roots.map((root) => fetchTree(root, receiver, { limits: owned, signal })));
+        await Promise.all(roots.map((root) => trees.fetch(root, receiver, { limits: owned, signal })));
       },
       [Symbol.dispose]: () => {
         this.#jobs -= 1;

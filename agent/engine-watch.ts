@@ -108,6 +108,10 @@ export class EngineWatch {
     this.#native = formatPlatform(info.platform);
     this.#version = info.version;
     this.#apiVersion = info.apiVersion;
+    // Whoever starts again may have left something behind, and so may an engine that was away.
+    await this.engine
+      .sweep(signal)
+      .catch((error: unknown) => this.#options.log.warn({ err: error }, 'old containers may be left'));
   }
 
   #fail(reason: string): void {

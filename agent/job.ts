@@ -31,6 +31,7 @@ export interface JobOptions {
 const buildErrors: ReadonlySet<ErrorCode> = new Set([
   'build-failed',
   'wrong-architecture',
+  'test-failed',
   'context-changed',
   'context-invalid',
   'context-limit',
@@ -55,6 +56,13 @@ export async function runJob(task: Task, services: JobServices, options: JobOpti
         onEngineBytes: reporter(context, options),
       }),
     );
+    const { test } = task;
+    if (test !== undefined) {
+      // Programs of another platform may run here, too, emulated: then what they do would be no test of this image.
+      const { imageId } = image;
+      await engine.checkPrograms({ imageId, reference: task.image, platform: task.platform }, options);
+      await timed(timings, 'test', () => engine.test({ imageId, test }, options));
+    }
     const pushed = await timed(timings, 'push', () => pushChecked(task, image, { services, options }));
     return {
       status: 'pushed',

@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import { version } from '../shared/version.ts';
-import { dataDirectory, readConfig, type AgentFlags } from './config.ts';
+import { dataDirectory, readConfig, readToken, type AgentFlags } from './config.ts';
 import type { InstallOptions } from './install.ts';
 import { awaitParent, tellParent } from './parent.ts';
 
@@ -63,6 +63,35 @@ function createProgram(): Command {
         flags.json === true ? `${JSON.stringify(status, undefined, 2)}\n` : formatStatus(status),
       );
       if (!status.connected) process.exitCode = 3;
+    });
+
+  program
+    .command('doctor')
+    .description('look for what would keep an agent on this host from building, and say what to do')
+    .option('--coordinator <url>', 'ws://, wss://, http://, https:// or HOST:PORT (ARCHFARM_COORDINATOR)')
+    .option('--token-file <file>', 'file that holds the shared token (else ARCHFARM_TOKEN)')
+    .option('--data <dir>', 'state of the agent (ARCHFARM_DATA)')
+    .option('--docker <host>', 'Docker Engine (default: DOCKER_HOST, else unix:///var/run/docker.sock)')
+    .option('--engine-only', 'leave the coordinator out')
+    .option('--json', 'as JSON')
+    .addHelpText('after', '\nExample:\n  archfarm-agent doctor --coordinator wss://farm.example:7480')
+    .action(async (flags: AgentFlags & { engineOnly?: boolean; json?: boolean }) => {
+      const { examine } = await import('./doctor.ts');
+      const { formatChecks, isWell } = await import('../shared/checks.ts');
+      const { parseCoordinatorUrl } = await import('../shared/address.ts');
+      const address = flags.coordinator ?? process.env['ARCHFARM_COORDINATOR'];
+      const checks = await examine({
+        coordinator: flags.engineOnly === true || !address ? undefined : parseCoordinatorUrl(address),
+        token: readToken(flags.tokenFile, process.env),
+        data: dataDirectory(flags.data, process.env),
+        docker: flags.docker,
+        environment: process.env,
+        signal: new AbortController().signal,
+      });
+      process.stdout.write(
+        flags.json === true ? `${JSON.stringify(checks, undefined, 2)}\n` : formatChecks(checks),
+      );
+      if (!isWell(checks)) process.exitCode = 1;
     });
 
   program

@@ -21,7 +21,12 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
 
   await mkdir(config.data, { recursive: true, mode: 0o700 });
   await requireUnused(config.data);
-  const docker = new Engine({ host: config.docker, environment: process.env, dataDirectory: config.cache });
+  const docker = new Engine({
+    host: config.docker,
+    environment: process.env,
+    dataDirectory: config.cache,
+    owner: `${config.name} ${config.data}`,
+  });
   const engine = new EngineWatch({ engine: docker, restrictTo: config.platforms, log });
   await engine.start(stop.signal);
   const journal = await Journal.open(join(config.data, 'journal.ndjson'));

@@ -23,8 +23,9 @@ const common = {
   logLevel: 'warning',
 };
 
-/** Packages that are large, and loaded by some commands only. */
+/** Packages that are large, and loaded by some commands only; and what is loaded of them, where that is not all. */
 const apart = ['fastify', 'pino', 'undici', 'yaml'];
+const parts = { undici: `${root}/scripts/build/undici.cjs` };
 
 /** Has them loaded from files beside the command. */
 const packagesApart = {
@@ -32,6 +33,9 @@ const packagesApart = {
   setup({ onResolve }) {
     onResolve({ filter: new RegExp(`^(${apart.join('|')})$`) }, ({ kind, path }) =>
       kind === 'entry-point' ? undefined : { path: `./archfarm-${path}.js`, external: true },
+    );
+    onResolve({ filter: /^node:http2$/ }, ({ importer }) =>
+      importer.includes('/undici/') ? { path: `${root}/scripts/build/no-http2.cjs` } : undefined,
     );
   },
 };
@@ -49,7 +53,7 @@ try {
       ...common,
       entryPoints: [
         { in: `${root}/coordinator/main.ts`, out: 'archfarm-program' },
-        ...apart.map((name) => ({ in: name, out: `archfarm-${name}` })),
+        ...apart.map((name) => ({ in: parts[name] ?? name, out: `archfarm-${name}` })),
       ],
       absWorkingDir: root,
       outdir: made,

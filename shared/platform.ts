@@ -157,9 +157,11 @@ function nearestPlatform(text: string): string {
           .map((name) => ({ name, distance: leven(name, wanted.includes('/') ? wanted : `linux/${wanted}`) }))
           .toSorted((a, b) => a.distance - b.distance)[0]
       : { name: `linux/${known}`, distance: 0 };
+  const [first = ''] = wanted.split('/');
+  const os = Object.hasOwn(knownPairs, first) ? first : 'linux';
   return nearest !== undefined && nearest.distance <= 3
     ? `did you mean ${nearest.name}?`
-    : `known for linux: ${knownPairs['linux']!.join(', ')}`;
+    : `known for ${os}: ${knownPairs[os]!.join(', ')}`;
 }
 
 /** `linux/arm64/v8`: the name shown, stored and sent. */

@@ -113,6 +113,8 @@ export interface BuildResult {
   readonly created: number;
   /** Who submitted it: `user@host`, or an address. */
   readonly client?: string | undefined;
+  /** The build that this one retries or amends. */
+  readonly origin?: { readonly type: 'retry' | 'amend'; readonly build: string } | undefined;
   readonly error?: ErrorInfo | undefined;
   readonly 'image.name': string;
   readonly tags: readonly string[];

@@ -157,6 +157,13 @@ export const namedContextSchema = v.strictObject({
   root: digest,
 });
 
+/** The command's texts are bounded together with a build's arguments and labels. */
+export const imageTestSchema = v.strictObject({
+  command: v.pipe(v.array(text), v.minLength(1), v.maxLength(1000)),
+  timeout: v.pipe(milliseconds, v.minValue(1)),
+  network: v.boolean(),
+});
+
 const contextLimits = v.strictObject({ entries: count, bytes: count, pathBytes: count, nameBytes: count });
 
 const task = v.strictObject({
@@ -178,6 +185,7 @@ const task = v.strictObject({
   cacheFrom: v.pipe(v.array(v.pipe(v.string(), v.minLength(1), v.maxLength(512))), v.maxLength(100)),
   secrets: v.pipe(v.array(name), v.maxLength(1000)),
   ssh: v.pipe(v.array(name), v.maxLength(1000)),
+  test: v.optional(imageTestSchema),
   contextKey: text,
 });
 

@@ -18,6 +18,16 @@ export interface BuildParameters {
   readonly cacheFrom: readonly string[];
 }
 
+/** A command that an image must pass before it is pushed. */
+export interface ImageTest {
+  /** Run directly, in place of the image's entrypoint. */
+  readonly command: readonly string[];
+  /** Milliseconds. */
+  readonly timeout: number;
+  /** Whether it gets the engine's default network. */
+  readonly network: boolean;
+}
+
 export interface NamedContext {
   /** Like that of a stage, in lower case. */
   readonly name: string;
@@ -46,6 +56,7 @@ export interface Task extends BuildParameters {
   /** Ids that BuildKit may ask for; values are asked of the coordinator when it does. */
   readonly secrets: readonly string[];
   readonly ssh: readonly string[];
+  readonly test?: ImageTest | undefined;
   /** A registry, repository and context name: what one engine's synced context is kept under (see agent/engine). */
   readonly contextKey: string;
 }

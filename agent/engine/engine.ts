@@ -9,11 +9,13 @@ import type { TaskEvent } from '../../shared/progress.ts';
 import type { Task } from '../../shared/task.ts';
 import { build, type BuiltImage } from './build.ts';
 import { Connection, type DockerEnvironment } from './connection.ts';
+import { ContainerRuns } from './container-run.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { MtimeStore } from './mtimes.ts';
 import { push, type Pushed, type PushOptions, type PushRequest } from './push.ts';
 import { checkPrograms, type ProgramCheck, type ProgramCheckOptions } from './program-check.ts';
 import type { BuildServices } from './services.ts';
+import { runTest, type TestRun, type TestRunOptions } from './test-run.ts';
 
 export interface EngineOptions {
   /** `unix:///path` or `tcp://host:port`; without it DOCKER_HOST of the environment, or the usual socket. */
@@ -21,6 +23,8 @@ export interface EngineOptions {
   readonly environment: DockerEnvironment;
   /** The agent's own; what is remembered about contexts goes to `mtimes` below it. */
   readonly dataDirectory: string;
+  /** Whose containers are whose, where agents share an engine: no other's, and the same after a restart. */
+  readonly owner?: string | undefined;
 }
 
 export interface EngineInfo {
@@ -55,6 +59,7 @@ const maxRightImages = 1000;
 export class Engine {
   readonly #connection: Connection;
   readonly #mtimes: MtimeStore;
+  readonly #runs: ContainerRuns;
   readonly #pushes = new KeyedLock();
   /** As of the last look at its version. */
   #hasBuildKit = false;
@@ -62,8 +67,9 @@ export class Engine {
   readonly #rightImages = new Set<string>();
 
   /** Does not connect yet; throws `config` for a host it cannot use. */
-  constructor({ host, environment, dataDirectory }: EngineOptions) {
+  constructor({ host, environment, dataDirectory, owner = dataDirectory }: EngineOptions) {
     this.#connection = new Connection({ host, environment });
+    this.#runs = new ContainerRuns(this.#connection, owner);
     this.#mtimes = new MtimeStore(join(dataDirectory, 'mtimes'));
   }
 
@@ -114,6 +120,16 @@ export class Engine {
     this.#rightImages.add(key);
     const [oldest] = this.#rightImages;
     if (this.#rightImages.size > maxRightImages && oldest !== undefined) this.#rightImages.delete(oldest);
+  }
+
+  /** Throws `test-failed` when the image's test does not succeed, or an infrastructure error. */
+  test(run: TestRun, options: TestRunOptions): Promise<void> {
+    return runTest(this.#runs, run, options);
+  }
+
+  /** Removes containers that an agent left behind which could not do so itself. */
+  sweep(signal: AbortSignal): Promise<void> {
+    return this.#runs.sweep(signal);
   }
 
   async #version(signal: AbortSignal): Promise<v.InferOutput<typeof versionSchema>> {

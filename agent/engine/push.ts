@@ -71,7 +71,11 @@ async function pushWhole(connection: Connection, push: Push, layers: PushLayers)
   const { reference, signal } = push;
   const target = { host: connection.host, registry: parseReference(reference).registry, reference };
   for (;;) {
-    const auth = await push.auth(signal);
+    // Neither needs the other; both are over before anything is thrown, as the tag is ours only under the lock.
+    const [asked, tagged] = await Promise.allSettled([push.auth(signal), tag(connection, push)]);
+    if (asked.status === 'rejected') throw asked.reason;
+    if (tagged.status === 'rejected') throw tagged.reason;
+    const auth = asked.value;
     const since = performance.now();
     const landed = layers.landed;
     const pushed = await pushOnce(connection, { ...push, auth }, layers);
@@ -87,17 +91,24 @@ async function pushWhole(connection: Connection, push: Push, layers: PushLayers)
   }
 }
 
-/** Text is the error that the engine ended it with. */
+async function tag(connection: Connection, { imageId, reference, signal }: Push): Promise<void> {
+  const name = nameOf(parseReference(reference));
+  await connection.ask(signal, (docker) => docker.getImage(imageId).tag({ ...name, abortSignal: signal }));
+}
+
+function nameOf({ registry, repository, tag: name }: Reference): Pick<PushCall, 'repo' | 'tag'> {
+  return { repo: `${registry}/${repository}`, tag: name ?? 'latest' };
+}
+
+/** Text is the error that the engine ended it with. The image has the name already. */
 async function pushOnce(
   connection: Connection,
   push: Omit<Push, 'auth'> & { readonly auth: RegistryAuth },
   layers: PushLayers,
 ): Promise<Pushed | string> {
-  const { imageId, reference, auth, signal } = push;
+  const { reference, auth, signal } = push;
   const target = parseReference(reference);
-  const repo = `${target.registry}/${target.repository}`;
-  const tag = target.tag ?? 'latest';
-  await connection.ask(signal, (docker) => docker.getImage(imageId).tag({ repo, tag, abortSignal: signal }));
+  const { repo, tag } = nameOf(target);
   const stream = await connection.ask(signal, (docker) =>
     startPush(docker, { repo, tag, signal, authconfig: authConfig(auth, target) }),
   );

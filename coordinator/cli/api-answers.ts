@@ -55,6 +55,7 @@ export const buildResultSchema = v.object({
   status: buildStatus,
   created: milliseconds,
   client: v.optional(v.string()),
+  origin: v.optional(v.object({ type: v.picklist(['retry', 'amend']), build: v.string() })),
   error: v.optional(errorInfo),
   'image.name': v.string(),
   tags: v.array(v.string()),
@@ -121,6 +122,7 @@ export function parseFrame(value: unknown): Frame {
 }
 
 export const errorAnswerSchema = v.object({ error: errorInfo });
+export const pathSchema = v.object({ path: v.optional(v.string()) });
 export const submittedSchema = v.object({ build: v.string() });
 export const buildsSchema = v.object({ builds: v.array(buildResultSchema) });
 

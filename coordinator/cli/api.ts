@@ -15,6 +15,7 @@ import {
   buildsSchema,
   errorAnswerSchema,
   parseFrame,
+  pathSchema,
   planSchema,
   submittedSchema,
   type AgentInfo,
@@ -43,6 +44,14 @@ export interface Submission {
   readonly directories?: readonly string[] | undefined;
   /** Two submissions with the same key are one build. */
   readonly idempotencyKey: string;
+}
+
+/** What is given to a build that goes on from another one. */
+export interface Continuation extends Required<
+  Pick<Submission, 'secrets' | 'link' | 'client' | 'idempotencyKey'>
+> {
+  /** Ids of the ssh agents that are forwarded. */
+  readonly ssh: readonly string[];
 }
 
 export interface BuildsQuery {
@@ -141,6 +150,42 @@ export class Api implements Disposable {
   /** Resolves once the build needs its client no more; throws what is in the way of that. */
   async complete(id: string, signal: AbortSignal): Promise<void> {
     await this.#json('POST', `${buildPath(id)}/complete`, { signal, answerWithin: Infinity });
+  }
+
+  /** Gives the id of the build that builds again what failed of this one. */
+  async retry(id: string, body: Continuation, signal: AbortSignal): Promise<string> {
+    const answer = await this.#json('POST', `${buildPath(id)}/retry`, {
+      body,
+      signal,
+      answerWithin: Infinity,
+    });
+    return this.#check(submittedSchema, answer).build;
+  }
+
+  /** Gives the id of the build that adds platforms to what this one published. */
+  async amend(
+    id: string,
+    body: Continuation & Pick<BuildSpec, 'platforms' | 'allowEmulation'>,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const answer = await this.#json('POST', `${buildPath(id)}/amend`, {
+      body,
+      signal,
+      answerWithin: Infinity,
+    });
+    return this.#check(submittedSchema, answer).build;
+  }
+
+  /** The latest build that published a reference. */
+  async publisher(reference: string, signal: AbortSignal): Promise<BuildResult> {
+    const path = `v1/publisher?reference=${encodeURIComponent(reference)}`;
+    return this.#check(buildResultSchema, await this.#json('GET', path, { signal }));
+  }
+
+  /** What a file of a build that goes on is called; undefined where the coordinator does not know. */
+  async pathOf(id: string, digest: string, signal: AbortSignal): Promise<string | undefined> {
+    const answer = await this.#json('GET', `${buildPath(id)}/path?digest=${digest}`, { signal });
+    return this.#check(pathSchema, answer).path;
   }
 
   async agents(signal: AbortSignal): Promise<AgentInfo[]> {

@@ -8,8 +8,10 @@ import { readAdditionalContext, type AdditionalContext } from '../project/additi
 import { attestationModes, checkListType, listTypes, readAnnotations } from '../project/annotations.ts';
 import { checkCacheTarget, readCacheSource } from '../project/cache-references.ts';
 import type { Environment } from '../project/interpolate.ts';
+import { parseTestTimeout, shellCommand, type TestRequest } from '../project/image-test.ts';
 import { parseSecret, parseSsh } from '../project/mounts.ts';
-import type { PlanFlags, Surroundings } from '../project/resolve.ts';
+import type { Surroundings } from '../project/find-subject.ts';
+import type { PlanFlags } from '../project/resolve.ts';
 import { readContextLimits } from './context-limits.ts';
 import { parseDuration } from './duration.ts';
 import type { ProgressMode } from './progress/create-renderer.ts';
@@ -47,11 +49,14 @@ const givenSchema = v.object({
   network: text,
   cacheFrom: texts,
   cacheTo: texts,
-  suffix: v.optional(v.picklist(['repo', 'tag']), 'repo'),
-  type: v.optional(v.picklist(listTypes), 'auto'),
+  suffix: v.optional(v.picklist(['repo', 'tag'])),
+  type: v.optional(v.picklist(listTypes)),
   annotation: texts,
   attestations: v.optional(v.picklist(attestationModes)),
   childTags: flag,
+  test: text,
+  testTimeout: text,
+  testNetwork: v.optional(v.boolean()),
   force: flag,
   allowEmulation: flag,
   waitAgent: v.optional(v.string(), '15s'),
@@ -81,7 +86,7 @@ export function readBuildOptions(flags: unknown, surroundings: Surroundings): Bu
     throw new ArchfarmError('usage', '--detach and --dry-run do not go together');
   }
   const annotations = readAnnotations(given.annotation);
-  checkListType({ type: given.type, annotations, attestations: given.attestations });
+  checkListType({ type: given.type ?? 'auto', annotations, attestations: given.attestations });
   for (const target of given.cacheTo) checkCacheTarget(target);
   return {
     tags: given.tag,
@@ -103,6 +108,7 @@ export function readBuildOptions(flags: unknown, surroundings: Surroundings): Bu
     annotations,
     attestations: given.attestations,
     childTags: given.childTags,
+    test: readTest(given),
     force: given.force,
     allowEmulation: given.allowEmulation,
     waitAgent: parseDuration(given.waitAgent, '--wait-agent'),
@@ -158,6 +164,20 @@ function splitPair(text: string, option: string): [name: string, value: string |
     });
   }
   return [name, equals === -1 ? undefined : text.slice(equals + 1)];
+}
+
+function readTest({
+  test,
+  testTimeout,
+  testNetwork,
+}: v.InferOutput<typeof givenSchema>): TestRequest | undefined {
+  if ((test ?? testTimeout ?? testNetwork) === undefined) return undefined;
+  if (test?.trim() === '') throw new ArchfarmError('usage', '--test has no command');
+  return {
+    command: test === undefined ? undefined : shellCommand(test),
+    timeout: testTimeout === undefined ? undefined : parseTestTimeout(testTimeout, '--test-timeout'),
+    network: testNetwork,
+  };
 }
 
 function readTimeout(text: string): number {

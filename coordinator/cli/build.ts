@@ -5,12 +5,13 @@ import { setImmediate } from 'node:timers/promises';
 import { cacheDirectory } from '../cache-directory.ts';
 import { checkTogether, scanAdditionalContexts, type NamedSnapshot } from '../context/additional-contexts.ts';
 import type { DockerfileTree } from '../context/dockerfile.ts';
-import { openContext } from '../context/open-context.ts';
+import { openContext, type OpenedContext } from '../context/open-context.ts';
 import { recordsAlong } from '../context/records-along.ts';
-import { SnapshotSource, type Snapshot } from '../context/snapshot.ts';
+import { SnapshotSource } from '../context/snapshot.ts';
 import { contextName } from '../project/context-source.ts';
 import { resolvePlan } from '../project/resolve.ts';
-import type { BuildPlan, BuildSpec } from '../project/spec.ts';
+import type { BuildPlan, BuildSpec, DockerfileRoot } from '../project/spec.ts';
+import { afterwards, submitPatience } from './afterwards.ts';
 import type { Api } from './api.ts';
 import type { BuildOptions } from './build-options.ts';
 import { clientName } from './client-name.ts';
@@ -43,7 +44,7 @@ export async function runBuild(
   const statCache = join(cacheDirectory(process.env), 'stat');
   const scanning = { statCache, limits: options.contextLimits, signal };
   await using opened = await openContext(plan, scanning);
-  const { context, dockerfile } = opened;
+  const { context, dockerfile, perPlatform } = opened;
   const contexts = await scanAdditionalContexts(plan.contexts, scanning);
   const trees = [context, ...contexts.map(({ tree }) => tree)];
   checkTogether(trees, options.contextLimits);
@@ -53,13 +54,13 @@ export async function runBuild(
     await printPlan(plan, trees, { api: farm.api, signal });
     return 0;
   }
-  const spec = specOf(plan, { context, dockerfile, contexts, local: farm.local });
+  const spec = specOf(plan, { context, dockerfile, perPlatform, contexts, local: farm.local });
   const mode = global.quiet ? 'quiet' : options.progress;
   using renderer = await createRenderer(mode, { screen: process.stderr, environment: process.env });
   for (const warning of [...warnings, ...trees.flatMap((tree) => tree.warnings)])
     renderer.note(`WARNING: ${warning}`);
 
-  const snapshots = [...trees, dockerfile];
+  const snapshots = [...trees, dockerfile, ...perPlatform.values()];
   const link = randomBytes(12).toString('base64url');
   const submission = {
     spec,
@@ -95,18 +96,6 @@ export async function runBuild(
   }
 }
 
-/** Milliseconds that a submission which is under way gets after an interrupt. */
-const submitPatience = 3000;
-
-/** Aborts as `signal` does, but so many milliseconds later. */
-function afterwards(signal: AbortSignal, milliseconds: number): AbortSignal {
-  const later = new AbortController();
-  const wait = (): unknown => setTimeout(() => later.abort(signal.reason), milliseconds).unref();
-  if (signal.aborted) wait();
-  else signal.addEventListener('abort', wait, { once: true });
-  return later.signal;
-}
-
 /** The build lives without this process once the coordinator has all its files; interrupted before, it is cancelled. */
 async function handOver(
   build: string,
@@ -122,16 +111,21 @@ async function handOver(
   }
 }
 
-interface Trees {
-  readonly context: Snapshot;
-  readonly dockerfile: DockerfileTree;
+interface Trees extends Pick<OpenedContext, 'context' | 'dockerfile' | 'perPlatform'> {
   readonly contexts: readonly NamedSnapshot[];
   /** The one agent of a farm of our own is there already: nobody else will come. */
   readonly local: boolean;
 }
 
-function specOf(plan: BuildPlan, { context, dockerfile, contexts, local }: Trees): BuildSpec {
-  const { context: source, dockerfile: _dockerfile, secrets, ssh, waitAgent, ...rest } = plan;
+function specOf(
+  plan: BuildPlan,
+  { context, dockerfile, perPlatform: dockerfiles, contexts, local }: Trees,
+): BuildSpec {
+  const { context: source, dockerfile: _dockerfile, perPlatform, secrets, ssh, waitAgent, ...rest } = plan;
+  const overrides = Object.entries(perPlatform).map(([platform, override]) => {
+    const own = dockerfiles.get(platform);
+    return [platform, { ...override, dockerfile: own && rootOf(own) }] as const;
+  });
   return {
     ...rest,
     waitAgent: local ? 0 : waitAgent,
@@ -143,9 +137,14 @@ function specOf(plan: BuildPlan, { context, dockerfile, contexts, local }: Trees
       files: contexts.reduce((files, { tree }) => files + tree.files, context.files),
       bytes: contexts.reduce((bytes, { tree }) => bytes + tree.bytes, context.bytes),
     },
-    dockerfile: { root: dockerfile.root, name: dockerfile.name },
+    dockerfile: rootOf(dockerfile),
+    perPlatform: overrides.length === 0 ? undefined : Object.fromEntries(overrides),
     contexts: contexts.map(({ name, tree }) => ({ name, root: tree.root })),
   };
+}
+
+function rootOf({ root, name }: DockerfileTree): DockerfileRoot {
+  return { root, name };
 }
 
 async function forwardSsh(plan: BuildPlan, build: string, { url, token }: FarmAccess): Promise<Disposable> {

@@ -9,6 +9,7 @@ import { formatTable } from './table.ts';
 export interface BuildsOptions {
   readonly limit: number;
   readonly status?: BuildStatus | undefined;
+  readonly before?: string | undefined;
 }
 
 export async function runBuilds(options: BuildsOptions, global: GlobalOptions): Promise<void> {

@@ -1,9 +1,10 @@
 /** `archfarm build --dry-run`: what would be built where, published as what, and what is in the way of that. */
+import path from 'node:path';
 import { fromErrorInfo, type ErrorInfo } from '../../shared/errors.ts';
 import type { Snapshot } from '../context/snapshot.ts';
 import { platformImage } from '../farm/task.ts';
 import { describeContext } from '../project/context-source.ts';
-import type { BuildPlan } from '../project/spec.ts';
+import type { BuildPlan, DockerfileSource } from '../project/spec.ts';
 import type { Api } from './api.ts';
 import type { PlanAnswer } from './api-answers.ts';
 import { print } from './output.ts';
@@ -19,13 +20,17 @@ export async function printPlan(
   const planned = await api.plan({ platforms, allowEmulation, tags, suffix, force }, signal);
   const places = [
     [plan.name, describeContext(plan.context)],
-    ...plan.contexts.map(({ name, path }) => [name, path]),
+    ...plan.contexts.map((context) => [context.name, context.path]),
   ];
   const images = planned.platforms.map((planned) => [
     planned.platform,
     agentsOf(planned),
     platformImage(plan, planned.platform),
   ]);
+  const builds = planned.platforms.map(({ platform }) => {
+    const { dockerfile, target, args } = buildOn(platform, plan);
+    return [platform, describeDockerfile(dockerfile), target ?? '', describeArguments(args)];
+  });
   const repositories = planned.repositories.map(({ repository, error }) => [
     repository,
     error === undefined ? 'yes' : `no: ${error.message}`,
@@ -37,12 +42,49 @@ export async function printPlan(
           `${places[index]?.[0]}: ${files} files, ${bytes} bytes in ${places[index]?.[1]}`,
       ),
       await formatTable(['PLATFORM', 'AGENTS', 'PUSHED AS'], images),
+      await formatTable(['PLATFORM', 'DOCKERFILE', 'TARGET', 'ARGUMENTS'], builds),
       await formatTable(['REPOSITORY', 'MAY PUSH'], repositories),
       ...planned.tags.map(describeTag),
     ].join('\n'),
   );
   const failure = firstError(planned);
   if (failure !== undefined) throw fromErrorInfo(failure);
+}
+
+/** What is asked of an engine there: flags, the project file, and what that has for the one platform. */
+function buildOn(
+  platform: string,
+  { dockerfile, target, args, perPlatform }: BuildPlan,
+): Pick<BuildPlan, 'dockerfile' | 'target' | 'args'> {
+  const override = perPlatform[platform];
+  return {
+    dockerfile: override?.dockerfile ?? dockerfile,
+    target: override?.target ?? target,
+    args: { ...args, ...override?.args },
+  };
+}
+
+function describeDockerfile(dockerfile: DockerfileSource): string {
+  switch (dockerfile.type) {
+    case 'inline':
+      return 'in the project file';
+    case 'file':
+      return path.relative(process.cwd(), dockerfile.path);
+    case 'context':
+      return dockerfile.path;
+    default:
+      return dockerfile satisfies never;
+  }
+}
+
+/** On one line each, and none that fills the screen. */
+function describeArguments(args: BuildPlan['args']): string {
+  return Object.entries(args)
+    .map(
+      ([name, value]) =>
+        `${name}=${value.length > 40 || /\s/.test(value) ? JSON.stringify(value.slice(0, 40)) : value}`,
+    )
+    .join(' ');
 }
 
 function agentsOf({ candidates, emulators }: PlanAnswer['platforms'][number]): string {

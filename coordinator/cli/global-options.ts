@@ -44,8 +44,13 @@ export async function readToken(tokenFile: string | undefined): Promise<string |
 
 /** The API of the configured coordinator; throws `config` when there is none. */
 export async function openCoordinator(global: GlobalOptions): Promise<Api> {
+  return new Api(await requireCoordinator(global));
+}
+
+/** Throws `config` when there is none. */
+export async function requireCoordinator(global: GlobalOptions): Promise<CoordinatorAddress> {
   const address = await configuredCoordinator(global);
-  if (address !== undefined) return new Api(address);
+  if (address !== undefined) return address;
   throw new ArchfarmError('config', 'this command needs a coordinator', {
     hint: 'set --coordinator or ARCHFARM_COORDINATOR; start one with archfarm serve',
   });

@@ -80,7 +80,7 @@ export class LocalAgent {
 }
 
 /** The built agent lies beside the built CLI; the sources keep theirs in a folder of its own. */
-function agentEntry(): string {
+export function agentEntry(): string {
   const here = import.meta.dirname;
   const candidates = ['archfarm-agent.js', '../archfarm-agent.js', '../../agent/main.ts'].map((path) =>
     join(here, path),

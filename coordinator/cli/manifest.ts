@@ -83,7 +83,7 @@ export async function runAnnotate(list: string, member: string, flags: AnnotateF
     ...(osVersion === undefined ? {} : { osVersion }),
     ...(osFeatures === undefined ? {} : { osFeatures: osFeatures.flatMap((names) => names.split(',')) }),
   };
-  await writeDraft(path, annotated(await begunList(list, path), member, given));
+  await writeDraft(path, annotated(await begunList(list, path), { list, member }, given));
 }
 
 export async function runManifestInspect(

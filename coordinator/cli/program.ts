@@ -5,6 +5,9 @@ import { version } from '../../shared/version.ts';
 import type { BuildsOptions } from './builds.ts';
 import { collect } from './collect.ts';
 import { example, globalOptions, oneOf, type ProgramContext } from './command-parts.ts';
+import { addDoctor } from './doctor-command.ts';
+import { addFollowUpCommands } from './follow-up-commands.ts';
+import type { HistoryFlags } from './history-bounds.ts';
 import type { ProgressMode } from './progress/create-renderer.ts';
 import { addRegistryCommands } from './registry-commands.ts';
 import { addRegistryFlags, type RegistryFlags } from './registry-options.ts';
@@ -25,7 +28,9 @@ export function createProgram(context: ProgramContext): Command {
   addFarmCommands(program, context);
   addBuildCommands(program, context);
   addAttach(program, context);
+  addFollowUpCommands(program, context);
   addRegistryCommands(program, context);
+  addDoctor(program, context);
   return program;
 }
 
@@ -42,7 +47,7 @@ function addBuild(program: Command, { signal, second, exit }: ProgramContext): v
     .description('build an image for every platform and publish them as one')
     .argument(
       '[name|path]',
-      'service of the project file, directory, tar file, git URL, or - for a tar on stdin',
+      'service or bake target of the project file, directory, tar file, git URL, or - for a tar on stdin',
     )
     .option('-t, --tag <ref>', 'name of the image, repeatable', collect)
     .option('-f, --file <dockerfile>', 'Dockerfile (default: that of the project file, or Dockerfile)')
@@ -86,13 +91,16 @@ function addBuild(program: Command, { signal, second, exit }: ProgramContext): v
       ]),
     )
     .option('--child-tags', 'also tag the platform images in the final repository, like latest-arm64v8')
+    .option('--test <command>', 'push each image only if this succeeds in a container of it')
+    .option('--test-timeout <duration>', 'time that the test has (default: 10m)')
+    .option('--test-network', "give the test the engine's default network")
     .option('--force', 'publish even if a tag loses a platform that it has today')
     .option('--allow-emulation', 'let agents build platforms that are not their own')
     .option('--wait-agent <duration>', 'how long to wait for an agent of a platform (default: 15s)')
     .option('--timeout <duration>', 'end the build after this long')
     .option('--detach', 'print the id of the build, and end once the coordinator can do without this machine')
     .option('--dry-run', 'show what would be built where, and build nothing')
-    .option('--project <file>', 'project file (default: compose.yaml here or above)')
+    .option('--project <file>', 'project file (default: compose.yaml or docker-bake.json here or above)')
     .addOption(
       oneOf('--progress <mode>', 'how to show progress', ['auto', 'tty', 'plain', 'rawjson', 'quiet']),
     )
@@ -123,6 +131,9 @@ function addServe(program: Command, { signal }: ProgramContext): void {
       'how large a context may be: entries, bytes, path or name, like bytes=40GiB, repeatable (or env ARCHFARM_CONTEXT_LIMITS)',
       collect,
     )
+    .option('--keep-builds <n>', 'builds that history keeps (default: 100000)')
+    .option('--keep-age <duration>', 'how long it keeps them, like 90d or 12h (default: 180d)')
+    .option('--keep-logs <size>', 'how much it keeps of their logs, the oldest go first (default: 10GiB)')
     .option(
       '--no-passwords-to-agents',
       'never give an agent a password, not even for a push to a Basic registry',
@@ -130,13 +141,14 @@ function addServe(program: Command, { signal }: ProgramContext): void {
     .addHelpText('after', example('ARCHFARM_TOKEN=… archfarm serve --listen 0.0.0.0:7480'))
     .action(
       async (
-        flags: RegistryFlags & {
-          listen: string;
-          data?: string;
-          contextStore?: string;
-          contextLimit?: string[];
-          passwordsToAgents: boolean;
-        },
+        flags: RegistryFlags &
+          HistoryFlags & {
+            listen: string;
+            data?: string;
+            contextStore?: string;
+            contextLimit?: string[];
+            passwordsToAgents: boolean;
+          },
         command: Command,
       ) => {
         const { parseListenAddress } = await import('./serve-options.ts');
@@ -168,12 +180,13 @@ function addBuildCommands(program: Command, { signal }: ProgramContext): void {
     .description('list builds, the newest first')
     .option('--limit <n>', 'how many', upToThousand, 20)
     .addOption(oneOf('--status <status>', 'only those', buildStatuses))
+    .option('--before <id>', 'only those before this build: the last one of the page before')
     .option('--json', 'as JSON')
     .addHelpText('after', example('archfarm builds --status failed --limit 5'))
     .action(async (options: BuildsOptions, command: Command) => {
       const { runBuilds } = await import('./builds.ts');
-      const { limit, status } = options;
-      await runBuilds({ limit, status }, globalOptions(command, signal));
+      const { limit, status, before } = options;
+      await runBuilds({ limit, status, before }, globalOptions(command, signal));
     });
   program
     .command('show')

@@ -1,5 +1,6 @@
 /** The commands that speak to registries and to nobody else. */
 import { Option, type Command } from 'commander';
+import { attestationModes, listTypes } from '../project/annotations.ts';
 import { collect } from './collect.ts';
 import { example, globalOptions, oneOf, type ProgramContext } from './command-parts.ts';
 import type { AnnotateFlags, CreateFlags, DraftFlags, ManifestFlags } from './manifest.ts';
@@ -17,7 +18,7 @@ function addReading(program: Command, { signal }: ProgramContext): void {
     .command('inspect')
     .description('show what a reference holds: images, platforms, layers')
     .argument('<ref>', 'image reference')
-    .option('-v, --verbose', 'as docker manifest inspect --verbose')
+    .option('--verbose', 'as docker manifest inspect --verbose')
     .addOption(new Option('--raw', 'the very bytes that the registry has').conflicts('verbose'))
     .option('--json', 'as docker manifest inspect')
     .addHelpText('after', example('archfarm inspect registry.example/onap/py-app'))
@@ -68,8 +69,6 @@ function addManifest(program: Command, { signal }: ProgramContext): void {
     );
   const verb = (name: string, description: string, list = '<list>'): Command =>
     manifest.command(name).description(description).argument(list, 'manifest list');
-  const file = (command: Command): Command =>
-    command.option('--file <file>', 'file that holds the list (default: named after it, in this directory)');
 
   const create = verb('create', 'begin a list of images that are in registries')
     .argument('<member...>', 'image, or list whose images are meant')
@@ -134,7 +133,7 @@ function addManifest(program: Command, { signal }: ProgramContext): void {
       const { runRemove } = await import('./manifest.ts');
       await runRemove(lists, flags);
     });
-  for (const command of [create, annotate, inspect, push, rm]) file(command);
+  for (const command of [create, annotate, inspect, push, rm]) addFile(command);
   for (const command of [create, inspect, push]) addRegistryFlags(insecure(command));
 }
 
@@ -143,27 +142,11 @@ function addPush(program: Command, { signal }: ProgramContext): void {
     .command('push')
     .description('publish a manifest list of images that are in registries, as manifest-tool push')
     .addHelpText('after', example('archfarm push from-spec py-app.yaml'));
-  const publishing = (command: Command): Command =>
-    addRegistryFlags(
-      insecure(
-        command
-          .addOption(oneOf('--type <type>', 'kind of the list', ['auto', 'docker', 'oci']).default('auto'))
-          .addOption(
-            oneOf('--attestations <mode>', 'what becomes of attestations in lists that are named', [
-              'keep',
-              'strip',
-              'error',
-            ]),
-          )
-          .option('--ignore-missing', 'publish without the images that do not exist')
-          .option('--force', 'even if the tag loses a platform that it has today'),
-      ),
-    );
   const fromSpec = async (file: string, flags: PushFlags, command: Command): Promise<void> => {
     const { runFromSpec } = await import('./push.ts');
     await runFromSpec(file, { flags, global: globalOptions(command, signal) });
   };
-  publishing(
+  addPublishing(
     push
       .command('from-spec')
       .description('of the images that a YAML file of manifest-tool names')
@@ -171,7 +154,7 @@ function addPush(program: Command, { signal }: ProgramContext): void {
       .addHelpText('after', example('archfarm push from-spec --ignore-missing py-app.yaml'))
       .action(fromSpec),
   );
-  publishing(
+  addPublishing(
     program
       .command('pushml')
       .description('the same as push from-spec')
@@ -179,7 +162,7 @@ function addPush(program: Command, { signal }: ProgramContext): void {
       .addHelpText('after', example('archfarm pushml py-app.yaml'))
       .action(fromSpec),
   );
-  publishing(
+  addPublishing(
     push
       .command('from-args')
       .description('of one image a platform, named by a template')
@@ -203,4 +186,26 @@ function addPush(program: Command, { signal }: ProgramContext): void {
 
 function insecure(command: Command): Command {
   return command.option('--insecure', 'speak plain http to the registries of the images named');
+}
+
+function addFile(command: Command): Command {
+  return command.option(
+    '--file <file>',
+    'file that holds the list (default: named after it, in this directory)',
+  );
+}
+
+function addPublishing(command: Command): Command {
+  command
+    .addOption(oneOf('--type <type>', 'kind of the list', listTypes).default('auto'))
+    .addOption(
+      oneOf(
+        '--attestations <mode>',
+        'what becomes of attestations in lists that are named',
+        attestationModes,
+      ),
+    )
+    .option('--ignore-missing', 'publish without the images that do not exist')
+    .option('--force', 'even if the tag loses a platform that it has today');
+  return addRegistryFlags(insecure(command));
 }

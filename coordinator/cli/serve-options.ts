@@ -1,8 +1,9 @@
 /** The flags of `archfarm serve`. */
 import { ArchfarmError } from '../../shared/errors.ts';
+import type { HistoryFlags } from './history-bounds.ts';
 import type { RegistryFlags } from './registry-options.ts';
 
-export interface ServeOptions extends RegistryFlags {
+export interface ServeOptions extends RegistryFlags, HistoryFlags {
   readonly listen: ListenAddress;
   /** Directory of the coordinator's state; undefined means the usual place. */
   readonly data?: string | undefined;

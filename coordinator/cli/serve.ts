@@ -9,12 +9,14 @@ import { timersFrom } from '../../shared/timers.ts';
 import { Registries } from '../registry/registries.ts';
 import { startCoordinator } from '../server/coordinator.ts';
 import { readContextLimits } from './context-limits.ts';
+import { readHistoryBounds } from './history-bounds.ts';
 import { readToken, type GlobalOptions } from './global-options.ts';
 import { registriesOptions } from './registry-options.ts';
 import type { ServeOptions } from './serve-options.ts';
 
 export async function runServe(options: ServeOptions, global: GlobalOptions): Promise<void> {
   const log = createLogger('archfarm');
+  const history = readHistoryBounds(options);
   const data = dataDirectory(options.data);
   await mkdir(data, { recursive: true, mode: 0o700 });
   await using registries = new Registries({
@@ -29,6 +31,7 @@ export async function runServe(options: ServeOptions, global: GlobalOptions): Pr
     durable: true,
     contextStore: readStoreBounds(options.contextStore, process.env),
     contextLimits: readContextLimits(options.contextLimit ?? [], process.env),
+    history,
     registries,
     timers: timersFrom(process.env),
     log,

@@ -29,6 +29,7 @@ async function description(result: BuildResult): Promise<string> {
     ['build', result.build],
     ['name', result.name],
     ['client', result.client],
+    ['from', result.origin === undefined ? undefined : `${result.origin.type} of ${result.origin.build}`],
     ['status', result.status],
     ['created', new Date(result.created).toISOString()],
     ['time', formatDuration(result.timings.total)],

@@ -3,10 +3,11 @@
  * passed on to the agents that build it, while it is still arriving where need be.
  */
 import type { WebSocket } from 'ws';
+import { CheckedTrees } from '../../shared/context/checked-trees.ts';
 import { decodeDirectory, digestOfRecord } from '../../shared/context/encoding.ts';
 import { fetchTree, type FetchedTree } from '../../shared/context/fetch-tree.ts';
 import type { ContextLimits } from '../../shared/context/limits.ts';
-import type { Selection } from '../../shared/context/select.ts';
+import { everything, type Selection } from '../../shared/context/select.ts';
 import { sendContents, type ContentSource } from '../../shared/context/sender.ts';
 import type { BlobStore } from '../../shared/context/store.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
@@ -19,6 +20,7 @@ import type { ClientLink } from './client-link.ts';
 import { ClientLinks } from './client-links.ts';
 import { ContextFetch } from './context-fetch.ts';
 import { storedDirectories } from './stored-directories.ts';
+import { wantedFiles } from './wanted-files.ts';
 
 export interface ContextsOptions {
   readonly store: BlobStore;
@@ -63,6 +65,7 @@ export class Contexts {
   readonly #options: ContextsOptions;
   readonly #directories: Pick<ContextSource, 'directory'>;
   readonly #links: ClientLinks;
+  readonly #checked: CheckedTrees;
   readonly #builds = new Map<string, LiveContext>();
   readonly #stop = new AbortController();
 
@@ -71,6 +74,7 @@ export class Contexts {
     this.limits = options.limits;
     this.#directories = storedDirectories(options.store);
     this.#links = new ClientLinks(options);
+    this.#checked = new CheckedTrees(options.store);
   }
 
   usage(): StoreUsage {
@@ -104,7 +108,10 @@ export class Contexts {
     const link = id === undefined ? this.#links.expect() : this.#links.of(id);
     link.client = client;
     if (id === undefined) await link.end();
-    return { roots, link, linkId: id, trees: await this.#fetch(roots, link.receiver, signal) };
+    // Where no client could bring again what is damaged, all of it is read now.
+    const check = id === undefined ? fetchTree : this.#checked.fetch.bind(this.#checked);
+    const trees = await this.#each(roots, (root, limits) => check(root, link.receiver, { limits, signal }));
+    return { roots, link, linkId: id, trees };
   }
 
   /** From now on agents may ask for what the build's trees hold. */
@@ -129,7 +136,10 @@ export class Contexts {
   /** After a restart the directories are in the store; the client dials again for what else may be missing. */
   async restore(build: string, { roots, client }: Omit<OfferedContext, 'link'>): Promise<void> {
     try {
-      const trees = await this.#fetch(roots, this.#directories, this.#stop.signal);
+      const { signal } = this.#stop;
+      const trees = await this.#each(roots, (root, limits) =>
+        fetchTree(root, this.#directories, { limits, signal }),
+      );
       const link = this.#links.expect();
       link.client = client;
       this.adopt(build, { roots, link, trees });
@@ -176,6 +186,15 @@ export class Contexts {
     return this.#builds.get(build)?.fetch.missing(AbortSignal.any([signal, this.#stop.signal]));
   }
 
+  /** What a file of the build's trees is called; undefined for a build that is over, and for what is no file. */
+  async pathOf(build: string, digest: Digest, signal: AbortSignal): Promise<string | undefined> {
+    for (const root of this.#builds.get(build)?.roots ?? []) {
+      const files = wantedFiles({ root, selection: everything }, this.#directories, signal);
+      for await (const file of files) if (file.digest === digest) return file.path;
+    }
+    return undefined;
+  }
+
   /** Serves an agent's requests until it hangs up; `builds` are those that it may see at that moment. */
   serveAgent(socket: WebSocket, { agent, builds }: { agent: string; builds: () => readonly string[] }): void {
     const source: ContentSource = {
@@ -200,13 +219,12 @@ export class Contexts {
     await this.#links.close();
   }
 
-  #fetch(
+  #each(
     roots: readonly Digest[],
-    source: Pick<ContextSource, 'directory'>,
-    signal: AbortSignal,
+    check: (root: Digest, limits: ContextLimits) => Promise<FetchedTree>,
   ): Promise<FetchedTree[]> {
     const limits = { ...this.limits, command: 'serve' } as const;
-    return Promise.all(roots.map((root) => fetchTree(root, source, { limits, signal })));
+    return Promise.all(roots.map((root) => check(root, limits)));
   }
 }
 

@@ -5,7 +5,7 @@ import type { ContextLimits } from '../../shared/context/limits.ts';
 import { Matcher, parseIgnoreFile } from '../../shared/context/ignore.ts';
 import { describeContext, type ContextSource } from '../project/context-source.ts';
 import type { BuildPlan, DockerfileSource } from '../project/spec.ts';
-import { dockerfileTree, type DockerfileTree } from './dockerfile.ts';
+import { dockerfileTree, type DockerfileContext, type DockerfileTree } from './dockerfile.ts';
 import { checkOut } from './git-checkout.ts';
 import { scanContext } from './scan.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -15,6 +15,8 @@ import { ignoreFile } from './walk.ts';
 export interface OpenedContext extends AsyncDisposable {
   readonly context: Snapshot;
   readonly dockerfile: DockerfileTree;
+  /** Of the platforms that have one of their own. */
+  readonly perPlatform: ReadonlyMap<string, DockerfileTree>;
 }
 
 export interface OpenOptions {
@@ -23,8 +25,9 @@ export interface OpenOptions {
   readonly signal: AbortSignal;
 }
 
-type Sources = Pick<BuildPlan, 'context' | 'dockerfile'>;
+type Sources = Pick<BuildPlan, 'context' | 'dockerfile' | 'perPlatform'>;
 
+/** What is left out of the context is decided beside its main Dockerfile, for all platforms. */
 export async function openContext(sources: Sources, options: OpenOptions): Promise<OpenedContext> {
   const cleanup = new Cleanup();
   try {
@@ -37,30 +40,30 @@ export async function openContext(sources: Sources, options: OpenOptions): Promi
 }
 
 async function open(
-  { context: source, dockerfile }: Sources,
+  { context: source, dockerfile, perPlatform }: Sources,
   cleanup: Cleanup,
   { statCache, limits, signal }: OpenOptions,
-): Promise<{ context: Snapshot; dockerfile: DockerfileTree }> {
+): Promise<Omit<OpenedContext, typeof Symbol.asyncDispose>> {
   switch (source.type) {
     case 'directory': {
-      const tree = await dockerfileTree(dockerfile);
+      const trees = await dockerfileTrees({ dockerfile, perPlatform });
       const path = dockerfile.type === 'file' ? dockerfile.path : undefined;
       return {
         context: await scanContext(source.path, { dockerfile: path, statCache, limits, signal }),
-        dockerfile: tree,
+        ...trees,
       };
     }
     case 'git': {
       const checkout = await checkOut(source, signal);
       cleanup.defer(() => checkout[Symbol.asyncDispose]());
-      const tree = await dockerfileTree(dockerfile, {
-        read: (name) => checkout.read(name),
-        of: describeContext(source),
-      });
+      const trees = await dockerfileTrees(
+        { dockerfile, perPlatform },
+        { read: (name) => checkout.read(name), of: describeContext(source) },
+      );
       const path = dockerfile.type === 'context' ? checkout.pathOf(dockerfile.path) : undefined;
       return {
         context: await scanContext(checkout.path, { dockerfile: path, limits, signal }),
-        dockerfile: tree,
+        ...trees,
       };
     }
     case 'tar': {
@@ -68,12 +71,28 @@ async function open(
       const input = source.path === undefined ? process.stdin : createReadStream(source.path);
       const tar = await readTar(input, { name, limits, signal });
       cleanup.defer(() => tar[Symbol.asyncDispose]());
-      const tree = await dockerfileTree(dockerfile, { read: (path) => tar.read(path), of: name });
-      return { context: tar.snapshot(await ignoreRules(tar, { dockerfile, source })), dockerfile: tree };
+      const trees = await dockerfileTrees(
+        { dockerfile, perPlatform },
+        { read: (path) => tar.read(path), of: name },
+      );
+      return { context: tar.snapshot(await ignoreRules(tar, { dockerfile, source })), ...trees };
     }
     default:
       return source satisfies never;
   }
+}
+
+async function dockerfileTrees(
+  { dockerfile, perPlatform }: Omit<Sources, 'context'>,
+  context?: DockerfileContext,
+): Promise<Pick<OpenedContext, 'dockerfile' | 'perPlatform'>> {
+  const own = new Map<string, DockerfileTree>();
+  for (const [platform, override] of Object.entries(perPlatform)) {
+    if (override.dockerfile !== undefined) {
+      own.set(platform, await dockerfileTree(override.dockerfile, context));
+    }
+  }
+  return { dockerfile: await dockerfileTree(dockerfile, context), perPlatform: own };
 }
 
 async function ignoreRules(

@@ -9,10 +9,12 @@ const randomLength = 5;
 const epoch = 1_735_689_600_000;
 
 export function newBuildId(at: number): string {
-  return (
-    encode(Math.max(0, Math.floor(at) - epoch), timeLength) +
-    encode(randomInt(32 ** randomLength), randomLength)
-  );
+  return firstIdAt(at) + encode(randomInt(32 ** randomLength), randomLength);
+}
+
+/** Not after any id that was given at that time, and after every id from before. */
+export function firstIdAt(at: number): string {
+  return encode(Math.max(0, Math.floor(at) - epoch), timeLength);
 }
 
 function encode(number: number, length: number): string {

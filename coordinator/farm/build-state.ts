@@ -49,13 +49,14 @@ export interface Build extends NewBuild {
 
 export function newBuild(build: NewBuild, createdAt: number): Build {
   const tasks = build.spec.platforms.map((platform): TaskState => {
+    const image = build.carried?.[platform];
     return {
       platform,
-      status: 'queued',
+      status: image === undefined ? 'queued' : 'pushed',
       createdAt,
       queuedAt: createdAt,
       attempts: [],
-      image: undefined,
+      image,
       error: undefined,
     };
   });

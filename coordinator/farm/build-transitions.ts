@@ -3,7 +3,7 @@ import type { ErrorInfo } from '../../shared/errors.ts';
 import type { StateEvent } from '../../shared/progress.ts';
 import { isReady, isSettled, newBuild } from './build-state.ts';
 import type { Build, TaskState } from './build-state.ts';
-import type { DurableEvent, NewBuild, VerifiedImage } from './events.ts';
+import type { DurableEvent, NewBuild, Remains, VerifiedImage } from './events.ts';
 import type { FarmState, Step } from './farm-state.ts';
 import { stopAttempts } from './stop-attempts.ts';
 import { resultOf } from './result.ts';
@@ -17,6 +17,11 @@ export function submit(step: Step, submitted: NewBuild): void {
   step.state.builds.set(build.id, build);
   notifyBuild(step, build, { state: 'queued' });
   for (const task of build.tasks.values()) {
+    if (isSettled(task)) {
+      const reason = `the image of build ${build.origin?.build}`;
+      notifyTask(step, { build, task }, { state: task.status, reason });
+      continue;
+    }
     const reason = waitReason(new Roster(step.state, step.at), { build, task });
     notifyTask(step, { build, task }, { state: 'queued', reason });
   }
@@ -123,8 +128,15 @@ function end(step: Step, build: Build, ending: Ending): void {
   });
   const published = 'published' in ending ? { published: ending.published } : {};
   const result = resultOf(build, { at: step.at, ...published });
-  step.effects.push({ type: 'finished', build: build.id, result });
+  step.effects.push({ type: 'finished', build: build.id, result, remains: remainsOf(build) });
   forget(step.state, build);
+}
+
+function remainsOf({ sequence, spec, origin, tasks }: Build): Remains {
+  const images = [...tasks.values()].flatMap(({ platform, image }) =>
+    image === undefined ? [] : [[platform, image] as const],
+  );
+  return { sequence, spec, origin, images: Object.fromEntries(images) };
 }
 
 function forget(state: FarmState, build: Build): void {

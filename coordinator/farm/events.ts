@@ -20,6 +20,22 @@ export interface NewBuild {
   readonly client: string;
   /** Two submissions with the same key are one build. */
   readonly idempotencyKey?: string | undefined;
+  /** The build that this one goes on from. */
+  readonly origin?: Origin | undefined;
+  /** Verified images that the origin left, by platform: these are not built. */
+  readonly carried?: Readonly<Record<string, VerifiedImage>> | undefined;
+}
+
+/** A retry builds what failed of a build; an amendment adds platforms to the list that a build published. */
+export interface Origin {
+  readonly type: 'retry' | 'amend';
+  readonly build: string;
+}
+
+/** What is kept of a build that has ended beside its result: enough to go on from it. */
+export interface Remains extends Pick<NewBuild, 'sequence' | 'spec' | 'origin'> {
+  /** By platform. */
+  readonly images: Readonly<Record<string, VerifiedImage>>;
 }
 
 /** A platform image that the coordinator has read back from the registry and found right. */
@@ -182,4 +198,9 @@ export type Effect =
   /** The agent may forget this attempt: its report is settled. */
   | { readonly type: 'settle'; readonly attempt: AttemptId; readonly agent: string }
   /** The build has ended: archive it, drop its secrets, end its log. */
-  | { readonly type: 'finished'; readonly build: string; readonly result: BuildResult };
+  | {
+      readonly type: 'finished';
+      readonly build: string;
+      readonly result: BuildResult;
+      readonly remains: Remains;
+    };

@@ -14,7 +14,7 @@ import type { AgentView } from './agent-state.ts';
 import { newBuildId } from './build-id.ts';
 import { isSettled } from './build-state.ts';
 import { isDurable } from './events.ts';
-import type { DurableEvent, Effect, FarmEvent, NewBuild, VolatileEvent } from './events.ts';
+import type { DurableEvent, Effect, FarmEvent, NewBuild, Origin, Remains, VolatileEvent } from './events.ts';
 import { couldCount, createState, isWanted } from './farm-state.ts';
 import type { FarmState } from './farm-state.ts';
 import { resultOf } from './result.ts';
@@ -50,6 +50,8 @@ export interface SubmitOptions {
   readonly idempotencyKey?: string | undefined;
   /** Called with the new id before anything is asked for on its behalf; not for a build that was there already. */
   readonly onId?: (build: string) => void;
+  readonly origin?: NewBuild['origin'];
+  readonly carried?: NewBuild['carried'];
 }
 
 interface Queued {
@@ -141,6 +143,11 @@ export class Farm implements AsyncDisposable {
     return this.#current(id) ?? (await this.#store.build(id));
   }
 
+  /** The build that was submitted with this key. */
+  submittedWith(key: string): Promise<string | undefined> {
+    return this.#store.findByIdempotencyKey(key);
+  }
+
   /** At most two ids, ended or not, that begin with `prefix`. */
   find(prefix: string): Promise<string[]> {
     return this.#store.find(prefix);
@@ -167,8 +174,23 @@ export class Farm implements AsyncDisposable {
   }
 
   /** The builds that go on, as they were submitted. */
-  submitted(): readonly Pick<NewBuild, 'id' | 'spec' | 'client'>[] {
+  submitted(): readonly Pick<NewBuild, 'id' | 'sequence' | 'spec' | 'client'>[] {
     return [...this.#state.builds.values()];
+  }
+
+  /** What a build that goes on goes on from, if anything. */
+  origin(id: string): Origin | undefined {
+    return this.#state.builds.get(id)?.origin;
+  }
+
+  /** Of a build that has ended; undefined too for one that an older archfarm archived. */
+  async remains(id: string): Promise<Remains | undefined> {
+    return this.#ended.get(id)?.remains ?? (await this.#store.remains(id));
+  }
+
+  /** The latest build that published this tag, written in full. */
+  publisher(tag: string): Promise<string | undefined> {
+    return this.#store.publisher(tag);
   }
 
   /** Platforms of the build's tasks that have not ended; none of a build that has. */
@@ -220,12 +242,12 @@ export class Farm implements AsyncDisposable {
     return known ?? this.#submit(spec, options);
   }
 
-  async #submit(spec: BuildSpec, { client, idempotencyKey, onId }: SubmitOptions): Promise<string> {
+  async #submit(spec: BuildSpec, { onId, ...rest }: SubmitOptions): Promise<string> {
     const at = this.#now();
     const id = newBuildId(at);
     this.#sequence += 1;
     onId?.(id);
-    const build = { id, sequence: this.#sequence, spec, client, idempotencyKey };
+    const build = { id, sequence: this.#sequence, spec, ...rest };
     await this.record({ type: 'submitted', at, build });
     return id;
   }
@@ -329,7 +351,7 @@ export class Farm implements AsyncDisposable {
     for (const effect of this.#ended.values()) {
       try {
         this.#handlers.finished(effect);
-        await this.#store.finish(effect.result);
+        await this.#store.finish(effect.result, effect.remains);
         this.#ended.delete(effect.build);
       } catch (thrown) {
         this.#handlers.trouble(thrown);

@@ -22,6 +22,7 @@ export function resultOf(build: Build, options: ResultOptions): BuildResult {
     status: build.status,
     created: build.createdAt,
     client: build.client,
+    ...(build.origin === undefined ? {} : { origin: build.origin }),
     ...(build.error === undefined ? {} : { error: build.error }),
     'image.name': spec.tags.join(','),
     tags: published?.tags ?? spec.tags,

@@ -1,7 +1,8 @@
 /** What an agent is told of one platform of a build. */
+import type { Digest } from '../../shared/context/tree.ts';
 import { parsePlatform, platformSuffix } from '../../shared/platform.ts';
 import { formatReference, parseReference, suffixedReference } from '../../shared/reference.ts';
-import type { Task } from '../../shared/task.ts';
+import { treeRoots, type Task } from '../../shared/task.ts';
 import type { BuildSpec } from '../project/spec.ts';
 
 export interface TaskId {
@@ -20,19 +21,27 @@ function withSuffix(reference: string, platform: string, where: BuildSpec['suffi
   return formatReference(suffixedReference(parseReference(reference), suffix, where));
 }
 
+/** Of all trees of a build, those of single platforms too. */
+export function specRoots(spec: BuildSpec): Digest[] {
+  const own = Object.values(spec.perPlatform ?? {}).flatMap(({ dockerfile }) => dockerfile?.root ?? []);
+  return [...new Set([...treeRoots(spec), ...own])];
+}
+
 export function taskOf(spec: BuildSpec, { build, platform }: TaskId): Task {
+  const override = spec.perPlatform?.[platform];
+  const args = { ...spec.args, ...override?.args };
   const { registry, repository } = parseReference(spec.tags[0] ?? '');
   return {
     build,
     platform,
     image: platformImage(spec, platform),
     context: { root: spec.context.root, name: spec.context.name },
-    dockerfile: spec.dockerfile,
+    dockerfile: override?.dockerfile ?? spec.dockerfile,
     contexts: spec.contexts,
     // The one way to have an engine put its cache into the image.
-    args: spec.inlineCache ? { ...spec.args, BUILDKIT_INLINE_CACHE: '1' } : spec.args,
-    labels: spec.labels,
-    target: spec.target,
+    args: spec.inlineCache ? { ...args, BUILDKIT_INLINE_CACHE: '1' } : args,
+    labels: { ...spec.labels, ...override?.labels },
+    target: override?.target ?? spec.target,
     noCache: spec.noCache,
     pull: spec.pull,
     network: spec.network,
@@ -40,6 +49,7 @@ export function taskOf(spec: BuildSpec, { build, platform }: TaskId): Task {
     cacheFrom: spec.cacheFrom.map((reference) => withSuffix(reference, platform, spec.suffix)),
     secrets: spec.secrets,
     ssh: spec.ssh,
+    test: spec.test,
     contextKey: `${registry}/${repository} ${spec.context.name}`,
   };
 }

@@ -85,13 +85,25 @@ export function withMembers(draft: Draft, images: readonly SourceImage[]): Draft
 
 /** By the names of the files that docker would keep. */
 export function inDockerOrder(members: readonly Source[]): Source[] {
-  const key = (member: Source): string => safeName(memberName(member));
-  return members.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
+  return members.toSorted((a, b) => (fileName(a) < fileName(b) ? -1 : 1));
 }
 
-/** Throws `not-found`, and `usage` for a platform that there is not. */
-export function annotated(draft: Draft, member: string, given: GivenPlatform): Draft {
-  const found = memberOf(draft, member);
+function fileName(member: Source): string {
+  return safeName(memberName(member));
+}
+
+/** Throws `not-found`, naming both as they were written, and `usage` for a platform that there is not. */
+export function annotated(
+  draft: Draft,
+  { list, member }: { readonly list: string; readonly member: string },
+  given: GivenPlatform,
+): Draft {
+  const found = findMember(draft, member);
+  if (found === undefined) {
+    throw new ArchfarmError('not-found', `manifest for image ${member} does not exist in ${list}`, {
+      hint: membersOf(draft),
+    });
+  }
   const platform = { ...found.platform, ...given };
   const { os, architecture, variant } = platform;
   if (os !== undefined && architecture !== undefined) {
@@ -102,13 +114,19 @@ export function annotated(draft: Draft, member: string, given: GivenPlatform): D
 }
 
 /** Throws `not-found`. */
-export function memberOf({ list, members }: Draft, name: string): Source {
-  const wanted = fullName(name);
-  const found = members.find((member) => memberName(member) === wanted || member.image === wanted);
+export function memberOf(draft: Draft, name: string): Source {
+  const found = findMember(draft, name);
   if (found !== undefined) return found;
-  throw new ArchfarmError('not-found', `manifest for image ${wanted} does not exist in ${list}`, {
-    hint: `it has ${members.map(memberName).join(', ')}`,
-  });
+  throw new ArchfarmError('not-found', `No such manifest: ${fullName(name)}`, { hint: membersOf(draft) });
+}
+
+function findMember({ members }: Draft, name: string): Source | undefined {
+  const wanted = fullName(name);
+  return members.find((member) => memberName(member) === wanted || member.image === wanted);
+}
+
+function membersOf({ list, members }: Draft): string {
+  return `${list} has ${members.map(memberName).join(', ') || 'no members'}`;
 }
 
 /** As it was named: with its tag where it had one, else with its digest. */

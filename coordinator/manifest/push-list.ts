@@ -33,6 +33,9 @@ export interface PushedList extends Published {
   readonly images: readonly SourceImage[];
 }
 
+/** These commands tell the result alone. */
+const onEvent = (): void => {};
+
 /** Throws `not-found`, `platform-loss`, `usage` for images that no one list can hold, and what registries answer. */
 export async function pushList(
   list: ListToPush,
@@ -40,7 +43,6 @@ export async function pushList(
   { signal, onWarning }: PushListOptions,
 ): Promise<PushedList> {
   const { names, type, annotations: index = {} } = list;
-  const onEvent = (): void => {};
   await using staging = new Staging(names, { registries, signal, onEvent });
   // Meanwhile.
   staging.look();

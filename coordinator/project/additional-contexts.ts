@@ -1,6 +1,8 @@
 /** Directories that a Dockerfile refers to by name: `additional_contexts` of Compose, `--build-context` of buildx. */
 import path from 'node:path';
 import { parseGitSource } from './context-source.ts';
+import type { Layer } from './layers.ts';
+import { pairsAt } from './pairs.ts';
 
 export interface AdditionalContext {
   /** Like that of a stage. */
@@ -45,6 +47,17 @@ export function readAdditionalContext(
   directory: string,
 ): AdditionalContext | ContextProblem {
   return nameProblem(name) ?? kindProblem(name, value) ?? { name, path: path.resolve(directory, value) };
+}
+
+/** `{NAME: PATH}` or `[NAME=PATH]` in a project file; an upper layer's goes before a lower one's of its name. */
+export function contextsAt(layers: readonly Layer[], key: string): AdditionalContext[] {
+  const contexts = pairsAt(layers, key).map(({ name, value, at, directory }) => {
+    if (value === undefined && at.isText) throw at.error('must be NAME=PATH');
+    const context = readAdditionalContext(name, value ?? '', directory);
+    if ('problem' in context) throw at.error(context.problem, context.hint);
+    return context;
+  });
+  return [...new Map(contexts.map((context) => [context.name, context])).values()];
 }
 
 function nameProblem(name: string): ContextProblem | undefined {

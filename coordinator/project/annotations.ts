@@ -25,20 +25,20 @@ const grammar =
   /^(?:(?<levels>[a-z-]+(?:\[[^\]]*\])?(?:,[a-z-]+(?:\[[^\]]*\])?)*):)?(?<name>[^=]+)=(?<value>.*)$/s;
 const level = /^(?<kind>[a-z-]+)(?:\[(?<platform>[^\]]*)\])?$/;
 
-/** Later ones replace earlier ones of the same name. Throws `usage` naming the flag's value. */
-export function readAnnotations(texts: readonly string[]): Annotations {
+/** Later ones replace earlier ones of the same name. Throws `usage` naming the flag (or the key) and its value. */
+export function readAnnotations(texts: readonly string[], flag = '--annotation'): Annotations {
   const index: Record<string, string> = {};
   const everyPlatform: Record<string, string> = {};
   const platforms: Record<string, Record<string, string>> = {};
   for (const text of texts) {
     const { levels = 'index', name, value } = grammar.exec(text)?.groups ?? {};
     if (name === undefined || value === undefined) {
-      throw new ArchfarmError('usage', `--annotation ${JSON.stringify(text)} is not NAME=VALUE`, {
+      throw new ArchfarmError('usage', `${flag} ${JSON.stringify(text)} is not NAME=VALUE`, {
         hint: 'for one platform: manifest-descriptor[linux/arm64]:NAME=VALUE',
       });
     }
     for (const each of levels.split(',')) {
-      const target = readLevel(each, text);
+      const target = readLevel(each, `${flag} ${JSON.stringify(text)}`);
       if (target === 'index') index[name] = value;
       else if (target === 'every') everyPlatform[name] = value;
       else (platforms[target.platform] ??= {})[name] = value;
@@ -50,7 +50,7 @@ export function readAnnotations(texts: readonly string[]): Annotations {
 function readLevel(text: string, annotation: string): 'index' | 'every' | { platform: string } {
   const { kind, platform } = level.exec(text)?.groups ?? {};
   const refused = (why: string, hint?: string): ArchfarmError =>
-    new ArchfarmError('usage', `--annotation ${JSON.stringify(annotation)}: ${why}`, { hint });
+    new ArchfarmError('usage', `${annotation}: ${why}`, { hint });
   switch (kind) {
     case 'index':
       if (platform !== undefined) throw refused('the index is that of all platforms');
@@ -72,6 +72,28 @@ function readLevel(text: string, annotation: string): 'index' | 'every' | { plat
   }
 }
 
+/** A file may have notes on platforms that a flag leaves out. */
+export function onlyOf(annotations: Annotations, platforms: readonly string[]): Annotations {
+  if (platforms.length === 0) return annotations;
+  const built = Object.entries(annotations.platforms).filter(([platform]) => platforms.includes(platform));
+  return { ...annotations, platforms: Object.fromEntries(built) };
+}
+
+/** What flags say of every platform goes before what a file says of one. */
+export function mergeAnnotations(file: Annotations, flags: Annotations): Annotations {
+  const platforms = new Set([...Object.keys(file.platforms), ...Object.keys(flags.platforms)]);
+  return {
+    index: { ...file.index, ...flags.index },
+    everyPlatform: { ...file.everyPlatform, ...flags.everyPlatform },
+    platforms: Object.fromEntries(
+      [...platforms].map((platform) => [
+        platform,
+        { ...file.platforms[platform], ...flags.everyPlatform, ...flags.platforms[platform] },
+      ]),
+    ),
+  };
+}
+
 export function hasAnnotations({ index, everyPlatform, platforms }: Annotations): boolean {
   return [index, everyPlatform, ...Object.values(platforms)].some((each) => Object.keys(each).length > 0);
 }
@@ -88,12 +110,12 @@ export function checkListType({ type, annotations, attestations }: ListChoices):
   if (type !== 'docker') return;
   if (hasAnnotations(annotations)) {
     throw new ArchfarmError('usage', 'a Docker manifest list takes no annotations', {
-      hint: 'use --type oci, or leave --annotation out',
+      hint: 'use the type oci, or leave the annotations out',
     });
   }
   if (attestations === 'keep') {
     throw new ArchfarmError('usage', 'a Docker manifest list holds no attestations', {
-      hint: 'use --type oci, or --attestations strip',
+      hint: 'use the type oci, or strip the attestations',
     });
   }
 }

@@ -1,40 +1,25 @@
-/** A Compose file as archfarm sees it: the services that can be built. Everything else in it is Compose's own. */
-import { readFile, stat } from 'node:fs/promises';
+/** Compose files as archfarm sees them: the services that can be built. Everything else in them is Compose's own. */
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parse as parseDotenv } from 'dotenv';
 import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
-import { readServiceBuild, type ServiceBuild } from './service-build.ts';
 import type { Environment } from './interpolate.ts';
-import { parseYaml, type YamlSource, type YamlValue } from './yaml-value.ts';
+import { layersAt, type Layer } from './layers.ts';
+import type { ProjectBuild } from './project-build.ts';
+import { readProjectText } from './project-text.ts';
+import type { Project } from './project.ts';
+import { readServiceBuild } from './service-build.ts';
+import { parseYaml, type YamlValue } from './yaml-value.ts';
 
-/** Bytes; far above any file written by hand. */
-const maxFileSize = 1024 * 1024;
-
-/** Reads a project file and the `.env` beside it; `environment` wins over `.env`. */
-export async function readComposeFile(file: string, environment: Environment): Promise<ComposeFile> {
-  if (/\.(json|hcl)$/.test(file)) {
-    throw new ArchfarmError('config', `${file}: bake files are not supported yet`, {
-      hint: 'describe the build in a compose.yaml',
-    });
-  }
-  const directory = path.dirname(file);
-  const text = await readText(file);
-  const dotenv = await readDotenv(path.join(directory, '.env'));
-  return new ComposeFile({ path: file, text, environment: { ...dotenv, ...environment } });
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    if ((await stat(file)).size > maxFileSize) {
-      throw new ArchfarmError('config', `${file} is larger than ${maxFileSize} bytes`);
-    }
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (error instanceof ArchfarmError) throw error;
-    throw new ArchfarmError('config', `cannot read the project file ${file}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
+/** Reads a Compose file, what overrides it, and the `.env` beside it; `environment` wins over `.env`. */
+export async function readComposeFile(
+  files: readonly string[],
+  environment: Environment,
+): Promise<ComposeFile> {
+  const dotenv = await readDotenv(path.join(path.dirname(files[0] ?? ''), '.env'));
+  const project = new ComposeFile(files[0] ?? '', { ...dotenv, ...environment });
+  for (const file of files) project.add(await project.open(file));
+  return project;
 }
 
 async function readDotenv(file: string): Promise<Record<string, string>> {
@@ -46,51 +31,113 @@ async function readDotenv(file: string): Promise<Record<string, string>> {
   }
 }
 
-export class ComposeFile {
+interface OpenFile {
+  readonly path: string;
+  readonly root: YamlValue;
+}
+
+export class ComposeFile implements Project {
   readonly path: string;
   readonly #environment: Environment;
-  readonly #root: YamlValue;
-  readonly #services: ReadonlyMap<string, YamlValue>;
+  /** The file, then what overrides it. */
+  readonly #files: OpenFile[] = [];
+  /** Those and the files that services extend those of. */
+  readonly #opened = new Map<string, OpenFile>();
 
-  constructor(source: YamlSource) {
-    this.path = source.path;
-    this.#environment = source.environment;
-    this.#root = parseYaml(source);
-    this.#services = new Map(this.#root.get('services').entries());
+  constructor(file: string, environment: Environment) {
+    this.path = file;
+    this.#environment = environment;
   }
 
-  /** Names of the services with a `build` section, in the order of the file. */
-  get buildable(): readonly string[] {
-    return [...this.#services].filter(([, service]) => isBuildable(service)).map(([name]) => name);
+  add(file: OpenFile): void {
+    const extension = file.root.get('x-archfarm');
+    if (!extension.isEmpty) throw extension.error('belongs to a service', 'put it beside build');
+    file.root.get('services').entries();
+    this.#files.push(file);
+  }
+
+  async open(file: string): Promise<OpenFile> {
+    const opened = this.#opened.get(file);
+    if (opened !== undefined) return opened;
+    const text = await readProjectText(file);
+    const read = { path: file, root: parseYaml({ path: file, text, environment: this.#environment }) };
+    this.#opened.set(file, read);
+    return read;
+  }
+
+  async buildable(): Promise<readonly string[]> {
+    const names = new Set(
+      this.#files.flatMap(({ root }) =>
+        root
+          .get('services')
+          .entries()
+          .map(([name]) => name),
+      ),
+    );
+    const found: string[] = [];
+    for (const name of names) if (isBuildable(await this.#layers(name))) found.push(name);
+    return found;
+  }
+
+  implied(): Promise<readonly string[]> {
+    return this.buildable();
   }
 
   has(service: string): boolean {
-    return this.#services.has(service);
+    return this.#files.some(({ root }) => !root.get('services').get(service).isEmpty);
   }
 
-  /** Throws `config` when the service has no `build`, or a wrong one. */
-  build(name: string): ServiceBuild {
-    const service = this.#services.get(name);
-    if (service === undefined || !isBuildable(service)) {
+  async build(name: string): Promise<ProjectBuild> {
+    const layers = await this.#layers(name);
+    if (!isBuildable(layers)) {
       throw new ArchfarmError('config', `service ${name} in ${this.path} has no build section`, {
-        hint: `services that can be built: ${this.buildable.join(', ') || 'none'}`,
+        hint: `services that can be built: ${(await this.buildable()).join(', ') || 'none'}`,
       });
     }
-    return readServiceBuild(service, {
+    return readServiceBuild(layers, {
       directory: path.dirname(this.path),
-      secrets: this.#root.get('secrets'),
+      secrets: this.#files.map(({ root, path: file }) => ({
+        value: root.get('secrets'),
+        directory: path.dirname(file),
+      })),
       environment: this.#environment,
     });
   }
 
-  /** Says which variables the sections read so far lacked. */
   get warnings(): readonly string[] {
-    return this.#root.unsetVariables.map(
-      (name) => `${this.path}: variable ${name} is not set, so it is empty`,
+    const warnings = [...this.#opened.values()].flatMap(({ path: file, root }) =>
+      root.unsetVariables.map((name) => `${file}: variable ${name} is not set, so it is empty`),
     );
+    const included = this.#files.find(({ root }) => !root.get('include').isEmpty);
+    if (included === undefined) return warnings;
+    return [...warnings, `${included.path}: include is not read; --project FILE names another file`];
+  }
+
+  async #layers(service: string): Promise<Layer[]> {
+    const layers: Layer[] = [];
+    for (const file of this.#files) layers.push(...(await this.#extended(file, service, [])));
+    return layers;
+  }
+
+  /** A service of one file, above those that it extends. */
+  async #extended(file: OpenFile, service: string, above: readonly string[]): Promise<Layer[]> {
+    const value = file.root.get('services').get(service);
+    const { path: name } = file;
+    if (value.isEmpty) return [];
+    const own: Layer = { value, directory: path.dirname(name) };
+    const extended = value.get('extends');
+    if (extended.isEmpty) return [own];
+    const key = `${service} of ${name}`;
+    if (above.includes(key)) throw extended.error(`${key} extends itself`);
+    const base = extended.isText ? extended.text() : extended.get('service').text();
+    const other = extended.isText ? undefined : extended.get('file').optionalText();
+    const from = other === undefined ? file : await this.open(path.resolve(own.directory, other));
+    const below = await this.#extended(from, base, [...above, key]);
+    if (below.length === 0) throw extended.error(`there is no service ${base} in ${from.path}`);
+    return [...below, own];
   }
 }
 
-function isBuildable(service: YamlValue): boolean {
-  return !service.isEmpty && !service.get('build').isEmpty;
+function isBuildable(layers: readonly Layer[]): boolean {
+  return layersAt(layers, 'build').length > 0;
 }

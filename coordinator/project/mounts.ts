@@ -4,12 +4,12 @@ import { ArchfarmError } from '../../shared/errors.ts';
 import type { Environment } from './interpolate.ts';
 import type { SecretSource, SshSource } from './spec.ts';
 
-/** `id=ID[,src=FILE|,env=VAR]`; with the id alone, the variable of that name, else the file. */
+/** `id=ID[,src=FILE|,env=VAR]`, or docker's `type=file|env,id=ID[,src=FILE OR VAR]`; with the id alone, the variable of that name, else the file. */
 export function parseSecret(text: string, from: { cwd: string; environment: Environment }): SecretSource {
   const fields = new Map<string, string>();
   for (const field of text.split(',')) {
     const [, key, value] = /^(\w+)=(.+)$/.exec(field) ?? [];
-    if (key === undefined || value === undefined || !['id', 'src', 'source', 'env'].includes(key)) {
+    if (key === undefined || value === undefined || !['type', 'id', 'src', 'source', 'env'].includes(key)) {
       throw invalidSecret(text);
     }
     fields.set(key === 'source' ? 'src' : key, value);
@@ -17,7 +17,12 @@ export function parseSecret(text: string, from: { cwd: string; environment: Envi
   const id = fields.get('id');
   const file = fields.get('src');
   const variable = fields.get('env');
-  if (id === undefined || (file !== undefined && variable !== undefined)) throw invalidSecret(text);
+  const type = fields.get('type') ?? (variable === undefined ? 'file' : 'env');
+  const isKnown = type === 'file' || type === 'env';
+  if (id === undefined || !isKnown || (file !== undefined && variable !== undefined))
+    throw invalidSecret(text);
+  if (fields.has('type') && type === 'env') return { id, type, variable: variable ?? file ?? id };
+  if (fields.has('type') && variable !== undefined) throw invalidSecret(text);
   if (file !== undefined) return { id, type: 'file', path: path.resolve(from.cwd, file) };
   if (variable !== undefined || from.environment[id] !== undefined) {
     return { id, type: 'env', variable: variable ?? id };

@@ -1,39 +1,31 @@
 /** What `archfarm build NAME --flags` means here: a service of the project file or a directory, as a BuildPlan. */
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
-import { closestMatch } from 'leven';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
-import type { ComposeFile } from './compose-file.ts';
-import { contextName, parseGitSource, type ContextSource } from './context-source.ts';
-import { findComposeFile } from './find-project.ts';
-import type { Environment } from './interpolate.ts';
-import type { ServiceBuild } from './service-build.ts';
-import type { BuildPlan, DockerfileSource } from './spec.ts';
+import { checkListType, mergeAnnotations, onlyOf } from './annotations.ts';
+import { findSubject, type Surroundings } from './find-subject.ts';
+import { settleTest, type TestRequest } from './image-test.ts';
+import { isDirectory, isFile } from './path-kind.ts';
+import type { ProjectBuild } from './project-build.ts';
+import type { BuildPlan, DockerfileSource, PlatformOverrides } from './spec.ts';
 
-/** What flags say about a build. They replace tags and platforms of the project file, and add to the rest. */
-export interface PlanFlags extends Omit<BuildPlan, 'name' | 'context' | 'dockerfile' | 'extraHosts'> {
+/** What flags say about a build. They replace single values and lists of names, and add to the rest. */
+export interface PlanFlags extends Omit<
+  BuildPlan,
+  'name' | 'context' | 'dockerfile' | 'extraHosts' | 'perPlatform' | 'suffix' | 'type' | 'test'
+> {
+  readonly suffix?: BuildPlan['suffix'] | undefined;
+  readonly type?: BuildPlan['type'] | undefined;
+  readonly test?: TestRequest | undefined;
   /** Relative to the current directory, or to the root of a context that is no directory. */
   readonly dockerfile?: string | undefined;
   /** A project file instead of the one that is looked for. */
   readonly project?: string | undefined;
 }
 
-export interface Surroundings {
-  /** Absolute. */
-  readonly cwd: string;
-  readonly environment: Environment;
-}
-
 export interface ResolvedPlan {
   readonly plan: BuildPlan;
-  readonly warnings: readonly string[];
-}
-
-interface Subject {
-  readonly name: string;
-  readonly build: ServiceBuild;
   readonly warnings: readonly string[];
 }
 
@@ -45,7 +37,8 @@ export async function resolvePlan(
 ): Promise<ResolvedPlan> {
   const { name, build, warnings } = await findSubject(target, flags.project, surroundings);
   const tags = (flags.tags.length > 0 ? flags.tags : build.tags).map(finalTag);
-  const platforms = flags.platforms.length > 0 ? flags.platforms : build.platforms;
+  const given = flags.platforms.length > 0 ? flags.platforms : build.platforms;
+  const platforms = unique(given.map((text) => formatPlatform(parsePlatform(text))));
   if (tags.length === 0) {
     throw new ArchfarmError('usage', `no name for the image of ${name}`, {
       hint: 'give one with -t HOST/NAME:TAG, or with image: in the project file',
@@ -54,7 +47,7 @@ export async function resolvePlan(
   const plan: BuildPlan = {
     name,
     tags: unique(tags),
-    platforms: unique(platforms.map((text) => formatPlatform(parsePlatform(text)))),
+    platforms,
     args: { ...build.args, ...flags.args },
     labels: { ...build.labels, ...flags.labels },
     target: flags.target ?? build.target,
@@ -67,128 +60,87 @@ export async function resolvePlan(
     contexts: [
       ...new Map([...build.contexts, ...flags.contexts].map((context) => [context.name, context])).values(),
     ],
-    cacheFrom: flags.cacheFrom,
-    suffix: flags.suffix,
-    type: flags.type,
-    annotations: flags.annotations,
-    attestations: flags.attestations,
-    childTags: flags.childTags,
+    cacheFrom: unique(flags.cacheFrom.length > 0 ? flags.cacheFrom : build.cacheFrom),
+    suffix: flags.suffix ?? build.suffix ?? 'repo',
+    type: flags.type ?? build.type ?? 'auto',
+    annotations: mergeAnnotations(onlyOf(build.annotations, platforms), flags.annotations),
+    attestations: flags.attestations ?? build.attestations,
+    childTags: flags.childTags || build.childTags,
     force: flags.force,
-    inlineCache: flags.inlineCache,
+    inlineCache: flags.inlineCache || build.inlineCache,
+    test: settleTest(build.test, flags.test),
     allowEmulation: flags.allowEmulation,
     waitAgent: flags.waitAgent,
     timeout: flags.timeout,
-    ...(await settleContext(build, flags.dockerfile, surroundings.cwd)),
+    ...(await settleContext(
+      { ...build, perPlatform: overridesUnder(flags, build, platforms) },
+      flags.dockerfile,
+      surroundings.cwd,
+    )),
   };
+  checkListType(plan);
   return { plan, warnings };
 }
 
-/** Looks whether a path is a directory or an archive, which decides where the Dockerfile is looked for. */
+/** What the file has for the platforms that are built, less what flags say for all of them. */
+function overridesUnder(
+  flags: PlanFlags,
+  { perPlatform }: ProjectBuild,
+  platforms: readonly string[],
+): PlatformOverrides<DockerfileSource> {
+  const overrides = Object.entries(perPlatform).filter(
+    ([platform]) => platforms.length === 0 || platforms.includes(platform),
+  );
+  return Object.fromEntries(
+    overrides.map(([platform, { args, labels, target, dockerfile }]) => [
+      platform,
+      {
+        args: without(args, flags.args),
+        labels: without(labels, flags.labels),
+        target: flags.target === undefined ? target : undefined,
+        dockerfile: flags.dockerfile === undefined ? dockerfile : undefined,
+      },
+    ]),
+  );
+}
+
+type Texts = Readonly<Record<string, string>>;
+
+function without(texts: Texts = {}, others: Texts): Texts {
+  return Object.fromEntries(Object.entries(texts).filter(([name]) => !Object.hasOwn(others, name)));
+}
+
+/** Looks whether a path is a directory or an archive, which decides where Dockerfiles are looked for. */
 async function settleContext(
-  { context, dockerfile }: ServiceBuild,
+  { context, dockerfile, perPlatform }: Pick<BuildPlan, 'context' | 'dockerfile' | 'perPlatform'>,
   given: string | undefined,
   cwd: string,
-): Promise<Pick<BuildPlan, 'context' | 'dockerfile'>> {
-  if (context.type === 'directory') {
-    if (await isDirectory(context.path)) {
-      const own: DockerfileSource = { type: 'file', path: path.resolve(cwd, given ?? '') };
-      return { context, dockerfile: given === undefined ? dockerfile : own };
-    }
-    if (!(await isFile(context.path))) {
-      throw new ArchfarmError('context-invalid', `the context ${context.path} is not a directory`);
-    }
-    const inside = dockerfile.type === 'file' ? path.relative(context.path, dockerfile.path) : undefined;
-    const named = given ?? inside;
+): Promise<Pick<BuildPlan, 'context' | 'dockerfile' | 'perPlatform'>> {
+  if (context.type !== 'directory') {
     return {
-      context: { type: 'tar', path: context.path },
-      dockerfile: named === undefined ? dockerfile : { type: 'context', path: named },
+      context,
+      dockerfile: given === undefined ? dockerfile : { type: 'context', path: given },
+      perPlatform,
     };
   }
-  return { context, dockerfile: given === undefined ? dockerfile : { type: 'context', path: given } };
-}
-
-async function findSubject(
-  target: string | undefined,
-  project: string | undefined,
-  { cwd, environment }: Surroundings,
-): Promise<Subject> {
-  const other = target === undefined ? undefined : otherContext(target);
-  if (other !== undefined) return { name: contextName(other), build: contextBuild(other), warnings: [] };
-  // A path cannot be a service, so that a broken project file above does not matter to it.
-  const isPath = target !== undefined && (target.includes('/') || /^\.{1,2}$/.test(target));
-  const file = isPath ? undefined : await openProject(project, { cwd, environment });
-  const service = target ?? onlyService(file);
-  if (service !== undefined && file?.has(service) === true) {
-    const build = file.build(service);
-    return { name: service, build, warnings: file.warnings };
+  if (await isDirectory(context.path)) {
+    const own: DockerfileSource = { type: 'file', path: path.resolve(cwd, given ?? '') };
+    return { context, dockerfile: given === undefined ? dockerfile : own, perPlatform };
   }
-  const found = path.resolve(cwd, target ?? '.');
-  if (target !== undefined && !(await isDirectory(found)) && !(await isFile(found))) {
-    throw unknownName(target, isPath, file);
+  if (!(await isFile(context.path))) {
+    throw new ArchfarmError('context-invalid', `the context ${context.path} is not a directory`);
   }
-  const context: ContextSource = { type: 'directory', path: found };
-  return { name: contextName(context), build: contextBuild(context), warnings: [] };
-}
-
-async function openProject(
-  project: string | undefined,
-  { cwd, environment }: Surroundings,
-): Promise<ComposeFile | undefined> {
-  const file = project === undefined ? await findComposeFile(cwd) : path.resolve(cwd, project);
-  if (file === undefined) return undefined;
-  // The YAML parser is half of what this command would load.
-  const { readComposeFile } = await import('./compose-file.ts');
-  return readComposeFile(file, environment);
-}
-
-function onlyService(file: ComposeFile | undefined): string | undefined {
-  if (file === undefined) return undefined;
-  const [first, ...others] = file.buildable;
-  if (others.length === 0) return first;
-  throw new ArchfarmError('usage', `${file.path} has several services to build`, {
-    hint: `name one: ${file.buildable.join(', ')}`,
-  });
-}
-
-function unknownName(target: string, isPath: boolean, file: ComposeFile | undefined): ArchfarmError {
-  if (isPath) return new ArchfarmError('unknown-name', `no directory ${target}`);
-  if (file === undefined) {
-    return new ArchfarmError('unknown-name', `nothing to build is called ${target}`, {
-      hint: 'there is no compose.yaml here or above, and no directory of that name',
-    });
-  }
-  const known = file.buildable;
-  const nearest = closestMatch(target, known, { maxDistance: Math.max(3, Math.ceil(target.length / 2)) });
-  const offer = nearest === undefined ? '' : `did you mean ${nearest}? `;
-  return new ArchfarmError('unknown-name', `nothing to build is called ${target} in ${file.path}`, {
-    hint: `${offer}known: ${known.join(', ') || 'none'}`,
-  });
-}
-
-/** A context that is no path. */
-function otherContext(target: string): ContextSource | undefined {
-  return target === '-' ? { type: 'tar' } : parseGitSource(target);
-}
-
-function contextBuild(context: ContextSource): ServiceBuild {
+  const inside = (source: DockerfileSource): DockerfileSource =>
+    source.type === 'file' ? { type: 'context', path: path.relative(context.path, source.path) } : source;
   return {
-    tags: [],
-    platforms: [],
-    context,
-    dockerfile:
-      context.type === 'directory'
-        ? { type: 'file', path: path.join(context.path, 'Dockerfile') }
-        : { type: 'context', path: 'Dockerfile' },
-    contexts: [],
-    args: {},
-    labels: {},
-    target: undefined,
-    network: undefined,
-    pull: false,
-    noCache: false,
-    extraHosts: [],
-    secrets: [],
-    ssh: [],
+    context: { type: 'tar', path: context.path },
+    dockerfile: given === undefined ? inside(dockerfile) : { type: 'context', path: given },
+    perPlatform: Object.fromEntries(
+      Object.entries(perPlatform).map(([platform, override]) => [
+        platform,
+        { ...override, dockerfile: override.dockerfile && inside(override.dockerfile) },
+      ]),
+    ),
   };
 }
 
@@ -208,20 +160,4 @@ function unique(texts: readonly string[]): string[] {
 
 function mergeById<T extends { readonly id: string }>(base: readonly T[], added: readonly T[]): T[] {
   return [...new Map([...base, ...added].map((item) => [item.id, item])).values()];
-}
-
-async function isDirectory(candidate: string): Promise<boolean> {
-  try {
-    return (await stat(candidate)).isDirectory();
-  } catch {
-    return false;
-  }
-}
-
-async function isFile(candidate: string): Promise<boolean> {
-  try {
-    return (await stat(candidate)).isFile();
-  } catch {
-    return false;
-  }
 }

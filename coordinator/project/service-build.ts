@@ -1,187 +1,158 @@
 /** The `build` section of a Compose service (https://docs.docker.com/reference/compose-file/build/). */
 import path from 'node:path';
-import { closestMatch } from 'leven';
-import type { ArchfarmError } from '../../shared/errors.ts';
-import { readAdditionalContext, type AdditionalContext } from './additional-contexts.ts';
+import { contextsAt } from './additional-contexts.ts';
+import { isAlmostExtension, readExtension } from './archfarm-extension.ts';
+import { checkCacheTarget, readCacheSource } from './cache-references.ts';
 import { parseGitSource, type ContextSource } from './context-source.ts';
+import { dockerfileIn } from './dockerfile-source.ts';
+import { extraHostsAt } from './extra-hosts.ts';
 import type { Environment } from './interpolate.ts';
+import { checkKeys, type KnownKeys } from './known-keys.ts';
+import { itemsAt, layersAt, textsAt, uppermost, uppermostFlag, uppermostText, type Layer } from './layers.ts';
 import { parseSsh } from './mounts.ts';
-import type { DockerfileSource, SecretSource, SshSource } from './spec.ts';
-import type { YamlValue } from './yaml-value.ts';
-
-export interface ServiceBuild {
-  /** `image`, then `build.tags`, as written. */
-  readonly tags: readonly string[];
-  readonly platforms: readonly string[];
-  /** A path may turn out to be that of an archive. */
-  readonly context: ContextSource;
-  readonly dockerfile: DockerfileSource;
-  readonly contexts: readonly AdditionalContext[];
-  readonly args: Readonly<Record<string, string>>;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly target: string | undefined;
-  readonly network: string | undefined;
-  readonly pull: boolean;
-  readonly noCache: boolean;
-  readonly extraHosts: readonly string[];
-  readonly secrets: readonly SecretSource[];
-  readonly ssh: readonly SshSource[];
-}
+import { networkAt } from './network.ts';
+import { argumentsAt, labelsAt, pairsAt } from './pairs.ts';
+import type { ProjectBuild } from './project-build.ts';
+import type { DockerfileSource, SecretSource } from './spec.ts';
 
 export interface ServiceSurroundings {
-  /** Of the project file: what relative paths are relative to. */
+  /** Of the project file: what a context that is not given is. */
   readonly directory: string;
-  /** The `secrets` at the top of the project file. */
-  readonly secrets: YamlValue;
+  /** The `secrets` at the top of the project file and what overrides it. */
+  readonly secrets: readonly Layer[];
   /** Where arguments without a value and the ssh agent's socket come from. */
   readonly environment: Environment;
 }
 
-const supportedKeys = [
-  'context', 'dockerfile', 'dockerfile_inline', 'args', 'target', 'platforms', 'tags', 'labels', 'secrets', 'ssh',
-  'network', 'pull', 'no_cache', 'extra_hosts', 'additional_contexts',
-]; // prettier-ignore
-const laterKeys = ['cache_from', 'cache_to', 'x-archfarm'];
+const buildKeys: KnownKeys = {
+  supported: [
+    'context', 'dockerfile', 'dockerfile_inline', 'args', 'target', 'platforms', 'tags', 'labels', 'secrets', 'ssh',
+    'cache_from', 'cache_to', 'network', 'pull', 'no_cache', 'extra_hosts', 'additional_contexts', 'x-archfarm',
+  ], // prettier-ignore
+  refused: {
+    isolation: {
+      why: 'only Windows has kinds of isolation',
+      hint: 'remove the key',
+      harmless: ['default', ''],
+    },
+    privileged: {
+      why: 'engines run no privileged build steps',
+      hint: 'remove the key, and whatever needs it',
+      harmless: ['false'],
+    },
+    entitlements: {
+      why: 'engines grant nothing to builds',
+      hint: 'remove the key; network: host needs none',
+    },
+    shm_size: { why: 'not every engine can set it for a build', hint: 'remove the key' },
+    ulimits: {
+      why: 'not every engine can set them for a build',
+      hint: 'set them in the RUN step: ulimit -n …',
+    },
+    provenance: {
+      why: 'attestations are attached by engines as they are configured',
+      hint: 'x-archfarm: {attestations: keep|strip|error} says what becomes of them',
+      harmless: ['false'],
+    },
+    sbom: {
+      why: 'attestations are attached by engines as they are configured',
+      hint: 'x-archfarm: {attestations: keep|strip|error} says what becomes of them',
+      harmless: ['false'],
+    },
+    'x-bake': {
+      why: 'read by docker buildx bake alone',
+      hint: 'use the keys of build and x-archfarm, and remove it',
+    },
+  },
+  isIgnored: (key) => key.startsWith('x-') && !isAlmostExtension(key),
+};
 
-/** Reads and checks the section; every error says file, line and key. */
-export function readServiceBuild(service: YamlValue, surroundings: ServiceSurroundings): ServiceBuild {
-  const section = service.get('build');
-  const build = section.isText ? undefined : section;
-  if (build !== undefined) refuseUnknownKeys(build);
-  const extension = service.get('x-archfarm');
-  if (!extension.isEmpty) throw notYet(extension);
+/** Reads and checks a service in its layers; every error says file, line and key. */
+export function readServiceBuild(service: readonly Layer[], surroundings: ServiceSurroundings): ProjectBuild {
+  const build = layersAt(service, 'build');
+  for (const { value } of build) if (!value.isText) checkKeys(value, buildKeys);
+  for (const { value } of service) refuseMisspelling(value);
 
-  const at = (key: string): YamlValue | undefined => build?.get(key);
-  const context = readContext(at('context') ?? section, surroundings.directory);
-  const image = service.get('image').optionalText();
+  const { environment } = surroundings;
+  const context = readContext(build, surroundings.directory);
+  const image = uppermostText(service, 'image');
+  const platforms = textsAt(build, 'platforms');
+  const extension = [...layersAt(service, 'x-archfarm'), ...layersAt(build, 'x-archfarm')];
   return {
-    tags: [...(image === undefined ? [] : [image]), ...texts(at('tags'))],
-    platforms: texts(at('platforms')),
+    tags: [...(image === undefined ? [] : [image]), ...textsAt(build, 'tags')],
+    platforms,
     context,
     dockerfile: readDockerfile(build, context),
-    contexts: readContexts(at('additional_contexts'), surroundings.directory),
-    args: readArguments(at('args'), surroundings.environment),
-    labels: Object.fromEntries(pairs(at('labels')).map(([key, value]) => [key, value ?? ''])),
-    target: at('target')?.optionalText(),
-    network: at('network')?.optionalText(),
-    pull: at('pull')?.flag() ?? false,
-    noCache: at('no_cache')?.flag() ?? false,
-    extraHosts: readExtraHosts(at('extra_hosts')),
-    secrets: (at('secrets')?.items() ?? []).map((item) => readSecret(item, surroundings)),
-    ssh: pairs(at('ssh')).map(([id, socket]) =>
-      parseSsh(socket === undefined || socket === '' ? id : `${id}=${socket}`, {
-        cwd: surroundings.directory,
-        environment: surroundings.environment,
+    contexts: contextsAt(build, 'additional_contexts'),
+    args: argumentsAt(build, 'args', environment),
+    labels: labelsAt(build, 'labels'),
+    target: uppermostText(build, 'target'),
+    network: networkAt(build),
+    pull: uppermostFlag(build, 'pull'),
+    noCache: uppermostFlag(build, 'no_cache'),
+    extraHosts: extraHostsAt(build, 'extra_hosts'),
+    secrets: itemsAt(build, 'secrets').map(({ value }) => readSecret(value, surroundings.secrets)),
+    ssh: pairsAt(build, 'ssh').map(({ name, value, directory }) =>
+      parseSsh(value === undefined || value === '' ? name : `${name}=${value}`, {
+        cwd: directory,
+        environment,
       }),
     ),
+    cacheFrom: itemsAt(build, 'cache_from').map(({ value }) =>
+      value.read((text) => readCacheSource(text, 'cache_from')),
+    ),
+    inlineCache: readCacheTargets(build),
+    ...readExtension(extension, { context, platforms, environment }),
   };
 }
 
-function refuseUnknownKeys(build: YamlValue): void {
-  for (const [key, value] of build.entries()) {
-    if (supportedKeys.includes(key)) continue;
-    if (laterKeys.includes(key)) throw notYet(value);
-    const nearest = closestMatch(key, supportedKeys, { maxDistance: 4 });
-    throw value.error(
-      'unknown key',
-      nearest === undefined ? `known keys: ${supportedKeys.join(', ')}` : `did you mean ${nearest}?`,
-    );
+function refuseMisspelling(service: Layer['value']): void {
+  for (const [key, value] of service.entries()) {
+    if (isAlmostExtension(key)) throw value.error('unknown key', 'did you mean x-archfarm?');
   }
 }
 
-function notYet(value: YamlValue): ArchfarmError {
-  return value.error('not supported yet', 'remove the key to build without it');
-}
-
-function readContext(context: YamlValue, directory: string): ContextSource {
-  const text = context.optionalText() ?? '.';
-  return parseGitSource(text) ?? { type: 'directory', path: path.resolve(directory, text) };
-}
-
-/** `{NAME: PATH}` or `[NAME=PATH]`. */
-function readContexts(contexts: YamlValue | undefined, directory: string): AdditionalContext[] {
-  const entries = (contexts?.isList === true ? contexts.items() : []).map((item) => {
-    const [, name, value] = /^([^=]+)=(.*)$/s.exec(item.text()) ?? [];
-    if (name === undefined || value === undefined) throw item.error('must be NAME=PATH');
-    return { at: item, name, value };
-  });
-  const named = contexts?.isList === true ? [] : (contexts?.entries() ?? []);
-  for (const [name, at] of named) entries.push({ at, name, value: at.optionalText() ?? '' });
-  return entries.map(({ at, name, value }) => {
-    const context = readAdditionalContext(name, value, directory);
-    if ('problem' in context) throw at.error(context.problem, context.hint);
-    return context;
-  });
-}
-
-function readDockerfile(build: YamlValue | undefined, context: ContextSource): DockerfileSource {
-  const inline = build?.get('dockerfile_inline').optionalText();
-  const file = build?.get('dockerfile').optionalText();
-  if (inline === undefined) {
-    return context.type === 'directory'
-      ? { type: 'file', path: path.resolve(context.path, file ?? 'Dockerfile') }
-      : { type: 'context', path: file ?? 'Dockerfile' };
+function readContext(build: readonly Layer[], projectDirectory: string): ContextSource {
+  for (const { value, directory } of build.toReversed()) {
+    // `build: PATH` is short for `build: {context: PATH}`.
+    const text = (value.isText ? value : value.get('context')).optionalText();
+    if (text !== undefined) {
+      return parseGitSource(text) ?? { type: 'directory', path: path.resolve(directory, text) };
+    }
   }
-  if (file !== undefined) throw build!.get('dockerfile_inline').error('not together with dockerfile');
-  return { type: 'inline', text: inline };
+  return { type: 'directory', path: projectDirectory };
 }
 
-/** An argument without a value takes that of the environment, and is left out where there is none. */
-function readArguments(args: YamlValue | undefined, environment: Environment): Record<string, string> {
-  const resolved = pairs(args).map(([key, value]) => [key, value ?? environment[key]] as const);
-  return Object.fromEntries(resolved.filter((entry): entry is [string, string] => entry[1] !== undefined));
+function readDockerfile(build: readonly Layer[], context: ContextSource): DockerfileSource {
+  const inline = uppermost(build, 'dockerfile_inline');
+  const text = inline?.value.optionalText();
+  const file = uppermostText(build, 'dockerfile');
+  if (text === undefined) return dockerfileIn(context, file);
+  if (file !== undefined) throw inline!.value.error('not together with dockerfile');
+  return { type: 'inline', text };
 }
 
-function readExtraHosts(hosts: YamlValue | undefined): string[] {
-  if (hosts === undefined) return [];
-  if (!hosts.isList) {
-    return hosts.entries().flatMap(([name, value]) => {
-      const addresses = value.isList ? texts(value) : [value.text()];
-      return addresses.map((address) => `${name}:${bare(address)}`);
-    });
-  }
-  return hosts.items().map((item) => {
-    const [, name, address] = /^([^=:]+)[=:](.+)$/.exec(item.text()) ?? [];
-    if (name === undefined || address === undefined) throw item.error('must be NAME=ADDRESS');
-    return `${name}:${bare(address)}`;
-  });
+function readCacheTargets(build: readonly Layer[]): boolean {
+  const targets = itemsAt(build, 'cache_to');
+  for (const { value } of targets) value.read((text) => checkCacheTarget(text, 'cache_to'));
+  return targets.length > 0;
 }
 
-/** The engine takes IPv6 addresses without their brackets. */
-function bare(address: string): string {
-  return address.replace(/^\[(.*)\]$/, '$1');
-}
-
-function readSecret(item: YamlValue, { directory, secrets }: ServiceSurroundings): SecretSource {
+function readSecret(item: Layer['value'], secrets: readonly Layer[]): SecretSource {
   const name = item.isText ? item.text() : item.get('source').text();
   const id = item.isText ? name : (item.get('target').optionalText() ?? name);
-  const definition = secrets.get(name);
-  if (definition.isEmpty) {
-    const known = secrets.entries().map(([key]) => key);
+  const definition = uppermost(secrets, name);
+  if (definition === undefined) {
+    const known = secrets.flatMap(({ value }) => value.entries().map(([key]) => key));
     throw item.error(
       `no secret ${name} at the top of the file`,
       known.length === 0 ? `add secrets: {${name}: {file: …}}` : `known secrets: ${known.join(', ')}`,
     );
   }
-  const file = definition.get('file').optionalText();
+  const { value, directory } = definition;
+  const file = value.get('file').optionalText();
   if (file !== undefined) return { id, type: 'file', path: path.resolve(directory, file) };
-  const variable = definition.get('environment').optionalText();
-  if (variable === undefined) throw definition.error('needs file or environment');
+  const variable = value.get('environment').optionalText();
+  if (variable === undefined) throw value.error('needs file or environment');
   return { id, type: 'env', variable };
-}
-
-function texts(list: YamlValue | undefined): string[] {
-  return list?.items().map((item) => item.text()) ?? [];
-}
-
-/** `{key: value}` or `[key=value, key]`: both forms that Compose takes. No value is not an empty one. */
-function pairs(value: YamlValue | undefined): [key: string, value: string | undefined][] {
-  if (value === undefined) return [];
-  if (!value.isList) {
-    return value.entries().map(([key, entry]) => [key, entry.isEmpty ? undefined : entry.text()]);
-  }
-  return texts(value).map((text) => {
-    const equals = text.indexOf('=');
-    return equals === -1 ? [text, undefined] : [text.slice(0, equals), text.slice(equals + 1)];
-  });
 }

@@ -1,6 +1,6 @@
 /** A build as a client asks for it: what `project/` makes of files and flags, and what `POST /v1/builds` takes. */
 import type { Digest } from '../../shared/context/tree.ts';
-import type { BuildParameters, NamedContext } from '../../shared/task.ts';
+import type { BuildParameters, ImageTest, NamedContext } from '../../shared/task.ts';
 import type { AdditionalContext } from './additional-contexts.ts';
 import type { Annotations, AttestationMode, ListType } from './annotations.ts';
 import type { ContextSource } from './context-source.ts';
@@ -24,11 +24,23 @@ interface BuildRequest extends BuildParameters {
   readonly force: boolean;
   /** Whether the images carry a cache for later builds. */
   readonly inlineCache: boolean;
+  readonly test?: ImageTest | undefined;
   readonly allowEmulation: boolean;
   /** Milliseconds. */
   readonly waitAgent: number;
   readonly timeout?: number | undefined;
 }
+
+/** What is different on one platform; arguments and labels come on top of those of the build. */
+export interface PlatformOverride<Dockerfile> {
+  readonly args?: Readonly<Record<string, string>> | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly target?: string | undefined;
+  readonly dockerfile?: Dockerfile | undefined;
+}
+
+/** By formatted platform. */
+export type PlatformOverrides<Dockerfile> = Readonly<Record<string, PlatformOverride<Dockerfile>>>;
 
 /** Everything of a build that is known before its context is scanned. */
 export interface BuildPlan extends BuildRequest {
@@ -36,6 +48,7 @@ export interface BuildPlan extends BuildRequest {
   readonly ssh: readonly SshSource[];
   readonly context: ContextSource;
   readonly dockerfile: DockerfileSource;
+  readonly perPlatform: PlatformOverrides<DockerfileSource>;
   readonly contexts: readonly AdditionalContext[];
 }
 
@@ -68,6 +81,14 @@ export interface BuildSpec extends BuildRequest {
     readonly files: number;
     readonly bytes: number;
   };
-  readonly dockerfile: { readonly root: Digest; readonly name: string };
+  readonly dockerfile: DockerfileRoot;
+  /** Absent where every platform is built alike. */
+  readonly perPlatform?: PlatformOverrides<DockerfileRoot> | undefined;
   readonly contexts: readonly NamedContext[];
+}
+
+/** A tree that holds a Dockerfile of that name. */
+export interface DockerfileRoot {
+  readonly root: Digest;
+  readonly name: string;
 }

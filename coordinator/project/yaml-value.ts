@@ -14,6 +14,15 @@ export interface YamlText {
   readonly text: string;
   /** Absent where `$` has no meaning. */
   readonly environment?: Environment;
+  /** Another language of variables than that of Compose. */
+  readonly templates?: Templates;
+}
+
+export interface Templates {
+  /** Throws an Error that says what is wrong with the text. */
+  expand(text: string): string;
+  /** Whether a text stands for no value at all. */
+  isNull(text: string): boolean;
 }
 
 export interface YamlSource extends YamlText {
@@ -31,6 +40,28 @@ interface YamlFile {
 
 /** Parses a file; throws `config` with line and column. */
 export function parseYaml(source: YamlText): YamlValue {
+  const file = readDocument(source);
+  try {
+    return new YamlValue(file, [], file.document.toJS({ maxAliasCount }));
+  } catch (error) {
+    throw new ArchfarmError('config', `${source.path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** JSON is YAML nearly always; its own parser knows the rest, and what a number is worth (`1.10` is `1.1`). */
+export function parseJson(source: YamlText): YamlValue {
+  const file = readDocument(source);
+  try {
+    const content: unknown = JSON.parse(source.text, (_key, value: unknown) =>
+      typeof value === 'number' || typeof value === 'boolean' ? String(value) : value,
+    );
+    return new YamlValue(file, [], content);
+  } catch (error) {
+    throw new ArchfarmError('config', `${source.path}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function readDocument(source: YamlText): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(source.text, {
     lineCounter: lines,
@@ -44,13 +75,7 @@ export function parseYaml(source: YamlText): YamlValue {
     const { line, col } = lines.linePos(error.pos[0]);
     throw new ArchfarmError('config', `${source.path}:${line}:${col}: ${error.message}`, { cause: error });
   }
-  let content: unknown;
-  try {
-    content = document.toJS({ maxAliasCount });
-  } catch (error) {
-    throw new ArchfarmError('config', `${source.path}: ${messageOf(error)}`, { cause: error });
-  }
-  return new YamlValue({ source, document, lines, unset: new Set() }, [], content);
+  return { source, document, lines, unset: new Set() };
 }
 
 export class YamlValue {
@@ -64,9 +89,15 @@ export class YamlValue {
     this.#content = content;
   }
 
+  /** Written, and `null`. */
+  get isNull(): boolean {
+    return this.#content === null;
+  }
+
   /** Nothing was written, or `null`. */
   get isEmpty(): boolean {
-    return this.#content === undefined || this.#content === null;
+    if (this.#content === undefined || this.#content === null) return true;
+    return typeof this.#content === 'string' && this.#file.source.templates?.isNull(this.#content) === true;
   }
 
   get isText(): boolean {
@@ -77,6 +108,13 @@ export class YamlValue {
     return Array.isArray(this.#content);
   }
 
+  /** `!reset` or `!override`, with which Compose files say how they are merged; undefined for other tags. */
+  get mergeTag(): '!reset' | '!override' | undefined {
+    const { node } = this.#place();
+    const tag = isNode(node) && 'tag' in node ? node.tag : undefined;
+    return tag === '!reset' || tag === '!override' ? tag : undefined;
+  }
+
   /** Variables without a value that were met in the whole file so far. */
   get unsetVariables(): readonly string[] {
     return [...this.#file.unset];
@@ -84,14 +122,31 @@ export class YamlValue {
 
   text(): string {
     if (typeof this.#content !== 'string') throw this.error('must be a text');
-    const { environment } = this.#file.source;
-    if (environment === undefined) return this.#content;
+    const { environment, templates } = this.#file.source;
     try {
+      if (templates !== undefined) return templates.expand(this.#content);
+      if (environment === undefined) return this.#content;
       const { text, unset } = interpolate(this.#content, environment);
       for (const name of unset) this.#file.unset.add(name);
       return text;
     } catch (error) {
       throw this.error(messageOf(error));
+    }
+  }
+
+  /** The text as something else; the parser's errors get this value's place. */
+  read<T>(parse: (text: string) => T): T {
+    const text = this.text();
+    return this.place(() => parse(text));
+  }
+
+  /** Gives an error that does not know this file its place. */
+  place<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof ArchfarmError) throw this.error(error.message, error.hint);
+      throw error;
     }
   }
 
@@ -143,24 +198,28 @@ export class YamlValue {
     });
   }
 
-  /** Of the deepest part of the path that is written in the file: merged and aliased values stand elsewhere. */
   #position(): { line: number; col: number } {
+    return this.#file.lines.linePos(this.#place().offset);
+  }
+
+  /** Of the deepest part of the path that is written in the file: merged and aliased values stand elsewhere. */
+  #place(): { readonly offset: number; /** Of the whole path. */ readonly node?: unknown } {
     let node: unknown = this.#file.document.contents;
     let offset = 0;
     for (const step of this.#path) {
       if (isAlias(node)) node = node.resolve(this.#file.document);
       if (isMap(node)) {
         const pair = node.items.find(({ key }) => isScalar(key) && key.value === step);
-        if (pair === undefined) break;
+        if (pair === undefined) return { offset };
         if (isNode(pair.key)) offset = pair.key.range?.[0] ?? offset;
         node = pair.value;
       } else if (isSeq(node)) {
         node = node.items[Number(step)];
         if (isNode(node)) offset = node.range?.[0] ?? offset;
       } else {
-        break;
+        return { offset };
       }
     }
-    return this.#file.lines.linePos(offset);
+    return { offset, node };
   }
 }

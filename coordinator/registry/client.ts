@@ -45,6 +45,7 @@ export class RegistryClient {
   readonly capabilities = new Capabilities();
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
+  readonly #later = new Set<Promise<void>>();
 
   constructor(endpoint: Endpoint, options: ClientOptions) {
     this.endpoint = endpoint;
@@ -105,8 +106,15 @@ export class RegistryClient {
     return this.#authorizer.scheme(signal);
   }
 
-  close(): Promise<void> {
-    return this.#transport.close();
+  /** Tidying up that nobody waits for, except `close`. */
+  later(work: Promise<void>): void {
+    const quiet = work.catch(() => {}).finally(() => this.#later.delete(quiet));
+    this.#later.add(quiet);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#later);
+    await this.#transport.close();
   }
 
   async #probe(signal: AbortSignal): Promise<void> {

@@ -5,15 +5,17 @@ import { giveUp, startUpload } from './uploads.ts';
 
 /** Somebody waits for the answer; a push later has more patience. */
 const tries = 3;
+/** Milliseconds. */
+const cleanUp = 10_000;
 
 /**
- * Opens an upload and gives it up again, which leaves nothing behind. Throws `registry-denied`, `registry-unreachable`
+ * Opens an upload and, without waiting, gives it up again, which leaves nothing behind. Throws `registry-denied`, `registry-unreachable`
  * (TLS included), or `registry-error`: for a repository that is missing and that a push does not create, say.
  */
 export async function canPush(repository: Repository, signal: AbortSignal): Promise<void> {
   try {
     const upload = await startUpload(repository, { signal, tries });
-    await giveUp(repository, upload, signal);
+    repository.client.later(giveUp(repository, upload, AbortSignal.timeout(cleanUp)));
   } catch (error) {
     if (!(error instanceof RegistryError)) throw error;
     throw explain(repository, error);

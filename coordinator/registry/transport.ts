@@ -146,7 +146,8 @@ export class Transport {
         const value = headers[name];
         return Array.isArray(value) ? value.join(', ') : value;
       },
-      stream: () => body,
+      // Who takes it sees how it fails by reading; who drops it unread is not to take the process along.
+      stream: () => body.on('error', () => {}),
       start,
       read: async (limit) => {
         const bytes = await start(limit + 1);

@@ -4,15 +4,18 @@ import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { parsePlatform, formatPlatform } from '../../shared/platform.ts';
 import type { BuildResult, BuildStatus, Frame } from '../../shared/progress.ts';
-import { treeRoots } from '../../shared/task.ts';
+import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
 import { checkTogether } from '../context/additional-contexts.ts';
 import type { Contexts, PreparedContext } from '../context/contexts.ts';
 import type { AgentView } from '../farm/agent-state.ts';
+import { requireGiven, type FollowUp } from '../farm/amend.ts';
 import type { Farm } from '../farm/farm.ts';
+import { specRoots } from '../farm/task.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import type { FrameLog } from '../store/frames.ts';
+import type { AmendRequest, CheckedFollowUp, FollowUps } from './follow-ups.ts';
 import { reported, type Preflight } from './preflight.ts';
-import type { ApiActions, Plan, PlanRequest, Submission } from './routes.ts';
+import type { ApiActions, Continuation, Plan, PlanRequest, Submission } from './routes.ts';
 import type { Secrets } from './secrets.ts';
 import { normalizeSpec } from './spec-schema.ts';
 
@@ -22,7 +25,10 @@ export interface ActionParts {
   readonly contexts: Contexts;
   readonly secrets: Secrets;
   readonly preflight: Preflight;
+  readonly followUps: FollowUps;
 }
+
+type Start = Pick<FollowUp, 'spec'> & Partial<FollowUp>;
 
 /** Milliseconds between two looks at who is connected, while a build without platforms waits for an agent. */
 const lookAgain = 100;
@@ -35,13 +41,70 @@ export class Actions implements ApiActions {
   }
 
   async submit(submission: Submission, signal: AbortSignal): Promise<string> {
-    const { farm, contexts, secrets } = this.#parts;
     const spec = await this.#withPlatforms(normalizeSpec(submission.spec), signal);
     const missing = spec.secrets.find((id) => !submission.secrets.has(id));
     if (missing !== undefined)
       throw new ArchfarmError('usage', `secret ${JSON.stringify(missing)} came without a value`);
+    return this.#start({ spec }, submission, signal);
+  }
+
+  async retry(build: string, continuation: Continuation, signal: AbortSignal): Promise<string> {
+    return this.#goOn(continuation, signal, async () =>
+      this.#parts.followUps.retry(await this.build(build), signal),
+    );
+  }
+
+  async amend(
+    build: string,
+    { request, continuation }: { readonly request: AmendRequest; readonly continuation: Continuation },
+    signal: AbortSignal,
+  ): Promise<string> {
+    return this.#goOn(continuation, signal, async () =>
+      this.#parts.followUps.amend(await this.build(build), request, signal),
+    );
+  }
+
+  async publisher(reference: string): Promise<BuildResult> {
+    const { farm } = this.#parts;
+    const tag = formatReference(withDefaultTag(parseReference(reference)));
+    const build = await farm.publisher(tag);
+    const result = build === undefined ? undefined : await farm.build(build);
+    if (result !== undefined) return result;
+    throw new ArchfarmError('not-found', `no build of this coordinator has published ${tag}`, {
+      hint: 'archfarm builds lists them; archfarm build publishes it',
+    });
+  }
+
+  pathOf(build: string, digest: string, signal: AbortSignal): Promise<string | undefined> {
+    return this.#parts.contexts.pathOf(build, digest, signal);
+  }
+
+  async #goOn(
+    continuation: Continuation,
+    signal: AbortSignal,
+    decide: () => Promise<CheckedFollowUp>,
+  ): Promise<string> {
+    const { farm, frames } = this.#parts;
+    const { idempotencyKey: key, secrets, ssh } = continuation;
+    // What it was checked against has changed since: by itself.
+    const known = key === undefined ? undefined : await farm.submittedWith(key);
+    if (known !== undefined) return known;
+    const { warnings, ...followUp } = await decide();
+    const { spec, carried = {} } = followUp;
+    if (spec.platforms.some((platform) => carried[platform] === undefined)) {
+      requireGiven(spec, { secrets: [...secrets.keys()], ssh });
+    }
+    const build = await this.#start(followUp, { ...continuation, directories: [] }, signal);
+    const events = warnings.map((message) => ({ type: 'warning', time: Date.now(), message }) as const);
+    if (events.length > 0 && farm.isOpen(build)) frames.append(build, { events });
+    return build;
+  }
+
+  async #start(asked: Start, submission: Omit<Submission, 'spec'>, signal: AbortSignal): Promise<string> {
+    const { farm, contexts, secrets } = this.#parts;
+    const { spec, origin, carried } = asked;
     const { client, idempotencyKey } = submission;
-    const prepared = await this.#prepare(spec, submission, signal);
+    const prepared = await this.#prepare(asked, submission, signal);
     let id: string | undefined;
     // Its contents and secrets may be asked for as soon as it is stored.
     const onId = (build: string): void => {
@@ -50,7 +113,7 @@ export class Actions implements ApiActions {
       if (submission.secrets.size > 0) secrets.supply(build, submission.secrets);
     };
     try {
-      return await farm.submit(spec, { client, idempotencyKey, onId });
+      return await farm.submit(spec, { client, idempotencyKey, onId, origin, carried });
     } catch (error) {
       if (id !== undefined) {
         contexts.release(id);
@@ -145,21 +208,27 @@ export class Actions implements ApiActions {
 
   /** Registries are asked meanwhile: whichever fails first ends the other. */
   async #prepare(
-    spec: BuildSpec,
-    { directories, link, client }: Submission,
+    { spec, origin, carried = {} }: Start,
+    { directories, link, client }: Omit<Submission, 'spec'>,
     signal: AbortSignal,
   ): Promise<PreparedContext> {
     const { contexts, preflight } = this.#parts;
+    const isBuilt = spec.platforms.some((platform) => carried[platform] === undefined);
+    // A list that gets more platforms loses none of those it has.
+    const force = spec.force || origin?.type === 'amend';
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
     const prepare = async (): Promise<PreparedContext> => {
       await contexts.add(directories);
-      const prepared = await contexts.prepare({ roots: treeRoots(spec), link, client }, either);
+      const prepared = await contexts.prepare(
+        { roots: isBuilt ? specRoots(spec) : [], link, client },
+        either,
+      );
       if (spec.contexts.length > 0) checkTogether(prepared.trees);
       return prepared;
     };
     try {
-      const [prepared] = await Promise.all([prepare(), preflight.check(spec, either)]);
+      const [prepared] = await Promise.all([prepare(), preflight.check({ ...spec, force }, either)]);
       return prepared;
     } catch (error) {
       stop.abort(error);

@@ -9,19 +9,21 @@ import { BlobStore } from '../../shared/context/store.ts';
 import type { StoreBounds } from '../../shared/context/sweep.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
-import { treeRoots } from '../../shared/task.ts';
 import type { Timers } from '../../shared/timers.ts';
 import { Contexts } from '../context/contexts.ts';
 import type { AgentView } from '../farm/agent-state.ts';
 import { Farm } from '../farm/farm.ts';
 import { AgentPool } from '../farm/pool.ts';
+import { specRoots } from '../farm/task.ts';
 import type { Registries } from '../registry/registries.ts';
 import { FrameLog } from '../store/frames.ts';
+import { defaultHistory, History, type HistoryBounds } from '../store/history.ts';
 import { MemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import { Actions } from './actions.ts';
 import { isLoopback, TokenAuth } from './auth.ts';
 import { BasePulls } from './base-pulls.ts';
+import { FollowUps } from './follow-ups.ts';
 import { Preflight } from './preflight.ts';
 import { Publisher } from './publisher.ts';
 import { ReceivedFrames } from './received-frames.ts';
@@ -42,6 +44,8 @@ export interface CoordinatorOptions {
   readonly contextStore?: Partial<StoreBounds>;
   /** How large a context may be, where not as usual. */
   readonly contextLimits?: ContextLimits;
+  /** How much of history stays, where not as usual. */
+  readonly history?: Partial<HistoryBounds>;
   /** Whether builds survive this process. */
   readonly durable: boolean;
   readonly registries: Registries;
@@ -59,6 +63,8 @@ export interface Coordinator {
 
 /** Bytes of a request: a build with its secrets. */
 const maxBody = 16 * 1024 * 1024;
+/** Milliseconds between looks at what may go from history. */
+const historyInterval = 600_000;
 /** Milliseconds for a peer to answer the close of its socket. */
 const closePatience = 2000;
 
@@ -117,12 +123,12 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   cleanup.defer(() => parts.publisher.close());
   await farm.restore();
   for (const { id, spec, client } of farm.submitted()) {
-    await parts.contexts.restore(id, { roots: treeRoots(spec), client });
+    await parts.contexts.restore(id, { roots: specRoots(spec), client });
   }
 
   const auth = new TokenAuth(token);
   const app = fastify({ bodyLimit: maxBody, forceCloseConnections: true });
-  addRoutes(app, auth, new Actions(parts));
+  addRoutes(app, auth, new Actions({ ...parts, followUps: new FollowUps(parts) }));
   const sockets = acceptUpgrades(app.server, { auth, log, routes: upgradeRoutes(parts) });
   cleanup.defer(() => app.close());
   cleanup.defer(() => {
@@ -140,6 +146,9 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     });
   });
   const url = urlOf(app.server.address(), listen.host);
+  const history = new History({ store, frames, bounds: { ...defaultHistory, ...options.history } });
+  cleanup.defer(() => history.close());
+  history.start(historyInterval, (err) => log.error({ err }, 'history could not be cleared'));
   log.info({ url: url.href, data, durable: options.durable }, 'coordinator listens');
   return {
     url,

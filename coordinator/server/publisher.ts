@@ -8,6 +8,7 @@ import { parseReference } from '../../shared/reference.ts';
 import type { Effect, VerifiedImage } from '../farm/events.ts';
 import type { Farm } from '../farm/farm.ts';
 import { platformImage } from '../farm/task.ts';
+import { amendedPublication } from '../manifest/amended-list.ts';
 import { publish } from '../manifest/publish.ts';
 import { Staging } from '../manifest/staging.ts';
 import { verifyImage } from '../manifest/verify.ts';
@@ -86,7 +87,10 @@ export class Publisher {
     this.#run(async (signal) => {
       const { registries, log, onEvent } = this.#options;
       try {
-        const published = await publish(publicationOf(spec, effect), registries, {
+        const own = publicationOf(spec, effect);
+        const amends = farm.origin(build)?.type === 'amend';
+        const publication = amends ? await amendedPublication(own, registries, signal) : own;
+        const published = await publish(publication, registries, {
           signal,
           staging,
           onEvent: (event) => onEvent(build, event),

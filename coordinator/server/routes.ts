@@ -4,12 +4,15 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import * as v from 'valibot';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { ArchfarmError, exitStatusOf, toErrorInfo, type ErrorCode } from '../../shared/errors.ts';
+import { PROTOCOL_VERSION } from '../../shared/messages.ts';
 import { buildStatuses, type BuildResult, type BuildStatus, type Frame } from '../../shared/progress.ts';
+import { version } from '../../shared/version.ts';
 import type { AgentView } from '../farm/agent-state.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import type { TokenAuth } from './auth.ts';
 import type { ReportedFindings } from './preflight.ts';
-import { secretValue, submitSchema } from './spec-schema.ts';
+import type { AmendRequest } from './follow-ups.ts';
+import { amendSchema, retrySchema, secretValue, submitSchema } from './spec-schema.ts';
 
 export interface Submission {
   readonly spec: BuildSpec;
@@ -20,6 +23,12 @@ export interface Submission {
   readonly idempotencyKey: string | undefined;
   /** What it calls itself, as `user@host`, or else the address it came from. */
   readonly client: string;
+}
+
+/** What a client gives to a build that goes on from another one. */
+export interface Continuation extends Pick<Submission, 'secrets' | 'link' | 'idempotencyKey' | 'client'> {
+  /** Ids of the ssh agents that it forwards. */
+  readonly ssh: readonly string[];
 }
 
 export interface PlanRequest {
@@ -57,6 +66,17 @@ export interface ApiActions {
   supplySecrets(build: string, secrets: ReadonlyMap<string, Buffer>): Promise<void>;
   /** Resolves once the build needs its client no more; throws what is in the way of that. */
   complete(build: string, signal: AbortSignal): Promise<void>;
+  /** These give the id of the build that goes on from it. */
+  retry(build: string, continuation: Continuation, signal: AbortSignal): Promise<string>;
+  amend(
+    build: string,
+    asked: { readonly request: AmendRequest; readonly continuation: Continuation },
+    signal: AbortSignal,
+  ): Promise<string>;
+  /** The latest build that published this reference; throws `not-found`. */
+  publisher(reference: string): Promise<BuildResult>;
+  /** What a file of the build's trees is called, while the build goes on. */
+  pathOf(build: string, digest: string, signal: AbortSignal): Promise<string | undefined>;
   agents(): readonly AgentView[];
   contextStore(): StoreUsage;
   plan(request: PlanRequest, signal: AbortSignal): Promise<Plan>;
@@ -73,6 +93,8 @@ const eventsQuery = v.object({
   follow: v.optional(v.picklist(['0', '1']), '0'),
 });
 const idParams = v.object({ id: v.pipe(v.string(), v.regex(/^[a-z0-9]{1,32}$/, 'not a build id')) });
+const pathQuery = v.object({ digest: v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/, 'not a digest')) });
+const publisherQuery = v.object({ reference: v.pipe(v.string(), v.maxLength(512)) });
 const secretsBody = v.record(v.string(), secretValue);
 const planBody = v.object({
   platforms: v.pipe(v.array(v.string()), v.maxLength(64)),
@@ -141,6 +163,26 @@ export function addRoutes(app: FastifyInstance, auth: TokenAuth, actions: ApiAct
       await actions.cancel(build, `cancelled by a client at ${request.ip}`);
       return reply.code(202).send({ build });
     });
+    api.post(`${builds}/:id/retry`, async (request, reply) => {
+      const { build } = await actions.build(read(idParams, request.params).id);
+      const { secrets, client = request.ip, ...rest } = read(retrySchema, request.body);
+      const continuation: Continuation = { ...withKeys(rest), secrets: decode(secrets), client };
+      const id = await actions.retry(build, continuation, gone(reply));
+      return reply.code(201).send({ build: id });
+    });
+    api.post(`${builds}/:id/amend`, async (request, reply) => {
+      const { build } = await actions.build(read(idParams, request.params).id);
+      const body = read(amendSchema, request.body);
+      const { secrets, client = request.ip, platforms, allowEmulation, ...rest } = body;
+      const continuation: Continuation = { ...withKeys(rest), secrets: decode(secrets), client };
+      const asked = { request: { platforms, allowEmulation }, continuation };
+      return reply.code(201).send({ build: await actions.amend(build, asked, gone(reply)) });
+    });
+    api.get(`${builds}/:id/path`, async (request, reply) => {
+      const { build } = await actions.build(read(idParams, request.params).id);
+      return { path: await actions.pathOf(build, read(pathQuery, request.query).digest, gone(reply)) };
+    });
+    api.get('/v1/publisher', (request) => actions.publisher(read(publisherQuery, request.query).reference));
     api.put(`${builds}/:id/secrets`, async (request, reply) => {
       const { build } = await actions.build(read(idParams, request.params).id);
       await actions.supplySecrets(build, decode(read(secretsBody, request.body)));
@@ -152,6 +194,7 @@ export function addRoutes(app: FastifyInstance, auth: TokenAuth, actions: ApiAct
       return reply.code(204).send();
     });
     api.get('/v1/agents', () => ({ agents: actions.agents() }));
+    api.get('/v1/version', () => ({ version, protocol: PROTOCOL_VERSION }));
     api.get('/v1/store', () => ({ contexts: actions.contextStore() }));
     api.post('/v1/plan', async (request, reply) => actions.plan(read(planBody, request.body), gone(reply)));
     done();
@@ -163,6 +206,18 @@ function read<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v
   if (result.success) return result.output;
   const [issue] = result.issues;
   throw new ArchfarmError('usage', `bad request: ${v.getDotPath(issue) ?? 'body'}: ${issue.message}`);
+}
+
+function withKeys({
+  link,
+  idempotencyKey,
+  ssh,
+}: {
+  link?: string | undefined;
+  idempotencyKey?: string | undefined;
+  ssh: string[];
+}): Pick<Continuation, 'link' | 'idempotencyKey' | 'ssh'> {
+  return { link, idempotencyKey, ssh };
 }
 
 function decode(secrets: Readonly<Record<string, string>>): Map<string, Buffer> {

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { limits } from '../../shared/messages.ts';
 import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
-import { maxNamedContexts, namedContextSchema } from '../../shared/schemas.ts';
+import { imageTestSchema, maxNamedContexts, namedContextSchema } from '../../shared/schemas.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
 import { platformImage } from '../farm/task.ts';
 import { attestationModes, checkListType, listTypes } from '../project/annotations.ts';
@@ -25,9 +25,11 @@ const textRecord = v.pipe(
 );
 /** A name of 255 characters, a tag of 128, and what is between them. */
 const reference = v.pipe(v.string(), v.minLength(1), v.maxLength(512));
-/** Bytes of arguments, labels and cache references: an agent is offered them in one message, among other things. */
+/** Bytes of arguments, labels, cache references and the test: an agent is offered them in one message, among other things. */
 const maxTexts = limits.message / 2;
 const names = v.pipe(v.array(name), v.maxLength(1000));
+
+const dockerfileRoot = v.strictObject({ root: digest, name });
 
 const buildSpecSchema = v.strictObject({
   name,
@@ -54,6 +56,7 @@ const buildSpecSchema = v.strictObject({
   childTags: v.boolean(),
   force: v.boolean(),
   inlineCache: v.boolean(),
+  test: v.optional(imageTestSchema),
   allowEmulation: v.boolean(),
   waitAgent: count,
   timeout: v.optional(v.pipe(count, v.minValue(1))),
@@ -63,7 +66,18 @@ const buildSpecSchema = v.strictObject({
     files: count,
     bytes: count,
   }),
-  dockerfile: v.strictObject({ root: digest, name }),
+  dockerfile: dockerfileRoot,
+  perPlatform: v.optional(
+    v.record(
+      name,
+      v.strictObject({
+        args: v.optional(textRecord),
+        labels: v.optional(textRecord),
+        target: v.optional(name),
+        dockerfile: v.optional(dockerfileRoot),
+      }),
+    ),
+  ),
   contexts: v.pipe(v.array(namedContextSchema), v.maxLength(maxNamedContexts)),
 }) satisfies v.GenericSchema<unknown, BuildSpec>;
 
@@ -84,6 +98,15 @@ export const submitSchema = v.strictObject({
   idempotencyKey: v.optional(v.pipe(v.string(), v.minLength(8), v.maxLength(128))),
 });
 
+const { secrets, link, client, idempotencyKey } = submitSchema.entries;
+const goingOn = { secrets, link, client, idempotencyKey, ssh: v.optional(names, []) };
+export const retrySchema = v.strictObject(goingOn);
+export const amendSchema = v.strictObject({
+  ...goingOn,
+  platforms: v.pipe(v.array(name), v.minLength(1), v.maxLength(64)),
+  allowEmulation: v.optional(v.boolean(), false),
+});
+
 /** Names in their one spelling, without repeats; throws `usage` for what a name cannot be. */
 export function normalizeSpec(spec: BuildSpec): BuildSpec {
   const tags = [...new Set(spec.tags.map((tag) => formatReference(withDefaultTag(parseReference(tag)))))];
@@ -91,11 +114,13 @@ export function normalizeSpec(spec: BuildSpec): BuildSpec {
   if (digested !== undefined) {
     throw new ArchfarmError('usage', `${digested} names a digest: a build can only be published under a tag`);
   }
-  const texts = Buffer.byteLength(JSON.stringify([spec.args, spec.labels, spec.cacheFrom]));
+  const texts = Buffer.byteLength(
+    JSON.stringify([spec.args, spec.labels, spec.cacheFrom, spec.test, spec.perPlatform]),
+  );
   if (texts > maxTexts) {
     throw new ArchfarmError(
       'usage',
-      `the build arguments, labels and cache references have ${texts} bytes, the limit is ${maxTexts}`,
+      `the build arguments, labels, cache references and test have ${texts} bytes, the limit is ${maxTexts}`,
     );
   }
   const platforms = [...new Set(spec.platforms.map((platform) => formatPlatform(parsePlatform(platform))))];
@@ -112,5 +137,8 @@ export function normalizeSpec(spec: BuildSpec): BuildSpec {
       hint: `the platforms are ${platforms.join(', ')}`,
     });
   }
-  return { ...spec, tags, platforms, cacheFrom };
+  const perPlatform = Object.entries(spec.perPlatform ?? {}).map(
+    ([platform, override]) => [formatPlatform(parsePlatform(platform)), override] as const,
+  );
+  return { ...spec, tags, platforms, cacheFrom, perPlatform: Object.fromEntries(perPlatform) };
 }

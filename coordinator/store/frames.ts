@@ -4,7 +4,7 @@
  */
 import { EventEmitter, once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ArchfarmError } from '../../shared/errors.ts';
@@ -36,6 +36,9 @@ interface Log {
   /** Emits `frames`. */
   readonly changes: EventEmitter;
 }
+
+const suffix = '.ndjson';
+const statsAtOnce = 64;
 
 const truncated = 'this task has written more output than is kept; the rest is dropped';
 
@@ -93,6 +96,27 @@ export class FrameLog implements AsyncDisposable {
     return this.#frames(build, { after, more: (log) => nextFrames(log, signal) });
   }
 
+  /** Of a build that has ended; harmless when repeated. Whoever reads it now reads on. */
+  async remove(build: string): Promise<void> {
+    const path = this.#path(build);
+    if (path !== undefined) await rm(path, { force: true });
+  }
+
+  /** Every log and its bytes, the one of the newest build first. */
+  async *newestFirst(): AsyncGenerator<{ readonly build: string; readonly size: number }> {
+    const names = await readdir(this.directory);
+    const builds = names.filter((name) => name.endsWith(suffix)).map((name) => name.slice(0, -suffix.length));
+    builds.sort().reverse();
+    for (let start = 0; start < builds.length; start += statsAtOnce) {
+      yield* await Promise.all(
+        builds.slice(start, start + statsAtOnce).map(async (build) => {
+          const found = await stat(join(this.directory, `${build}${suffix}`)).catch(() => undefined);
+          return { build, size: found?.size ?? 0 };
+        }),
+      );
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#temporary) await rm(this.directory, { recursive: true, force: true });
   }
@@ -133,7 +157,7 @@ export class FrameLog implements AsyncDisposable {
 
   /** Undefined for what cannot be a build: ids come from URLs too. */
   #path(build: string): string | undefined {
-    return /^[a-z0-9]{1,32}$/.test(build) ? join(this.directory, `${build}.ndjson`) : undefined;
+    return /^[a-z0-9]{1,32}$/.test(build) ? join(this.directory, `${build}${suffix}`) : undefined;
   }
 
   #limitOutput(events: readonly BuildEvent[], before: number): { events: BuildEvent[]; output: number } {

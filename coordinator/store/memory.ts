@@ -1,12 +1,13 @@
 /** A store that lives as long as its process: for tests, and for a build without a server. */
 import type { BuildResult } from '../../shared/progress.ts';
-import type { DurableEvent } from '../farm/events.ts';
+import type { DurableEvent, Remains } from '../farm/events.ts';
 import { buildOf } from './store.ts';
-import type { ListOptions, Saved, Store } from './store.ts';
+import type { Expiry, ListOptions, Saved, Store } from './store.ts';
 
 interface Entry {
   readonly sequence: number;
   result: BuildResult | undefined;
+  remains: Remains | undefined;
 }
 
 export class MemoryStore implements Store {
@@ -28,7 +29,7 @@ export class MemoryStore implements Store {
     for (const event of events) {
       if (event.type === 'submitted') {
         const { id, sequence, idempotencyKey } = event.build;
-        this.#builds.set(id, { sequence, result: undefined });
+        this.#builds.set(id, { sequence, result: undefined, remains: undefined });
         if (idempotencyKey !== undefined) this.#keys.set(idempotencyKey, id);
       }
       const entry = this.#builds.get(buildOf(event));
@@ -37,10 +38,11 @@ export class MemoryStore implements Store {
     return Promise.resolve();
   }
 
-  finish(result: BuildResult): Promise<void> {
+  finish(result: BuildResult, remains: Remains): Promise<void> {
     const entry = this.#builds.get(result.build);
     if (entry === undefined || entry.result !== undefined) return Promise.resolve();
     entry.result = result;
+    entry.remains = remains;
     this.#events = this.#events.filter((event) => buildOf(event) !== result.build);
     if (result.status === 'succeeded') {
       for (const tag of result.tags) {
@@ -48,6 +50,16 @@ export class MemoryStore implements Store {
       }
     }
     return Promise.resolve();
+  }
+
+  remains(id: string): Promise<Remains | undefined> {
+    return Promise.resolve(this.#builds.get(id)?.remains);
+  }
+
+  publisher(tag: string): Promise<string | undefined> {
+    const sequence = this.#published.get(tag);
+    const found = [...this.#builds].find(([, entry]) => entry.sequence === sequence);
+    return Promise.resolve(found?.[0]);
   }
 
   builds({ limit, before, status }: ListOptions): Promise<BuildResult[]> {
@@ -71,6 +83,27 @@ export class MemoryStore implements Store {
 
   findByIdempotencyKey(key: string): Promise<string | undefined> {
     return Promise.resolve(this.#keys.get(key));
+  }
+
+  expired({ keep, before, limit }: Expiry): Promise<string[]> {
+    const ids = [...this.#builds.keys()].toSorted();
+    const newest = Math.max(...[...this.#builds.values()].map((entry) => entry.sequence));
+    const isExpired = (id: string, index: number): boolean => id < before || index < ids.length - keep;
+    const expired = ids.filter((id, index) => {
+      const entry = this.#builds.get(id);
+      return entry?.result !== undefined && entry.sequence < newest && isExpired(id, index);
+    });
+    return Promise.resolve(expired.slice(0, limit));
+  }
+
+  forget(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      if (this.#builds.get(id)?.result !== undefined) this.#builds.delete(id);
+    }
+    for (const [key, id] of this.#keys) {
+      if (!this.#builds.has(id)) this.#keys.delete(key);
+    }
+    return Promise.resolve();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -6,13 +6,13 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { BuildResult } from '../../shared/progress.ts';
-import type { DurableEvent } from '../farm/events.ts';
+import type { DurableEvent, Remains } from '../farm/events.ts';
 import { openDatabase } from './database.ts';
 import type { Database, Driver, Statement } from './database.ts';
 import { buildOf } from './store.ts';
-import type { ListOptions, Saved, Store } from './store.ts';
+import type { Expiry, ListOptions, Saved, Store } from './store.ts';
 
-const schemaVersion = 1;
+const schemaVersion = 2;
 
 const schema = `
   CREATE TABLE builds (
@@ -34,7 +34,14 @@ const schema = `
     tag TEXT PRIMARY KEY,
     sequence INTEGER NOT NULL
   ) WITHOUT ROWID;
-  PRAGMA user_version = ${schemaVersion};
+`;
+
+/** What an ended build leaves to go on from; builds that were archived before layout 2 have none. */
+const remainsSchema = `
+  CREATE TABLE remains (
+    build TEXT PRIMARY KEY,
+    remains TEXT NOT NULL
+  ) WITHOUT ROWID;
 `;
 
 export interface OpenOptions {
@@ -100,13 +107,17 @@ export class SqliteStore implements Store {
     });
   }
 
-  async finish(result: BuildResult): Promise<void> {
+  async finish(result: BuildResult, remains: Remains): Promise<void> {
     const { build: id, status, tags } = result;
     this.#transaction(() => {
       this.#sql('UPDATE builds SET status = ?, result = ? WHERE id = ? AND status IS NULL').run(
         status,
         JSON.stringify(result),
         id,
+      );
+      this.#sql('INSERT OR IGNORE INTO remains (build, remains) VALUES (?, ?)').run(
+        id,
+        JSON.stringify(remains),
       );
       this.#sql('DELETE FROM events WHERE build = ?').run(id);
       for (const tag of status === 'succeeded' ? tags : []) {
@@ -116,6 +127,18 @@ export class SqliteStore implements Store {
         ).run(tag, id);
       }
     });
+  }
+
+  async remains(id: string): Promise<Remains | undefined> {
+    const row = this.#sql('SELECT remains FROM remains WHERE build = ?').get(id);
+    return row === undefined ? undefined : JSON.parse(textOf(row, 'remains'));
+  }
+
+  async publisher(tag: string): Promise<string | undefined> {
+    const row = this.#sql(
+      'SELECT id FROM builds WHERE sequence = (SELECT sequence FROM tags WHERE tag = ?)',
+    ).get(tag);
+    return row === undefined ? undefined : textOf(row, 'id');
   }
 
   async builds({ limit, before, status }: ListOptions): Promise<BuildResult[]> {
@@ -152,6 +175,35 @@ export class SqliteStore implements Store {
   async findByIdempotencyKey(key: string): Promise<string | undefined> {
     const row = this.#sql('SELECT id FROM builds WHERE idempotency_key = ?').get(key);
     return row === undefined ? undefined : textOf(row, 'id');
+  }
+
+  async expired({ keep, before, limit }: Expiry): Promise<string[]> {
+    // The plus keeps the walk on the ids: the index of states would read and sort all of history.
+    const rows = this.#sql(
+      `SELECT id FROM builds
+       WHERE id < max(?, coalesce((SELECT id FROM builds ORDER BY id DESC LIMIT 1 OFFSET ?), ''))
+         AND +status IS NOT NULL AND sequence < (SELECT max(sequence) FROM builds)
+       ORDER BY id LIMIT ?`,
+    ).all(before, keep - 1, limit);
+    return rows.map((row) => textOf(row, 'id'));
+  }
+
+  async forget(ids: readonly string[]): Promise<void> {
+    this.#transaction(() => {
+      for (const id of ids) {
+        // An open build that is older still has to learn that it was overtaken.
+        this.#sql(
+          `DELETE FROM tags
+           WHERE tag IN (SELECT value FROM json_each((SELECT result FROM builds WHERE id = ?), '$.tags'))
+             AND sequence = (SELECT sequence FROM builds WHERE id = ?)
+             AND NOT EXISTS (SELECT 1 FROM builds WHERE status IS NULL AND sequence < tags.sequence)`,
+        ).run(id, id);
+        this.#sql(
+          'DELETE FROM remains WHERE build = (SELECT id FROM builds WHERE id = ? AND status IS NOT NULL)',
+        ).run(id);
+        this.#sql('DELETE FROM builds WHERE id = ? AND status IS NOT NULL').run(id);
+      }
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -210,7 +262,9 @@ function prepare(database: Database, directory: string): void {
       hint: `this one knows layout ${schemaVersion}, the directory has ${version}: run the newer archfarm`,
     });
   }
-  if (version === 0) database.exec(`BEGIN; ${schema} COMMIT`);
+  if (version === schemaVersion) return;
+  const missing = version === 0 ? `${schema} ${remainsSchema}` : remainsSchema;
+  database.exec(`BEGIN; ${missing} PRAGMA user_version = ${schemaVersion}; COMMIT`);
 }
 
 function isLocked(thrown: unknown): boolean {

@@ -1,6 +1,6 @@
 /** Where builds live beyond the process: the events of those that go on, the results of those that ended. */
 import type { BuildResult, BuildStatus } from '../../shared/progress.ts';
-import type { DurableEvent } from '../farm/events.ts';
+import type { DurableEvent, Remains } from '../farm/events.ts';
 
 /** What a coordinator starts from. */
 export interface Saved {
@@ -19,6 +19,14 @@ export interface ListOptions {
   readonly status?: BuildStatus | undefined;
 }
 
+export interface Expiry {
+  /** How many of the newest builds stay, those that go on included; at least 1. */
+  readonly keep: number;
+  /** Ids that sort before this one go however few there are. */
+  readonly before: string;
+  readonly limit: number;
+}
+
 export interface Store extends AsyncDisposable {
   load(): Promise<Saved>;
   /**
@@ -27,7 +35,11 @@ export interface Store extends AsyncDisposable {
    */
   append(events: readonly DurableEvent[]): Promise<void>;
   /** Archives a build that has ended and drops its events. Harmless when repeated. */
-  finish(result: BuildResult): Promise<void>;
+  finish(result: BuildResult, remains: Remains): Promise<void>;
+  /** Of a build that has ended; undefined too for those that were archived without. */
+  remains(id: string): Promise<Remains | undefined>;
+  /** The build of the highest sequence that published this tag. */
+  publisher(tag: string): Promise<string | undefined>;
   /** Results of builds that have ended, newest first. */
   builds(options: ListOptions): Promise<BuildResult[]>;
   build(id: string): Promise<BuildResult | undefined>;
@@ -35,6 +47,13 @@ export interface Store extends AsyncDisposable {
   find(prefix: string): Promise<string[]>;
   /** The build, ended or not, that was submitted with this key. */
   findByIdempotencyKey(key: string): Promise<string | undefined>;
+  /**
+   * Ids of builds that have ended and are too many or too old, oldest first. Never the one of the highest
+   * sequence: the next build counts on from it.
+   */
+  expired(expiry: Expiry): Promise<string[]>;
+  /** Drops builds that have ended, with all that is kept of them. */
+  forget(ids: readonly string[]): Promise<void>;
 }
 
 /** The build that an event belongs to. */

@@ -11,6 +11,8 @@ export interface FetchedTree {
   readonly entries: number;
   /** Of all directories and contents: what may be asked for in the name of this tree. */
   readonly digests: DigestSet;
+  /** Of all directories. */
+  readonly directories: DigestSet;
 }
 
 /** Directories asked for at once: enough to fill batches, few enough to hold in memory. */
@@ -50,10 +52,12 @@ class Census implements FetchedTree {
   entries = 0;
   hasLinks = false;
   readonly digests: DigestSet;
+  readonly directories: DigestSet;
   readonly #limits: ContextLimits;
 
   constructor(root: Digest, limits: ContextLimits) {
     this.digests = new DigestSet([root]);
+    this.directories = new DigestSet([root]);
     this.#limits = limits;
   }
 
@@ -67,7 +71,10 @@ class Census implements FetchedTree {
       checkLimit(this.#limits, { limit: 'nameBytes', value: Buffer.byteLength(entry.name), where: path });
       checkLimit(this.#limits, { limit: 'pathBytes', value: Buffer.byteLength(path), where: path });
       if (entry.type === 'file' || entry.type === 'directory') this.digests.add(entry.digest);
-      if (entry.type === 'directory') below.push({ path, digest: entry.digest });
+      if (entry.type === 'directory') {
+        this.directories.add(entry.digest);
+        below.push({ path, digest: entry.digest });
+      }
       if (entry.type === 'hardlink') this.hasLinks = true;
       if (entry.type !== 'file') continue;
       this.files += 1;

@@ -75,6 +75,18 @@ export class BlobReceiver implements ContextSource, ContentSource {
     return this.#readChunks({ digest, size }, waiting);
   }
 
+  /** Bytes of a content that a reader would have to fetch now: of a large one, those of the chunks that are not in the store. */
+  async missingBytes(digest: Digest, size: number, signal: AbortSignal): Promise<number> {
+    if (await this.#store.has({ kind: 'blob', digest, size })) return 0;
+    if (size <= chunkedBytes) return size;
+    const recipe = await this.#recipe({ digest, size }, { urgent: true, signal });
+    const chunks = new Map(recipe.map((chunk) => [chunk.digest, chunk]));
+    let missing = 0;
+    for (const chunk of chunks.values())
+      if (!(await this.#store.has({ kind: 'blob', ...chunk }))) missing += chunk.size;
+    return missing;
+  }
+
   /** Brings a content into the store when nothing urgent is to be fetched. */
   prefetch(digest: Digest, size: number, signal: AbortSignal): Promise<void> {
     if (size === 0) return Promise.resolve();

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { toBuffer } from '../../shared/channel.ts';
 import type { Task } from '../../shared/task.ts';
 import { closeCodes } from '../../shared/messages.ts';
+import { Deferred } from '../../shared/context/deferred.ts';
 import { dir, memoryTree } from '../support/memory-tree.ts';
 import { startWorker } from '../support/running-worker.ts';
 import { sampleTask } from '../support/sample-messages.ts';
@@ -121,6 +122,29 @@ test('after a reconnect the same process says again what was not acknowledged, a
   coordinator.agents[0]?.close(closeCodes.restart);
   assert.equal(await coordinator.wait('report', 3), report);
   assert.is(coordinator.heard('progress').length, sent * 2);
+});
+
+test('a report is sent, and its slot free, while a slow disk still writes it', async () => {
+  await using data = await temporaryDirectory();
+  await using coordinator = await scriptedCoordinator({ contents: tree });
+  const disk = new Deferred<void>();
+  await using running = await startWorker({
+    coordinator: coordinator.url,
+    data: data.path,
+    onJournal(journal) {
+      const add = journal.add.bind(journal);
+      journal.add = async (...report) => {
+        await Promise.all([add(...report), disk.promise]);
+      };
+    },
+  });
+  await coordinator.wait('hello');
+  coordinator.send({ type: 'offer', attempt: attempt(1), task });
+  await coordinator.wait('report');
+  assert.equal(running.worker.status().jobs, []);
+  coordinator.send({ type: 'settle', attempt: attempt(1) });
+  await until(() => running.worker.status().unsettled === 0);
+  disk.resolve();
 });
 
 test('a restarted agent still has its report, which waits for no frame of the old process', async () => {

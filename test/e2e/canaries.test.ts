@@ -85,14 +85,19 @@ function anyFileWith(text: string): Promise<string[]> {
 test('while a build with a private base, a secret and a password for its push runs, they are in memory only', async () => {
   const platform = ['--platform', 'linux/amd64'];
   await buildImage([await busyboxBase(), '-t', `${door.host}/team/base`, ...platform], farm);
-  const steps = [`FROM ${door.host}/team/base`, 'RUN --mount=type=secret,id=token cksum /run/secrets/token'];
+  const steps = [
+    `FROM ${door.host}/team/base`,
+    'RUN --mount=type=secret,id=token busybox sha256sum /run/secrets/token',
+  ];
   await writeFile(`${dir}/dockerfile`, `${steps.join('\n')}\n`);
   const flags = ['-f', `${dir}/dockerfile`, '--secret', `id=token,src=${dir}/token`, ...platform];
   await using build = startBuild(
     [await busyboxBase(), '-t', `${door.host}/team/app:marked-tag`, ...flags],
     farm,
   );
-  await pushed.promise;
+  const ended = build.ended();
+  const early = ended.then(({ stderr }) => assert.unreachable(`nothing was pushed: ${stderr}`));
+  await Promise.race([pushed.promise, early]);
   // However this ends, the push must.
   using _end = { [Symbol.dispose]: () => release.resolve() };
   for (const canary of canaries) {
@@ -103,7 +108,7 @@ test('while a build with a private base, a secret and a password for its push ru
   assert.ok((await anyProcessWith('marked-tag')).length > 0);
   assert.ok((await anyFileWith('marked-tag')).some((file) => file.startsWith(`${farm.dir}/coordinator`)));
   release.resolve();
-  const { status, stderr, result } = await build.ended();
+  const { status, stderr, result } = await ended;
   assert.is(status, 0, stderr);
   const told = await archfarm(['show', result.build, '--json'], farm);
   for (const canary of canaries) assert.not.ok(`${stderr}${told.stdout}`.includes(canary));

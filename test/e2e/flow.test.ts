@@ -208,7 +208,10 @@ test('gives each engine its own image for the same reference', async () => {
 });
 
 test('is inspected in the shape of docker manifest inspect', async () => {
-  const verbose = await archfarm(['inspect', '--verbose', image], { env: farm.env });
+  const verbose = await archfarm(['manifest', 'inspect', '--verbose', image], {
+    env: farm.env,
+    cwd: directory.path,
+  });
   assert.is(verbose.status, 0, verbose.stderr);
   const { json } = await document('onap/py-app', 'latest');
   const children = v.parse(listSchema, json).manifests;
@@ -224,8 +227,10 @@ test('is inspected in the shape of docker manifest inspect', async () => {
     assert.is(entry['Raw'], stored.bytes.toString('base64'));
     assert.equal(entry['SchemaV2Manifest'], stored.json);
   }
-  const plain = await archfarm(['inspect', image], { env: farm.env });
+  const plain = await archfarm(['inspect', '--json', image], { env: farm.env });
   assert.equal(JSON.parse(plain.stdout), json);
+  const human = await archfarm(['inspect', image], { env: farm.env });
+  assert.match(human.stdout, /^ \* Contains 2 manifest references \(2 images, 0 attestation\):$/m);
   const platforms = await archfarm(['platforms', image], { env: farm.env });
   assert.is(platforms.stdout, 'linux/amd64\nlinux/arm64/v8\n');
 });

@@ -214,7 +214,8 @@ test('a registry that answers every mount with an upload gets copies', async () 
   assert.equal(list.platforms, bothPlatforms);
 
   const mounts = mountless.log.filter((line) => line.startsWith('POST /v2/team/app/') && /mount=/.test(line));
-  assert.ok(mounts.length >= list.blobs.length, `${mounts.length} mounts were tried`);
+  // Once refused, it is not asked again for every blob.
+  assert.ok(mounts.length > 0 && mounts.length <= list.blobs.length, `${mounts.length} mounts were tried`);
   const posts = (await open.accessLog()).filter((line) => line.includes('"POST /v2/team/app/'));
   assert.ok(posts.length >= mounts.length);
   assert.equal(

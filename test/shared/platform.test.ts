@@ -2,7 +2,14 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArchfarmError } from '../../shared/errors.ts';
-import { formatPlatform, parsePlatform, platformSuffix, samePlatform } from '../../shared/platform.ts';
+import {
+  checkPlatform,
+  formatPlatform,
+  parsePlatform,
+  platformSuffix,
+  samePlatform,
+  type Platform,
+} from '../../shared/platform.ts';
 
 function hintFor(text: string): string | undefined {
   try {
@@ -142,6 +149,29 @@ test('platforms are the same when their normalized names are', () => {
   );
   assert.not(samePlatform(arm64, { os: 'linux', architecture: 'arm64', variant: 'v9' }));
   assert.not(samePlatform(arm64, { os: 'windows', architecture: 'arm64' }));
+});
+
+test('what is published as it is written takes no alias, and tells the name', () => {
+  const golden: [platform: Platform, hint: string | undefined][] = [
+    [{ os: 'linux', architecture: 'arm64' }, undefined],
+    [{ os: 'linux', architecture: 'arm', variant: 'v7' }, undefined],
+    [{ os: 'android', architecture: 'arm64' }, undefined],
+    [{ os: 'linux', architecture: 'x86_64' }, 'did you mean linux/amd64?'],
+    [{ os: 'linux', architecture: 'arm', variant: '7' }, 'did you mean linux/arm/v7?'],
+    [{ os: 'linux', architecture: 'armv7' }, 'did you mean linux/arm/v7?'],
+    [{ os: 'linux', architecture: 'arm64v8', variant: 'v8' }, 'did you mean linux/arm64/v8?'],
+    [{ os: 'windows', architecture: 's390x' }, 'known for windows: 386, amd64, arm, arm64'],
+    [{ os: 'Linux', architecture: 'amd64' }, 'did you mean linux/amd64?'],
+  ];
+  for (const [platform, hint] of golden) {
+    let found: string | undefined;
+    try {
+      checkPlatform(platform);
+    } catch (error) {
+      found = error instanceof ArchfarmError ? error.hint : String(error);
+    }
+    assert.is(found, hint, formatPlatform(platform));
+  }
 });
 
 test.run();

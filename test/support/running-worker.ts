@@ -18,6 +18,8 @@ export interface WorkerSetup {
   readonly slots?: number;
   readonly timers?: Partial<Timers>;
   readonly token?: string;
+  /** Sees the journal before the worker has it. */
+  readonly onJournal?: (journal: Journal) => void;
 }
 
 export interface RunningWorker extends AsyncDisposable {
@@ -62,6 +64,7 @@ export async function startWorker(setup: WorkerSetup): Promise<RunningWorker> {
   };
   const journal = await Journal.open(join(setup.data, 'journal'));
   cleanup.defer(() => journal.close());
+  setup.onJournal?.(journal);
   const contexts = await ContextLink.open({ config, timers, log: silentLogger });
   cleanup.defer(() => contexts.close());
   const worker = new Worker({ config, timers, engine: watch, journal, contexts, log: silentLogger });

@@ -25,6 +25,7 @@ export function sampleTask(change: Partial<Task> = {}): Task {
     cacheFrom: ['localhost:5000/onap/py-app-arm64v8:latest'],
     secrets: ['token'],
     ssh: ['default'],
+    test: { command: ['/bin/sh', '-c', 'py-app --version'], timeout: 600_000, network: false },
     contextKey: 'localhost:5000/onap/py-app py-app',
     ...change,
   };

@@ -23,7 +23,7 @@ const files = {
 };
 
 function open(context: BuildPlan['context'], dockerfile = 'Dockerfile'): Promise<OpenedContext> {
-  const sources = { context, dockerfile: { type: 'context', path: dockerfile } } as const;
+  const sources = { context, dockerfile: { type: 'context', path: dockerfile }, perPlatform: {} } as const;
   return openContext(sources, { statCache: '/nowhere', signal });
 }
 

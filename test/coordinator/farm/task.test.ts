@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { taskOf } from '../../../coordinator/farm/task.ts';
-import { arm64, sampleSpec } from '../../support/farm-fixtures.ts';
+import { specRoots, taskOf } from '../../../coordinator/farm/task.ts';
+import { amd64, arm64, digestOf, sampleSpec } from '../../support/farm-fixtures.ts';
 
 test('a task takes its cache from the images of its platform, and leaves one in its own on demand', () => {
   const cacheFrom = ['reg.example/onap/py-app:main'];
@@ -12,6 +12,28 @@ test('a task takes its cache from the images of its platform, and leaves one in 
   const byTag = taskOf({ ...spec, suffix: 'tag', inlineCache: false }, { build: 'b1', platform: arm64 });
   assert.equal(byTag.cacheFrom, ['reg.example/onap/py-app:main-arm64v8']);
   assert.equal(byTag.args, { A: 'b' });
+});
+
+test('a task has what is different on its platform, and a build all Dockerfiles', () => {
+  const dockerfile = { root: digestOf('arm'), name: 'Arm' };
+  const spec = sampleSpec({
+    args: { A: 'all', B: 'all' },
+    labels: { l: 'all' },
+    target: 'final',
+    inlineCache: true,
+    perPlatform: { [arm64]: { args: { A: 'arm' }, labels: { m: 'arm' }, target: 'small', dockerfile } },
+  });
+  const arm = taskOf(spec, { build: 'b1', platform: arm64 });
+  assert.equal(arm.args, { A: 'arm', B: 'all', BUILDKIT_INLINE_CACHE: '1' });
+  assert.equal(arm.labels, { l: 'all', m: 'arm' });
+  assert.is(arm.target, 'small');
+  assert.equal(arm.dockerfile, dockerfile);
+  const amd = taskOf(spec, { build: 'b1', platform: amd64 });
+  assert.equal(amd.args, { A: 'all', B: 'all', BUILDKIT_INLINE_CACHE: '1' });
+  assert.equal(amd.labels, { l: 'all' });
+  assert.is(amd.target, 'final');
+  assert.equal(amd.dockerfile, spec.dockerfile);
+  assert.equal(specRoots(spec), [spec.context.root, spec.dockerfile.root, dockerfile.root]);
 });
 
 test.run();

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { inspectReference } from '../../../coordinator/manifest/inspect.ts';
+import { mediaTypeOf } from '../../../coordinator/manifest/document.ts';
 import { Registries } from '../../../coordinator/registry/registries.ts';
 import { startRegistry } from '../../../scripts/rig/registry.ts';
 import { failureOf } from '../../support/failure.ts';
@@ -69,6 +70,15 @@ test('gives the exact bytes, and not-found for what is not there', async () => {
   const error = await failureOf(inspectReference(`${registry.host}/app:no`, {}, registries, signal));
   assert.is(error.code, 'not-found');
   assert.match(error.message, `no such manifest: ${registry.host}/app:no`);
+});
+
+test('schema 1 is refused by its name', () => {
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 1, name: 'old', fsLayers: [], signatures: [] }));
+  const header = 'application/vnd.docker.distribution.manifest.v1+prettyjws';
+  assert.throws(
+    () => mediaTypeOf(bytes, { header, name: 'host/old:1' }),
+    /host\/old:1 is a schema 1 manifest/,
+  );
 });
 
 test.run();

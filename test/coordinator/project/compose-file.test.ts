@@ -3,7 +3,8 @@ import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readComposeFile } from '../../../coordinator/project/compose-file.ts';
-import { findComposeFile } from '../../../coordinator/project/find-project.ts';
+import { findProjectFiles } from '../../../coordinator/project/find-project.ts';
+import { openProjects } from '../../../coordinator/project/open-projects.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const environment = { HOST: 'from-environment' };
@@ -17,16 +18,23 @@ async function failure(work: Promise<unknown>): Promise<string> {
   throw new Error('did not fail');
 }
 
-test('the nearest file upwards is found, compose.yaml before its older names', async () => {
+test('the nearest files upwards are found, compose.yaml before its older names, with what overrides them', async () => {
   await using dir = await temporaryDirectory();
-  const deep = path.join(dir.path, 'a', 'b');
+  const at = (...names: string[]): string => path.join(dir.path, ...names);
+  const deep = at('a', 'b');
   await mkdir(path.join(deep, 'compose.yml'), { recursive: true });
-  await writeFile(path.join(dir.path, 'docker-compose.yml'), '');
-  assert.is(await findComposeFile(deep), path.join(dir.path, 'docker-compose.yml'));
-  await writeFile(path.join(dir.path, 'compose.yaml'), '');
-  assert.is(await findComposeFile(deep), path.join(dir.path, 'compose.yaml'));
-  await writeFile(path.join(dir.path, 'a', 'compose.yml'), '');
-  assert.is(await findComposeFile(deep), path.join(dir.path, 'a', 'compose.yml'));
+  await writeFile(at('docker-compose.yml'), '');
+  await writeFile(at('docker-bake.override.json'), '');
+  assert.equal(await findProjectFiles(deep), { compose: [at('docker-compose.yml')], bake: [] });
+  await writeFile(at('compose.yaml'), '');
+  await writeFile(at('compose.override.yaml'), '');
+  await writeFile(at('docker-bake.json'), '');
+  assert.equal(await findProjectFiles(deep), {
+    compose: [at('compose.yaml'), at('compose.override.yaml')],
+    bake: [at('docker-bake.json'), at('docker-bake.override.json')],
+  });
+  await writeFile(at('a', 'docker-bake.json'), '');
+  assert.equal(await findProjectFiles(deep), { compose: [], bake: [at('a', 'docker-bake.json')] });
 });
 
 test('the environment wins over .env, and unset variables are told', async () => {
@@ -37,13 +45,13 @@ test('the environment wins over .env, and unset variables are told', async () =>
     file,
     'services: {app: {image: "$HOST/$NAME$NOPE", build: {args: [NAME]}}, db: {image: "$OTHER"}}',
   );
-  const project = await readComposeFile(file, environment);
-  assert.equal(project.buildable, ['app']);
-  const build = project.build('app');
+  const project = await readComposeFile([file], environment);
+  assert.equal(await project.buildable(), ['app']);
+  const build = await project.build('app');
   assert.equal(build.tags, ['from-environment/app']);
   assert.equal(build.args, { NAME: 'app' });
   assert.equal(project.warnings, [`${file}: variable NOPE is not set, so it is empty`]);
-  assert.throws(() => project.build('db'), /service db in .* has no build section/);
+  assert.match(await failure(project.build('db')), /service db in .* has no build section/);
 });
 
 test('a file that is not YAML, or too much of it, is refused with its place', async () => {
@@ -65,14 +73,111 @@ test('a file that is not YAML, or too much of it, is refused with its place', as
   ];
   for (const [text, message] of golden) {
     await writeFile(file, text);
-    assert.match(await failure(readComposeFile(file, environment)), message);
+    assert.match(await failure(readComposeFile([file], environment)), message);
   }
 });
 
-test('bake files and absent files say so', async () => {
-  assert.match(await failure(readComposeFile('/p/docker-bake.json', {})), /bake files are not supported yet/);
+test('an override file lies over the file as with docker compose', async () => {
+  await using dir = await temporaryDirectory();
+  const at = (name: string): string => path.join(dir.path, name);
+  await writeFile(
+    at('compose.yaml'),
+    `services:
+  app:
+    image: reg/app
+    build:
+      context: one
+      args: {A: file, B: file, C: file}
+      tags: [reg/app:1]
+      cache_from: [reg/c1]
+      platforms: [linux/amd64]
+      labels: {l: file}
+      target: final
+      secrets: [key]
+    x-archfarm: {suffix: tag, child-tags: true}
+secrets: {key: {file: a.key}}
+`,
+  );
+  await writeFile(
+    at('compose.override.yaml'),
+    `services:
+  app:
+    build:
+      context: two
+      args: [B=over, C]
+      tags: [reg/app:2]
+      cache_from: !override [reg/c2]
+      platforms: [linux/arm64]
+      labels: [m=over]
+      target: !reset null
+    x-archfarm: {suffix: repo}
+  other:
+    build: .
+secrets: {key: {file: b.key}}
+`,
+  );
+  const [project] = await openProjects(undefined, { cwd: dir.path, environment: {} });
+  assert.equal(await project?.buildable(), ['app', 'other']);
+  const build = await project?.build('app');
+  assert.equal(build?.context, { type: 'directory', path: at('two') });
+  assert.equal(build?.args, { A: 'file', B: 'over' });
+  assert.equal(build?.tags, ['reg/app', 'reg/app:1', 'reg/app:2']);
+  assert.equal(build?.cacheFrom, ['docker.io/reg/c2:latest']);
+  assert.equal(build?.platforms, ['linux/amd64', 'linux/arm64']);
+  assert.equal(build?.labels, { l: 'file', m: 'over' });
+  assert.is(build?.target, undefined);
+  assert.is(build?.suffix, 'repo');
+  assert.is(build?.childTags, true);
+  assert.equal(build?.secrets, [{ id: 'key', type: 'file', path: at('b.key') }]);
+  const [alone] = await openProjects('compose.yaml', { cwd: dir.path, environment: {} });
+  assert.equal((await alone?.build('app'))?.tags, ['reg/app', 'reg/app:1']);
+});
+
+test('a service may extend one of its own file or of another, whose paths are its own', async () => {
+  await using dir = await temporaryDirectory();
+  const at = (name: string): string => path.join(dir.path, name);
+  await mkdir(at('sub'));
+  await writeFile(
+    at('sub/base.yaml'),
+    'services: {base: {image: "$NOPE", build: {context: ctx, args: {A: base, B: base}}}}',
+  );
+  await writeFile(
+    at('compose.yaml'),
+    `services:
+  app:
+    extends: middle
+    build: {args: {B: app}}
+  middle:
+    extends: {service: base, file: sub/base.yaml}
+    image: reg/middle
+  image-only: {extends: redis}
+  redis: {image: redis}
+  loop: {extends: loop, build: .}
+  gone: {extends: {service: gone, file: sub/base.yaml}, build: .}
+`,
+  );
+  const project = await readComposeFile([at('compose.yaml')], {});
+  const build = await project.build('app');
+  assert.equal(build.tags, ['reg/middle']);
+  assert.equal(build.args, { A: 'base', B: 'app' });
+  assert.equal(build.context, { type: 'directory', path: at('sub/ctx') });
+  assert.match(await failure(project.build('image-only')), /loop.*extends itself|no build section/);
+  assert.match(await failure(project.build('loop')), /:10:10: services\.loop\.extends: .* extends itself/);
+  assert.match(await failure(project.build('gone')), /there is no service gone in .*base\.yaml/);
+});
+
+test('what is not read is said', async () => {
+  await using dir = await temporaryDirectory();
+  const file = path.join(dir.path, 'compose.yaml');
+  await writeFile(file, 'include: [other.yaml]\nservices: {app: {build: .}}');
+  const project = await readComposeFile([file], {});
+  assert.equal(project.warnings, [`${file}: include is not read; --project FILE names another file`]);
+  await writeFile(file, 'x-archfarm: {suffix: tag}\nservices: {app: {build: .}}');
+  assert.match(await failure(readComposeFile([file], {})), /:1:1: x-archfarm: belongs to a service/);
+  const hcl = openProjects('bake.hcl', { cwd: '/p', environment: {} });
+  assert.match(await failure(hcl), /\/p\/bake\.hcl: bake files are read as JSON only/);
   assert.match(
-    await failure(readComposeFile('/nowhere/compose.yaml', {})),
+    await failure(readComposeFile(['/nowhere/compose.yaml'], {})),
     /cannot read the project file .*ENOENT/,
   );
 });

@@ -19,11 +19,9 @@ const noFlags: PlanFlags = {
   ssh: [],
   cacheFrom: [],
   inlineCache: false,
-  type: 'auto',
   annotations: noAnnotations,
   childTags: false,
   force: false,
-  suffix: 'repo',
   allowEmulation: false,
   waitAgent: 15_000,
 };
@@ -155,7 +153,7 @@ services:
   c: {build: ./app, image: "c@sha256:${'0'.repeat(64)}"}
 `);
   const golden: [target: string | undefined, flags: Partial<PlanFlags>, code: string, text: RegExp][] = [
-    [undefined, {}, 'usage', /several services to build name one: a, b, c/],
+    [undefined, {}, 'usage', /several things to build name one: a, b, c/],
     ['a', {}, 'usage', /no name for the image of a give one with -t/],
     ['a', { tags: ['Reg/A'] }, 'usage', /invalid image reference/],
     ['a', { tags: ['a'], platforms: ['armv7'] }, 'usage', /did you mean linux\/arm\/v7/],
@@ -167,6 +165,104 @@ services:
     assert.is(error.code, code);
     assert.match(`${error.message} ${error.hint}`, text);
   }
+});
+
+const overridden = `
+services:
+  app:
+    image: reg.example/app
+    build:
+      context: ./app
+      platforms: [linux/amd64, linux/arm64]
+      args: {A: all, B: all}
+      target: final
+      cache_from: [reg.example/cache]
+      cache_to: [type=inline]
+    x-archfarm:
+      suffix: tag
+      type: oci
+      attestations: strip
+      child-tags: true
+      annotations: {org.a: file, org.b: file, "manifest-descriptor[linux/arm64]:org.c": file}
+      per-platform:
+        linux/arm64: {args: {A: arm, C: arm}, target: small, dockerfile: Arm, labels: {l: arm, m: arm}}
+`;
+
+test('x-archfarm and the cache of a service are part of its plan', async () => {
+  await using dir = await project(overridden);
+  const { plan } = await resolve(dir.path);
+  assert.is(plan.suffix, 'tag');
+  assert.is(plan.type, 'oci');
+  assert.is(plan.attestations, 'strip');
+  assert.is(plan.childTags, true);
+  assert.equal(plan.cacheFrom, ['reg.example/cache:latest']);
+  assert.is(plan.inlineCache, true);
+  assert.equal(plan.annotations.index, { 'org.a': 'file', 'org.b': 'file' });
+  assert.equal(plan.perPlatform, {
+    'linux/arm64/v8': {
+      args: { A: 'arm', C: 'arm' },
+      labels: { l: 'arm', m: 'arm' },
+      target: 'small',
+      dockerfile: { type: 'file', path: path.join(dir.path, 'app', 'Arm') },
+    },
+  });
+});
+
+test('flags go before what the file says, also of one platform', async () => {
+  await using dir = await project(overridden);
+  const { plan } = await resolve(dir.path, 'app', {
+    suffix: 'repo',
+    type: 'auto',
+    attestations: 'keep',
+    annotations: { ...noAnnotations, index: { 'org.a': 'flag' }, everyPlatform: { 'org.c': 'flag' } },
+    cacheFrom: ['reg.example/other:latest'],
+    args: { A: 'flag' },
+    labels: { l: 'flag' },
+    target: 'flag',
+    dockerfile: 'Other',
+  });
+  assert.is(plan.suffix, 'repo');
+  assert.is(plan.type, 'auto');
+  assert.is(plan.attestations, 'keep');
+  assert.equal(plan.annotations, {
+    index: { 'org.a': 'flag', 'org.b': 'file' },
+    everyPlatform: { 'org.c': 'flag' },
+    platforms: { 'linux/arm64/v8': { 'org.c': 'flag' } },
+  });
+  assert.equal(plan.cacheFrom, ['reg.example/other:latest']);
+  assert.equal(plan.args, { A: 'flag', B: 'all' });
+  assert.equal(plan.perPlatform, {
+    'linux/arm64/v8': { args: { C: 'arm' }, labels: { m: 'arm' }, target: undefined, dockerfile: undefined },
+  });
+});
+
+test('a platform that a flag leaves out takes what the file says of it along', async () => {
+  await using dir = await project(overridden);
+  const { plan } = await resolve(dir.path, 'app', { platforms: ['linux/amd64'] });
+  assert.equal(plan.perPlatform, {});
+  assert.equal(plan.annotations.platforms, {});
+});
+
+test('a type from a flag must fit the annotations of the file', async () => {
+  await using dir = await project(overridden);
+  const error = await failure(resolve(dir.path, 'app', { type: 'docker' }));
+  assert.is(error.code, 'usage');
+  assert.match(error.message, /a Docker manifest list takes no annotations/);
+});
+
+test('services and bake targets of one directory are known together', async () => {
+  await using dir = await project('services: {a: {build: ./app, image: reg/a}, both: {build: ./app}}');
+  const targets = { b: { context: 'app', tags: ['reg/b'] }, both: {} };
+  await writeFile(path.join(dir.path, 'docker-bake.json'), JSON.stringify({ target: targets }));
+  assert.equal((await resolve(dir.path, 'a')).plan.tags, ['docker.io/reg/a:latest']);
+  assert.equal((await resolve(dir.path, 'b')).plan.tags, ['docker.io/reg/b:latest']);
+  const error = await failure(resolve(dir.path, 'both'));
+  assert.match(error.message, /both .*compose\.yaml and .*docker-bake\.json have something called both/);
+  assert.is(error.hint, 'say which with --project FILE');
+  const flags = { project: 'docker-bake.json', tags: ['reg/both'] };
+  assert.is((await resolve(dir.path, 'both', flags)).plan.name, 'both');
+  assert.match((await failure(resolve(dir.path))).hint ?? '', /name one: a, both, b, both/);
+  assert.match((await failure(resolve(dir.path, 'bb'))).hint ?? '', /known: a, both, b, both/);
 });
 
 test.run();

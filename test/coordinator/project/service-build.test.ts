@@ -1,41 +1,28 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ArchfarmError } from '../../../shared/errors.ts';
-import { readServiceBuild, type ServiceBuild } from '../../../coordinator/project/service-build.ts';
+import { noAnnotations } from '../../../coordinator/project/annotations.ts';
+import { plainBuild, type ProjectBuild } from '../../../coordinator/project/project-build.ts';
+import { readServiceBuild } from '../../../coordinator/project/service-build.ts';
 import { parseYaml } from '../../../coordinator/project/yaml-value.ts';
 
 const environment = { FROM_ENV: 'env value', TAG: '1.10', SSH_AUTH_SOCK: '/run/agent.sock' };
 
 /** The service `app` of a file whose lines are given. */
-function read(...lines: string[]): ServiceBuild {
+function read(...lines: string[]): ProjectBuild {
   const root = parseYaml({ path: '/p/compose.yaml', text: lines.join('\n'), environment });
-  return readServiceBuild(root.get('services').get('app'), {
+  return readServiceBuild([{ value: root.get('services').get('app'), directory: '/p' }], {
     directory: '/p',
-    secrets: root.get('secrets'),
+    secrets: [{ value: root.get('secrets'), directory: '/p' }],
     environment,
   });
 }
 
-function readBuild(...lines: string[]): ServiceBuild {
+function readBuild(...lines: string[]): ProjectBuild {
   return read('services:', '  app:', '    build:', ...lines.map((line) => `      ${line}`));
 }
 
-const nothing: ServiceBuild = {
-  tags: [],
-  platforms: [],
-  context: { type: 'directory', path: '/p' },
-  dockerfile: { type: 'file', path: '/p/Dockerfile' },
-  contexts: [],
-  args: {},
-  labels: {},
-  target: undefined,
-  network: undefined,
-  pull: false,
-  noCache: false,
-  extraHosts: [],
-  secrets: [],
-  ssh: [],
-};
+const nothing = plainBuild({ type: 'directory', path: '/p' });
 
 test('a text is the context directory, and image the first tag', () => {
   assert.equal(
@@ -68,11 +55,18 @@ test('every key is read, in the mapping form', () => {
     '      pull: true',
     '      no_cache: "true"',
     '      extra_hosts: {db: 10.0.0.1, v6: ["[::1]", 10.0.0.2]}',
+    '      cache_from: [reg/app:main, "type=registry,ref=reg/c"]',
+    '      cache_to: [type=inline]',
+    '      isolation: default',
+    '      privileged: false',
+    '      provenance: false',
+    '      x-other: {anything: 1}',
     'secrets:',
     '  token: {environment: FROM_ENV}',
     '  key: {file: ./key.pem}',
   );
   assert.equal(build, {
+    ...nothing,
     tags: ['reg/app', 'reg/app:1.10'],
     platforms: ['linux/amd64', 'linux/arm64'],
     context: { type: 'directory', path: '/src' },
@@ -93,6 +87,8 @@ test('every key is read, in the mapping form', () => {
       { id: 'default', socket: '/run/agent.sock' },
       { id: 'other', socket: '/p/other.sock' },
     ],
+    cacheFrom: ['docker.io/reg/app:main', 'docker.io/reg/c:latest'],
+    inlineCache: true,
   });
 });
 
@@ -154,7 +150,37 @@ test('each error names file, line, column and key', () => {
       /^\/p\/compose\.yaml:5:7: .*zzzzzzzzzz: unknown key$/,
       /known keys: context, dockerfile/,
     ],
-    [['cache_from: [x]'], /cache_from: not supported yet/],
+    [['cache_from: ["type=local,src=x"]'], /cache_from\.0: .*engines take a cache from images only/],
+    [['cache_to: ["type=registry,ref=x"]'], /cache_to\.0: .*engines write a cache into the image only/],
+    [['network: my-net'], /network: build steps cannot be in the network my-net/, /default, host, none/],
+    [['isolation: hyperv'], /isolation: only Windows/],
+    [['privileged: true'], /privileged: engines run no privileged/],
+    [['shm_size: 1gb'], /shm_size: not every engine/],
+    [['ulimits: {nofile: 10}'], /ulimits: not every engine/, /ulimit -n/],
+    [['entitlements: [security.insecure]'], /entitlements: engines grant nothing/],
+    [['provenance: mode=max'], /provenance: attestations are attached by engines/],
+    [['sbom: true'], /sbom: attestations are attached by engines/],
+    [['x-bake: {tags: [a]}'], /x-bake: read by docker buildx bake alone/],
+    [['x-archfram: {suffix: tag}'], /x-archfram: unknown key/, /did you mean x-archfarm\?/],
+    [['secrets: [{target: a}]'], /secrets\.0\.source: must be a text/],
+    [['target: ${STAGE?}'], /target: variable STAGE must be set/],
+    [['x-archfarm: {sufix: tag}'], /x-archfarm\.sufix: unknown key/, /did you mean suffix\?/],
+    [['x-archfarm: {suffix: middle}'], /suffix: must be one of repo, tag, not middle/],
+    [['x-archfarm: {type: oic}'], /type: must be one of auto, docker, oci, not oic/],
+    [['x-archfarm: {attestations: drop}'], /attestations: must be one of keep, strip, error/],
+    [['x-archfarm: {annotations: [novalue]}'], /annotations\.0: .*is not NAME=VALUE/],
+    [['x-archfarm: {annotations: {"manifest:a": b}}'], /annotations\.manifest:a: .*cannot be annotated/],
+    [['x-archfarm: {per-platform: {armv7: {target: a}}}'], /per-platform\.armv7: /, /did you mean/],
+    [['x-archfarm: {per-platform: {linux/arm64: {arg: {A: b}}}}'], /arm64\.arg: unknown key/, /args/],
+    [
+      ['platforms: [linux/amd64]', 'x-archfarm: {per-platform: {linux/arm64: {target: a}}}'],
+      /per-platform\.linux\/arm64: linux\/arm64\/v8 is not built/,
+      /the platforms are linux\/amd64/,
+    ],
+    [
+      ['x-archfarm: {per-platform: {linux/arm64: {target: a}, linux/arm64/v8: {target: b}}}'],
+      /linux\/arm64\/v8 is there already, in another spelling/,
+    ],
     [['additional_contexts: {Lib: b}'], /:4:\d+: .*additional_contexts\.Lib: "Lib" cannot be the name/],
     [['additional_contexts: {scratch: b}'], /an additional context cannot be called scratch/],
     [['additional_contexts: [lib]'], /additional_contexts\.0: must be NAME=PATH/],
@@ -188,11 +214,55 @@ test('each error names file, line, column and key', () => {
   }
 });
 
-test('x-archfarm beside build is refused, not overlooked', () => {
-  assert.throws(
-    () => read('services:', '  app:', '    build: .', '    x-archfarm: {test: "true"}'),
-    /:4:5: services\.app\.x-archfarm: not supported yet/,
+test('x-archfarm says what Compose has no key for, beside build or in it', () => {
+  const extension = [
+    'suffix: tag',
+    'type: oci',
+    'attestations: strip',
+    'child-tags: true',
+    'annotations: {org.a: b, "manifest-descriptor[linux/arm64]:c": d}',
+    'per-platform:',
+    '  linux/arm64:',
+    '    dockerfile: docker/arm.Dockerfile',
+    '    target: small',
+    '    args: {A: arm, FROM_ENV: , NOT_THERE: }',
+    '    labels: [l=arm]',
+    '  amd64: {args: [A=x]}',
+  ];
+  const expected = {
+    ...nothing,
+    suffix: 'tag',
+    type: 'oci',
+    attestations: 'strip',
+    childTags: true,
+    annotations: { ...noAnnotations, index: { 'org.a': 'b' }, platforms: { 'linux/arm64/v8': { c: 'd' } } },
+    perPlatform: {
+      'linux/arm64/v8': {
+        dockerfile: { type: 'file', path: '/p/docker/arm.Dockerfile' },
+        target: 'small',
+        args: { A: 'arm', FROM_ENV: 'env value' },
+        labels: { l: 'arm' },
+      },
+      'linux/amd64': { args: { A: 'x' } },
+    },
+  };
+  const indented = (by: string): string[] => extension.map((line) => `${by}${line}`);
+  assert.equal(
+    read('services:', '  app:', '    build: .', '    x-archfarm:', ...indented('      ')),
+    expected,
   );
+  assert.equal(readBuild('x-archfarm:', ...indented('  ')), expected);
+});
+
+test('what x-archfarm will have later is refused, not overlooked, and so is a slip of the pen', () => {
+  const service = (line: string): ProjectBuild => read('services:', '  app:', '    build: .', `    ${line}`);
+  for (const key of ['optional', 'verify']) {
+    assert.throws(
+      () => service(`x-archfarm: {${key}: x}`),
+      new RegExp(`:4:18: services\\.app\\.x-archfarm\\.${key}: not supported yet`),
+    );
+  }
+  assert.throws(() => service('x-archfrm: {suffix: tag}'), /:4:5: services\.app\.x-archfrm: unknown key/);
 });
 
 test.run();

@@ -137,7 +137,7 @@ test('a wrong request is told which field is wrong', async () => {
     [
       '/v1/builds',
       { ...post, body: { spec: specOf({ args: big }) } },
-      /^the build arguments and labels have \d+ bytes/,
+      /^the build arguments, labels, cache references and test have \d+ bytes/,
     ],
     [
       '/v1/builds',

@@ -4,17 +4,18 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { DurableEvent } from '../../../coordinator/farm/events.ts';
+import type { DurableEvent, Remains } from '../../../coordinator/farm/events.ts';
 import { createState } from '../../../coordinator/farm/farm-state.ts';
 import { resultOf } from '../../../coordinator/farm/result.ts';
 import { apply } from '../../../coordinator/farm/state.ts';
+import { openDatabase } from '../../../coordinator/store/database.ts';
 import { MemoryStore } from '../../../coordinator/store/memory.ts';
 import { SqliteStore } from '../../../coordinator/store/sqlite.ts';
-import type { Store } from '../../../coordinator/store/store.ts';
+import { buildOf, type Store } from '../../../coordinator/store/store.ts';
 import { ArchfarmError } from '../../../shared/errors.ts';
 import type { BuildResult, BuildStatus } from '../../../shared/progress.ts';
 import { defaultTimers } from '../../../shared/timers.ts';
-import { sampleSpec } from '../../support/farm-fixtures.ts';
+import { pushedBy, sampleSpec, verifiedFrom } from '../../support/farm-fixtures.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -38,6 +39,13 @@ function submitted(id: string, sequence: number, key?: string): DurableEvent {
     },
   };
 }
+
+const sampleAttempt = { build: 'one', platform: 'linux/amd64', number: 1 };
+const remains: Remains = {
+  sequence: 1,
+  spec: sampleSpec(),
+  images: { 'linux/amd64': verifiedFrom(sampleAttempt, pushedBy(sampleAttempt)) },
+};
 
 function resultFor(event: DurableEvent, status: BuildStatus): BuildResult {
   const state = createState({ timers: defaultTimers, startedAt: 0 });
@@ -64,7 +72,7 @@ for (const [kind, open] of Object.entries(kinds)) {
     };
     await store.append([one, two]);
     await store.append([offered]);
-    await store.finish(resultFor(two, 'failed'));
+    await store.finish(resultFor(two, 'failed'), remains);
     const saved = await store.load();
     assert.equal(saved.events, [one, offered]);
     assert.is(saved.sequence, 2);
@@ -75,14 +83,14 @@ for (const [kind, open] of Object.entries(kinds)) {
     await using store = await open(directory.path);
     const one = submitted('one', 1);
     await store.append([one]);
-    await store.finish(resultFor(one, 'cancelled'));
+    await store.finish(resultFor(one, 'cancelled'), remains);
     await store.append([
       { type: 'superseded', at: 5, build: 'one' },
       { type: 'superseded', at: 5, build: 'never' },
     ]);
     assert.equal((await store.load()).events, []);
     assert.is((await store.build('one'))?.status, 'cancelled');
-    await store.finish(resultFor(one, 'failed'));
+    await store.finish(resultFor(one, 'failed'), remains);
     assert.is((await store.build('one'))?.status, 'cancelled', 'the first ending stays');
   });
 
@@ -92,7 +100,7 @@ for (const [kind, open] of Object.entries(kinds)) {
     for (let n = 1; n <= 5; n++) {
       const event = submitted(`b${n}`, n);
       await store.append([event]);
-      await store.finish(resultFor(event, n % 2 === 0 ? 'failed' : 'succeeded'));
+      await store.finish(resultFor(event, n % 2 === 0 ? 'failed' : 'succeeded'), remains);
     }
     const ids = async (options: Parameters<Store['builds']>[0]): Promise<string[]> =>
       (await store.builds(options)).map(({ build }) => build);
@@ -109,7 +117,7 @@ for (const [kind, open] of Object.entries(kinds)) {
     await using store = await open(directory.path);
     const one = submitted('one', 1, 'key-one');
     await store.append([one, submitted('two', 2, 'key-two')]);
-    await store.finish(resultFor(one, 'succeeded'));
+    await store.finish(resultFor(one, 'succeeded'), remains);
     assert.is(await store.findByIdempotencyKey('key-one'), 'one');
     assert.is(await store.findByIdempotencyKey('key-two'), 'two');
     assert.is(await store.findByIdempotencyKey('key'), undefined);
@@ -120,11 +128,79 @@ for (const [kind, open] of Object.entries(kinds)) {
     await using store = await open(directory.path);
     const newer = submitted('newer', 2);
     await store.append([submitted('older', 1), newer]);
-    await store.finish(resultFor(newer, 'succeeded'));
+    await store.finish(resultFor(newer, 'succeeded'), remains);
     assert.is((await store.load()).published.get('localhost:5000/onap/py-app:latest'), 2);
   });
 
+  test('drops ended builds that are too many or too old, and never one that goes on', async () => {
+    await using directory = await temporaryDirectory();
+    await using store = await open(directory.path);
+    const events = [1, 2, 3, 4, 5].map((n) => submitted(`b${n}`, n, `key-${n}`));
+    await store.append(events);
+    for (const event of events) {
+      if (buildOf(event) !== 'b2') await store.finish(resultFor(event, 'succeeded'), remains);
+    }
+    assert.equal(await store.expired({ keep: 9, before: '', limit: 9 }), []);
+    assert.equal(await store.expired({ keep: 2, before: '', limit: 9 }), ['b1', 'b3']);
+    assert.equal(await store.expired({ keep: 9, before: 'b4', limit: 9 }), ['b1', 'b3']);
+    assert.equal(await store.expired({ keep: 1, before: 'b9', limit: 2 }), ['b1', 'b3']);
+    assert.equal(await store.expired({ keep: 1, before: 'b9', limit: 9 }), ['b1', 'b3', 'b4']);
+    await store.forget(['b1', 'b2', 'b3']);
+    assert.equal(
+      (await store.builds({ limit: 9 })).map(({ build }) => build),
+      ['b5', 'b4'],
+    );
+    assert.is(await store.build('b3'), undefined);
+    assert.is(await store.remains('b3'), undefined);
+    assert.is(await store.findByIdempotencyKey('key-3'), undefined);
+    assert.is(await store.findByIdempotencyKey('key-2'), 'b2');
+    assert.equal((await store.load()).events, [events[1]]);
+  });
+
+  test('an older build that goes on learns of a newer one that was dropped', async () => {
+    await using directory = await temporaryDirectory();
+    await using store = await open(directory.path);
+    const [older, newer, newest] = [submitted('b1', 1), submitted('b2', 2), submitted('b3', 3)];
+    await store.append([older, newer, newest]);
+    await store.finish(resultFor(newer, 'succeeded'), remains);
+    await store.forget(['b2']);
+    assert.is((await store.load()).published.get('localhost:5000/onap/py-app:latest'), 2);
+    assert.is(await store.publisher('localhost:5000/onap/py-app:latest'), undefined);
+  });
+
+  test('keeps what an ended build leaves to go on from, and knows who published a tag last', async () => {
+    await using directory = await temporaryDirectory();
+    await using store = await open(directory.path);
+    const [one, two, three] = [submitted('one', 1), submitted('two', 2), submitted('three', 3)];
+    await store.append([one, two, three]);
+    assert.is(await store.remains('one'), undefined);
+    await store.finish(resultFor(two, 'succeeded'), { ...remains, sequence: 2 });
+    await store.finish(resultFor(one, 'succeeded'), remains);
+    await store.finish(resultFor(three, 'failed'), { ...remains, sequence: 3 });
+    await store.finish(resultFor(one, 'succeeded'), { ...remains, images: {} });
+    assert.equal(await store.remains('one'), remains);
+    assert.is((await store.remains('three'))?.sequence, 3);
+    assert.is(await store.publisher('localhost:5000/onap/py-app:latest'), 'two');
+    assert.is(await store.publisher('localhost:5000/onap/py-app:2'), undefined);
+  });
+
   if (kind !== 'memory') {
+    test('takes up a directory of an archfarm that kept no more than results', async () => {
+      await using directory = await temporaryDirectory();
+      {
+        await using store = await open(directory.path);
+        await store.append([submitted('one', 1)]);
+      }
+      const database = await openDatabase(join(directory.path, 'archfarm.db'));
+      database.exec('DROP TABLE remains; PRAGMA user_version = 1');
+      database.close();
+      await using store = await open(directory.path);
+      assert.is((await store.load()).events.length, 1);
+      assert.is(await store.remains('one'), undefined);
+      await store.finish(resultFor(submitted('one', 1), 'failed'), remains);
+      assert.equal(await store.remains('one'), remains);
+    });
+
     test('is there again after it was closed, and refuses a second opener meanwhile', async () => {
       await using directory = await temporaryDirectory();
       {

@@ -1,0 +1,109 @@
+/** `archfarm-agent doctor`: what on this host would keep an agent from building, and what to do about it. */
+import { access, constants, mkdtemp, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import * as v from 'valibot';
+import { checkCoordinator } from '../shared/check-coordinator.ts';
+import { checkDisk } from '../shared/check-disk.ts';
+import { check, type Check } from '../shared/checks.ts';
+import { systemCode } from '../shared/errors.ts';
+import { formatPlatform } from '../shared/platform.ts';
+import { emulatedPlatforms } from './emulation.ts';
+import { Connection } from './engine/connection.ts';
+import { Engine } from './engine/engine.ts';
+
+export interface DoctorOptions {
+  /** The http(s) form; undefined leaves the coordinator out. */
+  readonly coordinator: URL | undefined;
+  readonly token: string | undefined;
+  readonly data: string;
+  readonly docker: string | undefined;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal;
+}
+
+/** Milliseconds for the engine to describe itself. */
+const patience = 10_000;
+
+const rootSchema = v.object({ DockerRootDir: v.string() });
+
+/** Changes nothing on this host. */
+export async function examine(options: DoctorOptions): Promise<readonly Check[]> {
+  const { coordinator, token, data, signal } = options;
+  const groups = await Promise.all([
+    check('engine', () => checkEngine(options)),
+    checkEmulation(),
+    check('data', () => checkData(data)),
+    coordinator === undefined ? [] : checkCoordinator({ url: coordinator, token, signal }),
+  ]);
+  return groups.flat();
+}
+
+async function checkEngine({ docker, environment, data, signal }: DoctorOptions): Promise<readonly Check[]> {
+  const soon = AbortSignal.any([signal, AbortSignal.timeout(patience)]);
+  const engine = new Engine({ host: docker, environment, dataDirectory: data });
+  const { version, apiVersion, platform } = await engine.info(soon);
+  const connection = new Connection({ host: docker, environment });
+  const { DockerRootDir: root } = v.parse(rootSchema, await connection.get('/info', soon));
+  return [
+    {
+      state: 'ok',
+      subject: 'engine',
+      what: `Docker ${version} (API ${apiVersion}) at ${engine.host}, with BuildKit`,
+    },
+    { state: 'ok', subject: 'platform', what: `${formatPlatform(platform)}, native` },
+    ...(engine.host.startsWith('unix://') ? [await checkRoot(root)] : []),
+  ];
+}
+
+async function checkRoot(root: string): Promise<Check> {
+  try {
+    return await checkDisk('disk', root);
+  } catch (error) {
+    return {
+      state: 'warn',
+      subject: 'disk',
+      what: `cannot tell how much room the engine has at ${root}: ${systemCode(error) ?? 'unknown'}`,
+      hint: 'docker system df tells what it uses',
+    };
+  }
+}
+
+async function checkEmulation(): Promise<readonly Check[]> {
+  const emulated = await emulatedPlatforms();
+  const what =
+    emulated.length === 0
+      ? 'none: this host builds its own platform alone'
+      : `${emulated.join(', ')} (only for builds with --allow-emulation)`;
+  return [{ state: 'ok', subject: 'emulation', what }];
+}
+
+/** The directory, or the nearest above it that is there: the agent makes the rest. */
+async function checkData(data: string): Promise<readonly Check[]> {
+  const existing = await nearest(data);
+  try {
+    await rm(await mkdtemp(join(existing, '.archfarm-doctor-')), { recursive: true });
+  } catch (error) {
+    return [
+      {
+        state: 'fail',
+        subject: 'data',
+        what: `cannot write to ${existing}: ${systemCode(error) ?? 'unknown'}`,
+        hint: 'give a directory of your own with --data or ARCHFARM_DATA',
+      },
+    ];
+  }
+  return [
+    { state: 'ok', subject: 'data', what: `${data} can be written` },
+    await checkDisk('data', existing),
+  ];
+}
+
+async function nearest(path: string): Promise<string> {
+  try {
+    await access(path, constants.F_OK);
+    return path;
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT' || dirname(path) === path) return path;
+    return nearest(dirname(path));
+  }
+}

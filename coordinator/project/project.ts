@@ -1,0 +1,16 @@
+/** A project file, as those see it who look for something to build. */
+import type { ProjectBuild } from './project-build.ts';
+
+export interface Project {
+  /** For messages. */
+  readonly path: string;
+  /** Says which variables the parts read so far lacked. */
+  readonly warnings: readonly string[];
+  /** Names of what can be built, in the order of the file. */
+  buildable(): Promise<readonly string[]>;
+  /** Of those, what may be meant where nothing is named. */
+  implied(): Promise<readonly string[]>;
+  has(name: string): boolean;
+  /** Throws `config` for what cannot be built, or is wrong. */
+  build(name: string): Promise<ProjectBuild>;
+}

@@ -1,0 +1,109 @@
+/** Whether a coordinator is there, takes the token, speaks our version and has our time. */
+import * as v from 'valibot';
+import { messageOf, systemCode } from './errors.ts';
+import type { Check } from './checks.ts';
+import { PROTOCOL_VERSION } from './messages.ts';
+import { version } from './version.ts';
+
+export interface CoordinatorQuestion {
+  /** The http(s) form. */
+  readonly url: URL;
+  readonly token: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Milliseconds for the answer. */
+const patience = 10_000;
+/** Milliseconds between two clocks that disturb nobody; tokens of registries live for minutes. */
+const harmlessSkew = 30_000;
+
+const answerSchema = v.object({ version: v.string(), protocol: v.number() });
+
+export async function checkCoordinator({
+  url,
+  token,
+  signal,
+}: CoordinatorQuestion): Promise<readonly Check[]> {
+  const subject = 'coordinator';
+  const asked = Date.now();
+  let answer: Response;
+  try {
+    answer = await fetch(new URL('v1/version', url), {
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
+    const isTrust = /CERT|SELF_SIGNED|SSL|TLS/.test(systemCode(cause) ?? '');
+    return [
+      {
+        state: 'fail',
+        subject,
+        what: `cannot reach ${url.href}: ${messageOf(cause) || (systemCode(cause) ?? 'no connection')}`,
+        hint: isTrust
+          ? 'its certificate is not trusted here: NODE_EXTRA_CA_CERTS names a file of further authorities'
+          : 'is it running there? archfarm serve starts one',
+      },
+    ];
+  }
+  const text = await answer.text();
+  const reached: Check = {
+    state: 'ok',
+    subject,
+    what: `${url.href} answers${url.protocol === 'https:' ? ' by TLS, with a certificate that is trusted here' : ''}`,
+  };
+  const time = clock(answer.headers.get('date'), { asked, answered: Date.now() });
+  return [reached, entry(answer.status, { text, token }), ...(time === undefined ? [] : [time])];
+}
+
+function entry(status: number, { text, token }: { text: string; token: string | undefined }): Check {
+  const subject = 'token';
+  if (status === 401 || status === 403) {
+    return {
+      state: 'fail',
+      subject,
+      what: token === undefined ? 'the coordinator wants a token' : 'the coordinator refuses the token',
+      hint: 'give its token with --token-file or ARCHFARM_TOKEN',
+    };
+  }
+  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), answerSchema), text);
+  if (status !== 200 || !parsed.success) {
+    return {
+      state: 'fail',
+      subject: 'coordinator',
+      what: `the answer has status ${status} and does not tell a version`,
+      hint: `is this an archfarm coordinator, and not older than ${version}?`,
+    };
+  }
+  const { output } = parsed;
+  if (output.protocol !== PROTOCOL_VERSION) {
+    return {
+      state: 'fail',
+      subject: 'version',
+      what: `the coordinator is ${output.version} with protocol ${output.protocol}, this is ${version} with ${PROTOCOL_VERSION}`,
+      hint: 'install the same version on both sides',
+    };
+  }
+  return { state: 'ok', subject: 'version', what: `the coordinator lets us in; it is ${output.version}` };
+}
+
+/** The header has whole seconds. */
+function clock(
+  date: string | null,
+  { asked, answered }: { asked: number; answered: number },
+): Check | undefined {
+  const theirs = Date.parse(date ?? '');
+  if (Number.isNaN(theirs)) return undefined;
+  const difference = theirs > answered ? theirs - answered : Math.max(0, asked - (theirs + 1000));
+  const seconds = Math.round(difference / 1000);
+  if (difference <= harmlessSkew) {
+    return { state: 'ok', subject: 'clock', what: `within ${seconds} s of the coordinator's` };
+  }
+  return {
+    state: 'warn',
+    subject: 'clock',
+    what: `${seconds} s ${theirs > asked ? 'behind' : 'ahead of'} the coordinator's`,
+    hint: 'let both hosts take their time from NTP: registries refuse tokens that seem too old or too new',
+  };
+}
