@@ -261,17 +261,15 @@ export class Worker {
   async #report(attempt: string, outbox: Outbox, outcome: Outcome): Promise<void> {
     const { journal, log } = this.#options;
     this.#reported.set(attempt, outbox);
-    // Sent while it is being written: it counts where it arrives, and where it does not, it is on disk by then.
-    const written = journal.add(attempt, outcome);
-    this.#jobs.delete(attempt);
-    this.#memory.jobs(this.#jobs.size);
-    outbox.end();
     try {
-      await written;
+      await journal.add(attempt, outcome);
     } catch (error) {
       // The report still counts if it arrives; only a restart before that would lose it.
       log.error({ attempt, err: error }, 'the report could not be written to the journal');
     }
+    this.#jobs.delete(attempt);
+    this.#memory.jobs(this.#jobs.size);
+    outbox.end();
     // It may have been settled while it was written.
     this.#checkIdle();
   }
