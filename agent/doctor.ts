@@ -12,7 +12,9 @@ import { Connection } from './engine/connection.ts';
 import { Engine } from './engine/engine.ts';
 
 export interface DoctorOptions {
-  /** The http(s) form; undefined leaves the coordinator out. */
+  /** Leaves out what only an agent that runs by itself needs: a coordinator and a data directory. */
+  readonly engineOnly: boolean;
+  /** The http(s) form; undefined where none is configured. */
   readonly coordinator: URL | undefined;
   readonly token: string | undefined;
   readonly data: string;
@@ -26,14 +28,27 @@ const patience = 10_000;
 
 const rootSchema = v.object({ DockerRootDir: v.string() });
 
+const noCoordinator: readonly Check[] = [
+  {
+    state: 'fail',
+    subject: 'coordinator',
+    what: 'none is configured',
+    hint: 'give --coordinator URL or set ARCHFARM_COORDINATOR',
+  },
+];
+
 /** Changes nothing on this host. */
 export async function examine(options: DoctorOptions): Promise<readonly Check[]> {
-  const { coordinator, token, data, signal } = options;
+  const { engineOnly, coordinator, token, data, signal } = options;
   const groups = await Promise.all([
     check('engine', () => checkEngine(options)),
     checkEmulation(),
-    check('data', () => checkData(data)),
-    coordinator === undefined ? [] : checkCoordinator({ url: coordinator, token, signal }),
+    engineOnly ? [] : check('data', () => checkData(data)),
+    engineOnly
+      ? []
+      : coordinator === undefined
+        ? noCoordinator
+        : checkCoordinator({ url: coordinator, token, signal }),
   ]);
   return groups.flat();
 }

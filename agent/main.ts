@@ -72,7 +72,7 @@ function createProgram(): Command {
     .option('--token-file <file>', 'file that holds the shared token (else ARCHFARM_TOKEN)')
     .option('--data <dir>', 'state of the agent (ARCHFARM_DATA)')
     .option('--docker <host>', 'Docker Engine (default: DOCKER_HOST, else unix:///var/run/docker.sock)')
-    .option('--engine-only', 'leave the coordinator out')
+    .option('--engine-only', 'look at the engine alone')
     .option('--json', 'as JSON')
     .addHelpText('after', '\nExample:\n  archfarm-agent doctor --coordinator wss://farm.example:7480')
     .action(async (flags: AgentFlags & { engineOnly?: boolean; json?: boolean }) => {
@@ -81,7 +81,8 @@ function createProgram(): Command {
       const { parseCoordinatorUrl } = await import('../shared/address.ts');
       const address = flags.coordinator ?? process.env['ARCHFARM_COORDINATOR'];
       const checks = await examine({
-        coordinator: flags.engineOnly === true || !address ? undefined : parseCoordinatorUrl(address),
+        engineOnly: flags.engineOnly === true,
+        coordinator: address ? parseCoordinatorUrl(address) : undefined,
         token: readToken(flags.tokenFile, process.env),
         data: dataDirectory(flags.data, process.env),
         docker: flags.docker,

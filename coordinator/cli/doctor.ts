@@ -12,11 +12,24 @@ import { print, printJson } from './output.ts';
 import { plainText } from './progress/sanitize.ts';
 import { givenRegistryFlag, type RegistryFlags } from './registry-options.ts';
 
-/** Gives the exit status: 1 when anything failed. `target` is a service of the project file, or a reference. */
-export async function runDoctor(
+export interface DoctorOptions {
+  readonly registry: RegistryFlags;
+  readonly global: GlobalOptions;
+}
+
+/** Gives the exit status: 1 when anything failed. */
+export async function runDoctor(target: string | undefined, options: DoctorOptions): Promise<number> {
+  const found = await diagnose(target, options);
+  if (options.global.json) printJson(found);
+  else print(plainLines(found));
+  return isWell(found) ? 0 : 1;
+}
+
+/** `target` is a service of the project file, or a reference. */
+export async function diagnose(
   target: string | undefined,
-  { registry, global }: { readonly registry: RegistryFlags; readonly global: GlobalOptions },
-): Promise<number> {
+  { registry, global }: DoctorOptions,
+): Promise<readonly Check[]> {
   const { signal } = global;
   const coordinator = await configuredCoordinator(global);
   const tags: string[] = [];
@@ -46,9 +59,7 @@ export async function runDoctor(
       found.push(...(await check('registry', () => examinePushes(api, tags, signal))));
     }
   }
-  if (global.json) printJson(found);
-  else print(plainLines(found));
-  return isWell(found) ? 0 : 1;
+  return found;
 }
 
 /** Final names: a reference itself, or those that the project file gives. None where nothing was asked. */
@@ -90,7 +101,7 @@ async function examineAgents(api: Api, signal: AbortSignal): Promise<readonly Ch
   return agents.map(({ name, state, reason, platforms, slots, busy }): Check => {
     const offered = platforms.map(({ platform, native }) => (native ? platform : `${platform} (emulated)`));
     const what = `${name} is ${state}, ${busy} of ${slots} slots busy: ${offered.join(', ')}`;
-    if (state === 'online') return { state: 'ok', subject: 'agent', what };
+    if (state === 'ready') return { state: 'ok', subject: 'agent', what };
     return {
       state: 'warn',
       subject: 'agent',

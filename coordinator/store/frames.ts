@@ -106,10 +106,10 @@ export class FrameLog implements AsyncDisposable {
   async *newestFirst(): AsyncGenerator<{ readonly build: string; readonly size: number }> {
     const names = await readdir(this.directory);
     const builds = names.filter((name) => name.endsWith(suffix)).map((name) => name.slice(0, -suffix.length));
-    builds.sort().reverse();
-    for (let start = 0; start < builds.length; start += statsAtOnce) {
+    const newest = builds.toSorted().toReversed();
+    for (let start = 0; start < newest.length; start += statsAtOnce) {
       yield* await Promise.all(
-        builds.slice(start, start + statsAtOnce).map(async (build) => {
+        newest.slice(start, start + statsAtOnce).map(async (build) => {
           const found = await stat(join(this.directory, `${build}${suffix}`)).catch(() => undefined);
           return { build, size: found?.size ?? 0 };
         }),

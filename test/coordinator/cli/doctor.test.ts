@@ -1,0 +1,59 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { diagnose } from '../../../coordinator/cli/doctor.ts';
+import type { GlobalOptions } from '../../../coordinator/cli/global-options.ts';
+import type { Check } from '../../../shared/checks.ts';
+import { until } from '../../support/until.ts';
+import { runningCoordinator, testToken, type RunningCoordinator } from '../../support/running-coordinator.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+
+const { signal } = new AbortController();
+const states = (checks: readonly Check[]): string[] =>
+  checks.map(({ subject, state }) => `${subject} ${state}`);
+
+async function diagnosis(running: RunningCoordinator, target?: string): Promise<readonly Check[]> {
+  await using directory = await temporaryDirectory();
+  const tokenFile = join(directory.path, 'token');
+  await writeFile(tokenFile, testToken);
+  const global: GlobalOptions = {
+    coordinator: running.url.href,
+    tokenFile,
+    json: false,
+    quiet: false,
+    signal,
+  };
+  return diagnose(target, { registry: {}, global });
+}
+
+test('tells of agents, and whether the coordinator may push', async () => {
+  await using running = await runningCoordinator();
+  assert.ok(states(await diagnosis(running)).includes('agents fail'), 'nobody builds yet');
+  await running.agent({ name: 'pi-01' });
+  const checks = await until(
+    async () => {
+      const found = await diagnosis(running, 'registry.test/onap/app');
+      return found.some(({ subject }) => subject === 'agent') ? found : undefined;
+    },
+    { what: 'the agent is known' },
+  );
+  assert.equal(
+    [...new Set(states(checks))],
+    ['coordinator ok', 'version ok', 'clock ok', 'agent ok', 'registry ok'],
+  );
+});
+
+test('passes on why a push would be refused', async () => {
+  await using running = await runningCoordinator({}, (_request, response) => {
+    response.writeHead(403).end();
+    return true;
+  });
+  await running.agent();
+  const checks = await diagnosis(running, 'registry.test/onap/app');
+  const refused = checks.filter(({ subject }) => subject === 'registry');
+  assert.ok(refused.length > 0);
+  assert.ok(refused.every(({ state, what }) => state === 'fail' && /cannot push to .*onap\/app/.test(what)));
+});
+
+test.run();
