@@ -64,7 +64,7 @@ test('an unknown app name is answered with the nearest one', async () => {
     /^archfarm: nothing to build is called py-ap in .*\n  did you mean py-app\? known: py-app, web\n$/,
   );
   check(await build(dir, ['./nowhere']), 2, /^archfarm: no directory \.\/nowhere\n/);
-  check(await build(dir, []), 2, /has several services to build\n  name one: py-app, web\n$/);
+  check(await build(dir, []), 2, /has several things to build\n  name one: py-app, web\n$/);
 });
 
 test('a context without a Dockerfile, or no context, is said by path', async () => {
