@@ -1,6 +1,7 @@
 /** The moment that a build is published: all of its tags move, or they stand for what they stood for. */
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import { findDigest, getManifest, putManifest } from '../registry/manifests.ts';
+import { RegistryError } from '../registry/registry-error.ts';
 import type { Manifest } from './document.ts';
 import { tagName, type FinalTag } from './tags.ts';
 
@@ -24,7 +25,7 @@ export async function moveTags(
   const { signal } = options;
   const outcomes = await Promise.allSettled(
     tags.map(async (tag) => {
-      await putManifest(tag.repository, list, { reference: tag.tag, signal });
+      await putTag(list, tag, signal);
       options.onMoved(tag);
     }),
   );
@@ -39,6 +40,21 @@ export async function moveTags(
   // The only tag did not move: there is nothing to say but why.
   if (all.length === 1) throw first.reason;
   throw await goBack(list, all, { ...options, failure: first });
+}
+
+/** A request whose answers were all lost may have done its work: then the tag stands for the list. */
+async function putTag(list: Manifest, tag: FinalTag, signal: AbortSignal): Promise<void> {
+  const { repository } = tag;
+  try {
+    await putManifest(repository, list, { reference: tag.tag, signal });
+  } catch (error) {
+    const unclear = error instanceof RegistryError && (error.status === undefined || error.status >= 500);
+    if (!unclear || signal.aborted) throw error;
+    const found = await findDigest(repository, tag.tag, { scope: repository.pushScope, signal }).catch(
+      () => undefined,
+    );
+    if (found !== list.digest) throw error;
+  }
 }
 
 type Fate = 'back' | 'new' | 'unmoved' | { readonly stuck: string };

@@ -225,6 +225,21 @@ test('whatever request fails for good, the tag stays as it was and the error is 
   }
 });
 
+test('a tag that moved although every answer was lost is published', async () => {
+  await using registry = await startRegistry();
+  await using proxy = await startFaultProxy(registry.host, (request) => {
+    const moves = request.method === 'PUT' && request.url?.endsWith('/manifests/latest') === true;
+    return moves ? (answer, response) => void (answer.resume(), response.destroy()) : false;
+  });
+  await using registries = open();
+  const children = await seed(registries, registry.host);
+  const { descriptor } = await run(registries, { children, tags: [`${proxy.host}/app:latest`] });
+  assert.is(
+    (await pullDocument({ host: registry.host, repository: 'app' }, 'latest'))?.digest,
+    descriptor.digest,
+  );
+});
+
 test('a tag that reads back as something else is an error', async () => {
   await using registry = await startRegistry();
   let written = false;
