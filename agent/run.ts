@@ -2,6 +2,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLogger, type Logger } from '../shared/log.ts';
+import { keepHeapSmall } from '../shared/small-heap.ts';
 import { timersFrom } from '../shared/timers.ts';
 import { version } from '../shared/version.ts';
 import type { AgentConfig } from './config.ts';
@@ -15,6 +16,7 @@ import { Worker } from './worker.ts';
 
 /** Returns when the agent has drained or was told to end at once. */
 export async function runAgent(config: AgentConfig, parent?: Parent): Promise<void> {
+  keepHeapSmall();
   const log = createLogger('archfarm-agent');
   const timers = timersFrom(process.env);
   const stop = new AbortController();

@@ -5,6 +5,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { readStoreBounds } from '../../shared/context/store-bounds.ts';
 import { createLogger } from '../../shared/log.ts';
+import { keepHeapSmall } from '../../shared/small-heap.ts';
 import { timersFrom } from '../../shared/timers.ts';
 import { Registries } from '../registry/registries.ts';
 import { startCoordinator } from '../server/coordinator.ts';
@@ -15,6 +16,7 @@ import { registriesOptions } from './registry-options.ts';
 import type { ServeOptions } from './serve-options.ts';
 
 export async function runServe(options: ServeOptions, global: GlobalOptions): Promise<void> {
+  keepHeapSmall();
   const log = createLogger('archfarm');
   const history = readHistoryBounds(options);
   const data = dataDirectory(options.data);

@@ -1,0 +1,10 @@
+/** Memory of daemons that share their host with the builds themselves. */
+import { setFlagsFromString } from 'node:v8';
+
+/**
+ * Keeps V8's young generation from growing to tens of megabytes. A context of 200,000 files then moves with 30 MB less,
+ * for 5 % more processor time of the coordinator (scripts/bench).
+ */
+export function keepHeapSmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
+}
