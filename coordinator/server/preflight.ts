@@ -201,12 +201,14 @@ export interface ReportedFindings {
 }
 
 export function reported({ repositories, tags }: Findings): ReportedFindings {
-  const info = (error: unknown): ErrorInfo | undefined =>
-    error === undefined ? undefined : toErrorInfo(error, 'registry-error');
   return {
-    repositories: repositories.map(({ repository, error }) => ({ repository, error: info(error) })),
-    tags: tags.map(({ tag, platforms, error }) => ({ tag, platforms, error: info(error) })),
+    repositories: repositories.map(({ repository, error }) => ({ repository, error: reportedError(error) })),
+    tags: tags.map(({ tag, platforms, error }) => ({ tag, platforms, error: reportedError(error) })),
   };
+}
+
+function reportedError(error: unknown): ErrorInfo | undefined {
+  return error === undefined ? undefined : toErrorInfo(error, 'registry-error');
 }
 
 interface Target {
