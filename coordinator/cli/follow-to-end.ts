@@ -17,6 +17,8 @@ export interface Following {
   /** Values that a coordinator which restarted is given again, by id. */
   readonly secrets?: Readonly<Record<string, string>>;
   readonly renderer: Renderer;
+  /** Number of the last event that was seen already. */
+  readonly after?: number;
   readonly interrupts: Pick<Interrupts, 'signal' | 'second'>;
 }
 
@@ -26,7 +28,7 @@ export type Followed =
   | { readonly type: 'left' };
 
 export async function followToEnd(build: string, following: Following): Promise<Followed> {
-  const { farm, secrets = {}, renderer } = following;
+  const { farm, secrets = {}, renderer, after = 0 } = following;
   const report = new FailureReport({ colours: wantsColours(process.stderr, process.env) });
   const ended = new AbortController();
   const left = new AbortController();
@@ -35,6 +37,7 @@ export async function followToEnd(build: string, following: Following): Promise<
   const interruption = onInterrupts(build, following, { ended: ended.signal, left });
   try {
     const frames = followBuild(farm.api, build, {
+      after,
       signal: AbortSignal.any([ended.signal, left.signal]),
       onBreak: () => renderer.note('the coordinator is away; waiting for it'),
       // A coordinator that restarted has forgotten them.

@@ -4,6 +4,8 @@ import { openCoordinator, type GlobalOptions } from './global-options.ts';
 import { createRenderer } from './progress/create-renderer.ts';
 
 export interface LogsOptions {
+  /** Number of the last event that was seen already. */
+  readonly after: number;
   readonly follow: boolean;
 }
 
@@ -11,7 +13,7 @@ export async function runLogs(
   id: string,
   options: LogsOptions & { readonly global: GlobalOptions },
 ): Promise<void> {
-  const { follow, global } = options;
+  const { after, follow, global } = options;
   const { signal } = global;
   using api = await openCoordinator(global);
   // An abbreviated id may come to mean another build while this one is followed.
@@ -21,7 +23,7 @@ export async function runLogs(
     environment: process.env,
   });
   const frames = follow
-    ? followBuild(api, build, { signal })
-    : api.frames(build, { after: 0, follow: false, signal });
+    ? followBuild(api, build, { after, signal })
+    : api.frames(build, { after, follow: false, signal });
   for await (const frame of frames) renderer.show(frame);
 }

@@ -1,5 +1,5 @@
 /** The commands of `archfarm` and their flags. What a command does is loaded when it is called. */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { buildStatuses } from '../../shared/progress.ts';
 import { version } from '../../shared/version.ts';
 import type { BuildsOptions } from './builds.ts';
@@ -203,11 +203,13 @@ function addBuildCommands(program: Command, { signal }: ProgramContext): void {
     .description('show what happened in a build')
     .argument('<id>', 'build; the first characters of its id are enough')
     .option('-f, --follow', 'go on until the build ends')
+    .addOption(afterOption())
     .option('--json', 'one event a line, as JSON')
     .addHelpText('after', example('archfarm logs -f 3k7q'))
-    .action(async (id: string, flags: { follow?: boolean }, command: Command) => {
+    .action(async (id: string, flags: { follow?: boolean; after: number }, command: Command) => {
       const { runLogs } = await import('./logs.ts');
-      await runLogs(id, { follow: flags.follow ?? false, global: globalOptions(command, signal) });
+      const { follow = false, after } = flags;
+      await runLogs(id, { follow, after, global: globalOptions(command, signal) });
     });
   program
     .command('cancel')
@@ -234,11 +236,22 @@ function addAttach(program: Command, { signal, second, exit }: ProgramContext): 
         'quiet',
       ]).default('auto'),
     )
+    .addOption(afterOption())
     .addHelpText('after', example('archfarm attach 3k7q'))
-    .action(async (id: string, { progress }: { progress: ProgressMode }, command: Command) => {
+    .action(async (id: string, flags: { progress: ProgressMode; after: number }, command: Command) => {
       const { runAttach } = await import('./attach.ts');
       const global = globalOptions(command, signal);
-      exit(await runAttach(id, { progress, global, interrupts: { signal, second } }));
+      exit(await runAttach(id, { ...flags, global, interrupts: { signal, second } }));
+    });
+}
+
+/** The `seq` of `--progress rawjson`: whoever keeps it goes on without gap or repeat. */
+function afterOption(): Option {
+  return new Option('--after <seq>', 'only what comes after the event of this number')
+    .default(0, 'the beginning')
+    .argParser((text) => {
+      if (/^\d{1,15}$/.test(text)) return Number(text);
+      throw new InvalidArgumentError('It must be the number of an event: the seq of --progress rawjson.');
     });
 }
 

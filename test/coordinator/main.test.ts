@@ -55,7 +55,9 @@ const coordinator: Handler = (request, response) => {
     const contexts = { bytes: 640, maxBytes: 2e9, hits: 0, hitBytes: 0, misses: 0, missBytes: 0 };
     response.end(JSON.stringify({ contexts }));
   } else if (request.url?.includes('/events') === true) {
-    response.end(exampleFrames.map((frame) => `${JSON.stringify(frame)}\n`).join(''));
+    const after = Number(/after=(\d+)/.exec(request.url)?.[1]);
+    const frames = exampleFrames.filter(({ seq }) => seq > after);
+    response.end(frames.map((frame) => `${JSON.stringify(frame)}\n`).join(''));
   } else if (request.url?.startsWith('/v1/builds/b') === true) {
     response.end(JSON.stringify(exampleResult));
   } else if (request.url?.startsWith('/v1/builds?') === true) {
@@ -176,6 +178,25 @@ test('attach follows a build to its end, and ends as the build did', async () =>
   assert.is(status, 1, stderr);
   assert.is(stdout, '');
   assert.match(stderr, /archfarm: the build failed: linux\/arm64\/v8 failed\n$/);
+});
+
+test('attach and logs go on after the event that somebody saw last', async () => {
+  await using server = await httpServer(coordinator);
+  const env = { ARCHFARM_COORDINATOR: server.url.host, ARCHFARM_TOKEN: 'right' };
+  const [{ seq } = { seq: 0 }] = exampleFrames;
+  const attached = await archfarm(`attach b1 --progress rawjson --after ${seq}`, { env });
+  const logged = await archfarm(`logs b1 --json --after ${seq}`, { env });
+  for (const output of [attached.stderr, logged.stdout]) {
+    const numbers = [...output.matchAll(/^\{"seq":(\d+)/gm)].map(([, digits]) => Number(digits));
+    assert.equal(
+      numbers,
+      exampleFrames.slice(1).map((frame) => frame.seq),
+      output,
+    );
+  }
+  const wrong = await archfarm('attach b1 --after yesterday', { env });
+  assert.is(wrong.status, 2);
+  assert.match(wrong.stderr, /must be the number of an event/);
 });
 
 /** `archfarm attach`, which is interrupted by each of these requests as it comes; the last one is never answered. */

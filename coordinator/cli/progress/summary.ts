@@ -1,6 +1,6 @@
 /** The table at the end of a build: who built what. */
 import type { BuildResult, PlatformResult } from '../../../shared/progress.ts';
-import { formatDuration } from '../duration.ts';
+import { formatDuration } from '../../duration.ts';
 import { formatTable } from '../table.ts';
 import { plainText } from './sanitize.ts';
 
