@@ -11,8 +11,8 @@ import { parsePlatform } from '../../../shared/platform.ts';
 import { parseReference } from '../../../shared/reference.ts';
 import { startRegistry } from '../../../scripts/rig/registry.ts';
 import { failureOf } from '../../support/failure.ts';
-import { ociIndexType, pushWithProvenance, type ProvenImage } from '../../support/provenance.ts';
-import { pullDocument, pushSample } from '../../support/sample-image.ts';
+import { ociIndexType, provenImage, pushProven, type ProvenImage } from '../../support/provenance.ts';
+import { digestOf, pullDocument, pushSample } from '../../support/sample-image.ts';
 
 const { signal } = new AbortController();
 const listSchema = v.object({
@@ -52,10 +52,8 @@ test('provenance travels with its image, manifest and contents, behind the image
   await using registry = await startRegistry();
   await using registries = open();
   const { host } = registry;
-  const proven = await pushWithProvenance(
-    { host, repository: 'app-amd64' },
-    { os: 'linux', architecture: 'amd64' },
-  );
+  const proven = provenImage({ os: 'linux', architecture: 'amd64' });
+  await pushProven({ host, repository: 'app-amd64' }, proven);
   const arm64 = parsePlatform('linux/arm64');
   const plain = await pushSample({ host, repository: 'app-arm64v8' }, { platform: arm64 });
   const reference = parseReference(`${host}/app-arm64v8:latest`);
@@ -76,8 +74,8 @@ test('provenance travels with its image, manifest and contents, behind the image
   });
   const target = { host, repository: 'app' };
   assert.is((await pullDocument(target, proven.attestation.digest))?.digest, proven.attestation.digest);
-  for (const blob of proven.attestation.blobs) {
-    assert.is((await fetch(`http://${host}/v2/app/blobs/${blob}`)).status, 200);
+  for (const content of proven.attestation.contents) {
+    assert.is((await fetch(`http://${host}/v2/app/blobs/${digestOf(content)}`)).status, 200);
   }
   // The next build has no provenance: nothing is lost by that.
   const next = await listOf(
@@ -92,10 +90,8 @@ test('provenance is left out with strip, and refused with error', async () => {
   await using registry = await startRegistry();
   await using registries = open();
   const { host } = registry;
-  const proven = await pushWithProvenance(
-    { host, repository: 'app-amd64' },
-    { os: 'linux', architecture: 'amd64' },
-  );
+  const proven = provenImage({ os: 'linux', architecture: 'amd64' });
+  await pushProven({ host, repository: 'app-amd64' }, proven);
   const stripped = await verify(registries, proven, { host, attestations: 'strip' });
   assert.is(stripped.attestations, undefined);
   const list = await listOf(registries, { children: [stripped], tags: [`${host}/app:latest`] }, host);
