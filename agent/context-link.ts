@@ -7,7 +7,7 @@ import { defaultLimits, type ContextLimits } from '../shared/context/limits.ts';
 import { BlobReceiver } from '../shared/context/receiver.ts';
 import { BlobStore } from '../shared/context/store.ts';
 import type { StoreUsage } from '../shared/context/store-usage.ts';
-import type { ContextSource, Digest } from '../shared/context/tree.ts';
+import type { ContextSource, TreeId } from '../shared/context/tree.ts';
 import { dial, onceOpen } from '../shared/dial.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
@@ -18,8 +18,8 @@ import type { AgentConfig } from './config.ts';
 export interface JobContext extends ContextSource {
   /** Bytes that were not on this host. */
   readonly sentBytes: number;
-  /** Brings the directories of these trees here and checks them. */
-  prepare(roots: readonly Digest[], options: PrepareOptions): Promise<void>;
+  /** Brings the directories and times of these trees here and checks them. */
+  prepare(trees: readonly TreeId[], options: PrepareOptions): Promise<void>;
 }
 
 export interface PrepareOptions {
@@ -61,7 +61,7 @@ export class ContextLink {
 
   /** To be disposed when the job has ended: a connection that breaks is made again for jobs only. */
   forJob(): JobContext & Disposable {
-    const [receiver, trees] = [this.#receiver, this.#trees];
+    const [receiver, checked] = [this.#receiver, this.#trees];
     this.#jobs += 1;
     this.#dialing ??= this.#dial().finally(() => {
       this.#dialing = undefined;
@@ -78,9 +78,9 @@ export class ContextLink {
         sentBytes += missing;
         return receiver.blob(digest, size, signal);
       },
-      async prepare(roots, { limits = defaultLimits, signal }) {
+      async prepare(trees, { limits = defaultLimits, signal }) {
         const owned = { ...limits, command: 'serve' } as const;
-        await Promise.all(roots.map((root) => trees.fetch(root, receiver, { limits: owned, signal })));
+        await Promise.all(trees.map((tree) => checked.fetch(tree, receiver, { limits: owned, signal })));
       },
       [Symbol.dispose]: () => {
         this.#jobs -= 1;

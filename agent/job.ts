@@ -4,7 +4,7 @@ import type { Digest } from '../shared/context/tree.ts';
 import { ArchfarmError, messageOf, toErrorInfo, type ErrorCode } from '../shared/errors.ts';
 import type { Answer, Question } from '../shared/messages.ts';
 import type { TaskEvent, Timings } from '../shared/progress.ts';
-import { treeRoots, type Outcome, type RegistryAuth, type Task } from '../shared/task.ts';
+import { treesOf, type Outcome, type RegistryAuth, type Task } from '../shared/task.ts';
 import type { BuiltImage } from './engine/build.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Pushed } from './engine/push.ts';
@@ -48,7 +48,7 @@ export async function runJob(task: Task, services: JobServices, options: JobOpti
   const { engine, context } = services;
   try {
     await timed(timings, 'context', () =>
-      context.prepare(treeRoots(task), { limits: task.contextLimits, signal: options.signal }),
+      context.prepare(treesOf(task), { limits: task.contextLimits, signal: options.signal }),
     );
     const image = await timed(timings, 'build', () =>
       engine.build(task, buildServices(task, services), {

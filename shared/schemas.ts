@@ -150,11 +150,14 @@ const answer = v.variant('kind', [
   v.strictObject({ kind: v.literal('error'), error: errorInfoSchema }),
 ]);
 
-const tree = v.strictObject({ root: digest, name: v.pipe(v.string(), v.maxLength(255)) });
+const treeName = v.pipe(v.string(), v.maxLength(255));
+/** Of modification times. */
+export const timesSchema = v.strictObject({ digest, size: count });
 
 export const namedContextSchema = v.strictObject({
   name: v.pipe(v.string(), v.maxLength(128), v.regex(/^[a-z][a-z0-9._-]*$/, 'not a name of a stage')),
   root: digest,
+  times: v.optional(timesSchema),
 });
 
 /** The command's texts are bounded together with a build's arguments and labels. */
@@ -171,8 +174,8 @@ const task = v.strictObject({
   platform,
   // A name of 255 characters, a tag of 128, and what is between them.
   image: v.pipe(v.string(), v.minLength(1), v.maxLength(512)),
-  context: tree,
-  dockerfile: tree,
+  context: v.strictObject({ root: digest, times: v.optional(timesSchema), name: treeName }),
+  dockerfile: v.strictObject({ root: digest, name: treeName }),
   contexts: v.pipe(v.array(namedContextSchema), v.maxLength(maxNamedContexts)),
   contextLimits: v.optional(contextLimits),
   args: textRecord,

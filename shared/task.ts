@@ -1,6 +1,6 @@
 /** What the coordinator asks of an agent, and what the agent answers: the contents of `offer` and `report`. */
 import type { ContextLimits } from './context/limits.ts';
-import type { Digest } from './context/tree.ts';
+import type { Digest, TreeId } from './context/tree.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { Timings } from './progress.ts';
 
@@ -28,15 +28,14 @@ export interface ImageTest {
   readonly network: boolean;
 }
 
-export interface NamedContext {
+export interface NamedContext extends TreeId {
   /** Like that of a stage, in lower case. */
   readonly name: string;
-  readonly root: Digest;
 }
 
-/** Of all trees of a build or a task. */
-export function treeRoots(of: Pick<Task, 'context' | 'dockerfile' | 'contexts'>): Digest[] {
-  return [of.context, of.dockerfile, ...of.contexts].map(({ root }) => root);
+/** All trees of a build or a task. */
+export function treesOf(of: Pick<Task, 'context' | 'dockerfile' | 'contexts'>): TreeId[] {
+  return [of.context, of.dockerfile, ...of.contexts].map(({ root, times }: TreeId) => ({ root, times }));
 }
 
 /** One platform of a build, with everything an agent must know to build and push it. */
@@ -46,8 +45,8 @@ export interface Task extends BuildParameters {
   readonly platform: string;
   /** Where the platform image is pushed: `host/onap/py-app-arm64v8:latest`. */
   readonly image: string;
-  readonly context: { readonly root: Digest; readonly name: string };
-  /** A tree of its own that holds the Dockerfile (`name`) and its ignore file, whatever the context holds. */
+  readonly context: TreeId & { readonly name: string };
+  /** A tree of its own that holds the Dockerfile (`name`) and its ignore file, whatever the context holds; without times. */
   readonly dockerfile: { readonly root: Digest; readonly name: string };
   /** Trees that the Dockerfile may refer to as it does to stages. */
   readonly contexts: readonly NamedContext[];

@@ -56,7 +56,7 @@ function buildPlainly(connection: Connection, task: Task, options: NamedContextO
   return buildInSession(connection, {
     ...options,
     ...sessionPart(task),
-    trees: { context: task.context.root, dockerfile: task.dockerfile.root },
+    trees: task,
     query: queryOf(task),
   });
 }
@@ -75,7 +75,7 @@ async function buildWithContexts(
       ...options,
       ...sessionPart(task),
       source: dockerfile.source,
-      trees: { context: task.context.root, dockerfile: dockerfile.root },
+      trees: { context: task.context, dockerfile },
       query: queryOf({ ...task, target, pull: false }),
       signal,
       onEvent(event) {

@@ -20,7 +20,7 @@ export async function overlayFile(
   source: ContextSource,
   { root, name, content, signal }: OverlaidFile,
 ): Promise<Overlay> {
-  const below = root === undefined ? { entries: [], mtimes: [] } : await source.directory(root, signal);
+  const below = root === undefined ? { entries: [] } : await source.directory(root, signal);
   const digest = digestOf(content);
   const directory = withFile(below, { type: 'file', name, mode: 0o644, size: content.length, digest });
   const overlaid = encodeDirectory(directory).digest;
@@ -38,9 +38,9 @@ export async function overlayFile(
 }
 
 /** In the place of the file of that name; only an empty directory may lack it, which keeps the order of names. */
-function withFile({ entries, mtimes }: Directory, file: FileEntry): Directory {
-  if (entries.length === 0) return { entries: [file], mtimes: [0n] };
-  return { entries: entries.map((entry) => (entry.name === file.name ? file : entry)), mtimes };
+function withFile({ entries }: Directory, file: FileEntry): Directory {
+  if (entries.length === 0) return { entries: [file] };
+  return { entries: entries.map((entry) => (entry.name === file.name ? file : entry)) };
 }
 
 async function* once(content: Buffer): AsyncGenerator<Buffer> {

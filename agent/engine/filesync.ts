@@ -2,7 +2,7 @@
  * The sending side of BuildKit's file sync: it is told what a tree holds and asks for the files that differ from
  * its copy. It may well ask while entries are still coming, so both directions run at once.
  */
-import type { ContextSource, Digest } from '../../shared/context/tree.ts';
+import type { ContextSource, Digest, TreeId } from '../../shared/context/tree.ts';
 import { select, type SelectedEntry, type Selection } from '../../shared/context/select.ts';
 import { untilAborted } from '../../shared/abort.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
@@ -14,7 +14,7 @@ import { WorkPool } from './work-pool.ts';
 
 export interface FileSyncOptions {
   /** By the names that BuildKit asks for. */
-  readonly trees: { readonly context: Digest; readonly dockerfile: Digest };
+  readonly trees: { readonly context: TreeId; readonly dockerfile: TreeId };
   readonly source: ContextSource;
   readonly mtimes: MtimeLease;
   /** Formatted; named in errors. */
@@ -97,7 +97,7 @@ class TreeSender {
       includePatterns: texts(this.#call, 'include-patterns'),
       excludePatterns: texts(this.#call, 'exclude-patterns'),
     };
-    this.#options.onSelection?.(trees[name], selection);
+    this.#options.onSelection?.(trees[name].root, selection);
     this.#walk = (signal) => select(trees[name], selection, source, signal);
     let batch: Buffer[] = [];
     let entries = firstBatch;

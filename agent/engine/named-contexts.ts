@@ -79,7 +79,7 @@ async function makeImage(connection: Connection, task: Task, options: ImageOptio
     await buildInSession(connection, {
       ...options,
       source,
-      trees: { context: context.root, dockerfile: root },
+      trees: { context, dockerfile: { root } },
       contextKey: `${task.contextKey}\0${context.name}`,
       platform: task.platform,
       secrets: [],

@@ -133,13 +133,14 @@ function specOf(
     ssh: ssh.map(({ id }) => id),
     context: {
       root: context.root,
+      times: context.times,
       name: contextName(source),
       files: contexts.reduce((files, { tree }) => files + tree.files, context.files),
       bytes: contexts.reduce((bytes, { tree }) => bytes + tree.bytes, context.bytes),
     },
     dockerfile: rootOf(dockerfile),
     perPlatform: overrides.length === 0 ? undefined : Object.fromEntries(overrides),
-    contexts: contexts.map(({ name, tree }) => ({ name, root: tree.root })),
+    contexts: contexts.map(({ name, tree }) => ({ name, root: tree.root, times: tree.times })),
   };
 }
 

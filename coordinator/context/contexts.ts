@@ -4,14 +4,15 @@
  */
 import type { WebSocket } from 'ws';
 import { CheckedTrees } from '../../shared/context/checked-trees.ts';
-import { decodeDirectory, digestOfRecord } from '../../shared/context/encoding.ts';
+import { decodeDirectory, digestOf } from '../../shared/context/encoding.ts';
 import { fetchTree, type FetchedTree } from '../../shared/context/fetch-tree.ts';
 import type { ContextLimits } from '../../shared/context/limits.ts';
 import { everything, type Selection } from '../../shared/context/select.ts';
 import { sendContents, type ContentSource } from '../../shared/context/sender.ts';
 import type { BlobStore } from '../../shared/context/store.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
-import type { ContextSource, Digest } from '../../shared/context/tree.ts';
+import { areTimes } from '../../shared/context/times.ts';
+import type { ContextSource, Digest, TreeId } from '../../shared/context/tree.ts';
 import type { AttemptId } from '../../shared/attempt.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -19,7 +20,7 @@ import type { MissingContents } from '../../shared/progress.ts';
 import type { ClientLink } from './client-link.ts';
 import { ClientLinks } from './client-links.ts';
 import { ContextFetch } from './context-fetch.ts';
-import { storedDirectories } from './stored-directories.ts';
+import { storedTrees } from './stored-trees.ts';
 import { wantedFiles } from './wanted-files.ts';
 
 export interface ContextsOptions {
@@ -36,14 +37,14 @@ export interface ContextsOptions {
 
 /** What a build is submitted with. */
 export interface OfferedContext {
-  readonly roots: readonly Digest[];
+  readonly trees: readonly TreeId[];
   /** The id of the link by which the client gives its contents; without one only the store can. */
   readonly link?: string | undefined;
   /** How errors call the client. */
   readonly client: string;
 }
 
-/** The trees of one build, all their directories being in the store. */
+/** The trees of one build, all their directories and times being in the store. */
 export interface PreparedContext {
   readonly roots: readonly Digest[];
   readonly trees: readonly FetchedTree[];
@@ -63,7 +64,7 @@ export class Contexts {
   /** How large a context may be. */
   readonly limits: ContextLimits;
   readonly #options: ContextsOptions;
-  readonly #directories: Pick<ContextSource, 'directory'>;
+  readonly #stored: ContextSource;
   readonly #links: ClientLinks;
   readonly #checked: CheckedTrees;
   readonly #builds = new Map<string, LiveContext>();
@@ -72,7 +73,7 @@ export class Contexts {
   constructor(options: ContextsOptions) {
     this.#options = options;
     this.limits = options.limits;
-    this.#directories = storedDirectories(options.store);
+    this.#stored = storedTrees(options.store);
     this.#links = new ClientLinks(options);
     this.#checked = new CheckedTrees(options.store);
   }
@@ -94,24 +95,28 @@ export class Contexts {
     });
   }
 
-  /** Takes records of directories that came without being asked for. Throws `context-invalid`. */
+  /** Takes directories and times that came without being asked for. Throws `context-invalid`. */
   async add(records: readonly Buffer[]): Promise<void> {
     for (const record of records) {
-      const digest = digestOfRecord(record);
-      decodeDirectory(digest, record);
-      await this.#options.store.put({ kind: 'directory', digest }, record);
+      const digest = digestOf(record);
+      const kind = areTimes(record) ? 'blob' : 'directory';
+      if (kind === 'directory') decodeDirectory(digest, record);
+      await this.#options.store.put({ kind, digest }, record);
     }
   }
 
-  /** Brings the directories of the trees into the store. Throws `context-limit`, `client-gone` or `blobs-lost`. */
-  async prepare({ roots, link: id, client }: OfferedContext, signal: AbortSignal): Promise<PreparedContext> {
+  /** Brings the directories and times of the trees into the store. Throws `context-limit`, `client-gone` or `blobs-lost`. */
+  async prepare(
+    { trees: ids, link: id, client }: OfferedContext,
+    signal: AbortSignal,
+  ): Promise<PreparedContext> {
     const link = id === undefined ? this.#links.expect() : this.#links.of(id);
     link.client = client;
     if (id === undefined) await link.end();
     // Where no client could bring again what is damaged, all of it is read now.
     const check = id === undefined ? fetchTree : this.#checked.fetch.bind(this.#checked);
-    const trees = await this.#each(roots, (root, limits) => check(root, link.receiver, { limits, signal }));
-    return { roots, link, linkId: id, trees };
+    const trees = await this.#each(ids, (tree, limits) => check(tree, link.receiver, { limits, signal }));
+    return { roots: ids.map(({ root }) => root), link, linkId: id, trees };
   }
 
   /** From now on agents may ask for what the build's trees hold. */
@@ -133,16 +138,16 @@ export class Contexts {
     this.#builds.set(build, live);
   }
 
-  /** After a restart the directories are in the store; the client dials again for what else may be missing. */
-  async restore(build: string, { roots, client }: Omit<OfferedContext, 'link'>): Promise<void> {
+  /** After a restart directories and times are in the store; the client dials again for what else may be missing. */
+  async restore(build: string, { trees: ids, client }: Omit<OfferedContext, 'link'>): Promise<void> {
     try {
       const { signal } = this.#stop;
-      const trees = await this.#each(roots, (root, limits) =>
-        fetchTree(root, this.#directories, { limits, signal }),
+      const trees = await this.#each(ids, (tree, limits) =>
+        fetchTree(tree, this.#stored, { limits, signal }),
       );
       const link = this.#links.expect();
       link.client = client;
-      this.adopt(build, { roots, link, trees });
+      this.adopt(build, { roots: ids.map(({ root }) => root), link, trees });
     } catch (error) {
       // Attempts that run may have all they need; those that do not will fail with this reason.
       this.#options.log.warn({ build, reason: messageOf(error) }, 'the context of a build is not complete');
@@ -189,7 +194,7 @@ export class Contexts {
   /** What a file of the build's trees is called; undefined for a build that is over, and for what is no file. */
   async pathOf(build: string, digest: Digest, signal: AbortSignal): Promise<string | undefined> {
     for (const root of this.#builds.get(build)?.roots ?? []) {
-      const files = wantedFiles({ root, selection: everything }, this.#directories, signal);
+      const files = wantedFiles({ root, selection: everything }, this.#stored, signal);
       for await (const file of files) if (file.digest === digest) return file.path;
     }
     return undefined;
@@ -220,11 +225,11 @@ export class Contexts {
   }
 
   #each(
-    roots: readonly Digest[],
-    check: (root: Digest, limits: ContextLimits) => Promise<FetchedTree>,
+    trees: readonly TreeId[],
+    check: (tree: TreeId, limits: ContextLimits) => Promise<FetchedTree>,
   ): Promise<FetchedTree[]> {
     const limits = { ...this.limits, command: 'serve' } as const;
-    return Promise.all(roots.map((root) => check(root, limits)));
+    return Promise.all(trees.map((tree) => check(tree, limits)));
   }
 }
 

@@ -1,22 +1,23 @@
-/** The record of one directory, made entry by entry in the order of their names. */
+/** The record and times of one directory, made entry by entry in the order of their names. */
 import { directoryHeader, encodeEntry, maxRecordBytes } from '../../shared/context/encoding.ts';
+import { belowBytes, mtimeBytes, timesHeader } from '../../shared/context/times.ts';
 import type { TreeEntry } from '../../shared/context/tree.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
+import { lengthBytes } from './record-entry.ts';
 
 /** Stands where a digest will be written once it is known. */
 export const unknownDigest = `sha256:${'0'.repeat(64)}`;
 
-const lengthBytes = 4;
-const mtimeBytes = 8;
 const digestEnd = 64 + 1;
 
 export class DirectoryWriter {
   #path = '';
-  /** Of the encoding, as the record has it: after a place for its length. */
+  /** Of the record, after a place for its length. */
   #bytes: Buffer = Buffer.allocUnsafe(512);
   #end = 0;
   #mtimes: Buffer = Buffer.allocUnsafe(64);
   #count = 0;
+  #directories = 0;
 
   /** From the root of the tree; empty for the root. */
   get path(): string {
@@ -32,10 +33,16 @@ export class DirectoryWriter {
     return this.#count;
   }
 
+  /** Of its entries, those that are directories. */
+  get directories(): number {
+    return this.#directories;
+  }
+
   /** Starts anew: writers are used again for the sake of their memory. */
   begin(path: string): void {
     this.#path = path;
     this.#count = 0;
+    this.#directories = 0;
     this.#end = lengthBytes;
     this.#end += this.#bytes.write(directoryHeader, this.#end, 'latin1');
   }
@@ -48,12 +55,14 @@ export class DirectoryWriter {
     this.#mtimes = withRoom(this.#mtimes, this.#count * mtimeBytes, mtimeBytes);
     this.#mtimes.writeBigInt64BE(mtime, this.#count * mtimeBytes);
     this.#count += 1;
+    if (entry.type === 'directory') this.#directories += 1;
     return this.#end - digestEnd;
   }
 
-  /** Throws `context-limit` when it is longer than a record may be. */
+  /** The times of the directories in it are left to be filled in. Throws `context-limit` when it is longer than it may be. */
   finish(): Buffer {
-    const length = this.#end + this.#count * mtimeBytes;
+    const mtimesEnd = this.#end + timesHeader.length + this.#count * mtimeBytes;
+    const length = mtimesEnd + this.#directories * belowBytes;
     if (length > maxRecordBytes) {
       const name = this.#path === '' ? 'the context' : JSON.stringify(this.#path);
       throw new ArchfarmError(
@@ -62,11 +71,13 @@ export class DirectoryWriter {
         { hint: 'spread them over several directories, or leave some out with .dockerignore' },
       );
     }
-    const record = Buffer.allocUnsafe(length);
+    const bytes = Buffer.allocUnsafe(length);
     this.#bytes.writeUInt32BE(this.#end - lengthBytes, 0);
-    this.#bytes.copy(record, 0, 0, this.#end);
-    this.#mtimes.copy(record, this.#end, 0, this.#count * mtimeBytes);
-    return record;
+    this.#bytes.copy(bytes, 0, 0, this.#end);
+    timesHeader.copy(bytes, this.#end);
+    this.#mtimes.copy(bytes, mtimesEnd - this.#count * mtimeBytes, 0, this.#count * mtimeBytes);
+    bytes.fill(0, mtimesEnd);
+    return bytes;
   }
 }
 

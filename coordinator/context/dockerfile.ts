@@ -1,5 +1,5 @@
 /** The Dockerfile's own small tree: BuildKit reads it apart from the context, so it may lie outside of it. */
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { compareNames, digestOf, encodeDirectory } from '../../shared/context/encoding.ts';
 import type { Digest, FileEntry } from '../../shared/context/tree.ts';
@@ -27,7 +27,7 @@ export async function dockerfileTree(
   context?: DockerfileContext,
 ): Promise<DockerfileTree> {
   if (source.type === 'inline') {
-    return treeOf('Dockerfile', [{ name: 'Dockerfile', content: Buffer.from(source.text), mtime: 0n }]);
+    return treeOf('Dockerfile', [{ name: 'Dockerfile', content: Buffer.from(source.text) }]);
   }
   const name = basename(source.path);
   const readFrom = (path: string): Promise<Omit<SmallFile, 'name'> | undefined> =>
@@ -47,15 +47,12 @@ export async function dockerfileTree(
 interface SmallFile {
   readonly name: string;
   readonly content: Buffer;
-  /** Nanoseconds since 1970. */
-  readonly mtime: bigint;
 }
 
 /** A Dockerfile may be a link; what it leads to is what counts. */
 async function read(path: string): Promise<Omit<SmallFile, 'name'> | undefined> {
   try {
-    const { mtimeNs } = await stat(path, { bigint: true });
-    return { content: await readFile(path), mtime: mtimeNs };
+    return { content: await readFile(path) };
   } catch (error) {
     if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR') return undefined;
     throw fileError(error, path);
@@ -71,11 +68,13 @@ function treeOf(name: string, files: readonly SmallFile[]): DockerfileTree {
     size: file.content.length,
     digest: digestOf(file.content),
   }));
-  const { digest, record } = encodeDirectory({ entries, mtimes: sorted.map(({ mtime }) => mtime) });
+  const { digest, record } = encodeDirectory({ entries });
   return {
     name,
     root: digest,
     directories: new Map([[digest, record]]),
+    // No build sees when its Dockerfile was written.
+    allTimes: new Map(),
     contents: new Map<Digest, Buffer>(sorted.map(({ content }) => [digestOf(content), content])),
     recipes: new Map(),
     entries: sorted.length,

@@ -1,12 +1,14 @@
 /**
- * Reads single entries of a directory's record by where their digest begins, which is the last field of an entry: what
- * a tree of hundreds of thousands of files is made of lies in the records already. Their form is that of encoding.ts.
+ * A directory in one piece of memory: the length of its record (32 bits), the record, its times. Single entries are read
+ * by where their digest begins, which is the last field of an entry: what a tree of hundreds of thousands of files is made
+ * of lies in the records already. Their forms are those of encoding.ts and times.ts.
  */
+import { mtimeBytes, timesHeader } from '../../shared/context/times.ts';
 
 /** Bytes of a mode in octal digits, between two NULs. */
 const modeBytes = 6;
-const lengthBytes = 4;
-const mtimeBytes = 8;
+/** Before the record. */
+export const lengthBytes = 4;
 
 /** Of a file's entry. */
 export function fileAt(
@@ -31,13 +33,20 @@ export function hexDigestAt(record: Buffer, digestStart: number): string {
 }
 
 /** Nanoseconds since 1970 of the entry with this number. */
-export function mtimeOf(record: Buffer, entry: number): bigint {
-  return record.readBigInt64BE(lengthBytes + record.readUInt32BE() + entry * mtimeBytes);
+export function mtimeOf(bytes: Buffer, entry: number): bigint {
+  return bytes.readBigInt64BE(timesStart(bytes) + timesHeader.length + entry * mtimeBytes);
 }
 
-/** What a directory's digest is the digest of. */
-export function encodingOf(record: Buffer): Buffer {
-  return record.subarray(lengthBytes, lengthBytes + record.readUInt32BE());
+export function recordOf(bytes: Buffer): Buffer {
+  return bytes.subarray(lengthBytes, timesStart(bytes));
+}
+
+export function timesOf(bytes: Buffer): Buffer {
+  return bytes.subarray(timesStart(bytes));
+}
+
+function timesStart(bytes: Buffer): number {
+  return lengthBytes + bytes.readUInt32BE();
 }
 
 function nameBefore(record: Buffer, end: number): string {

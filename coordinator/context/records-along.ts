@@ -1,4 +1,4 @@
-/** Records of directories that go along with a submission: to be asked for those of a small tree takes longer. */
+/** Directories and times that go along with a submission: to be asked for those of a small tree takes longer. */
 import type { Snapshot } from './snapshot.ts';
 
 /** Bytes of all of them: a small edit is to cost little of the line. */
@@ -10,7 +10,9 @@ const leastEntryBytes = 14;
 export function recordsAlong(snapshots: readonly Snapshot[]): readonly Buffer[] {
   const entries = snapshots.reduce((sum, snapshot) => sum + snapshot.entries, 0);
   if (entries * leastEntryBytes > maxBytes) return [];
-  const records = snapshots.flatMap(({ directories }) => [...directories].map(([, record]) => record));
+  const records = snapshots.flatMap(({ directories, allTimes }) =>
+    [...directories, ...allTimes].map(([, record]) => record),
+  );
   const bytes = records.reduce((sum, record) => sum + record.length, 0);
   return bytes <= maxBytes ? records : [];
 }

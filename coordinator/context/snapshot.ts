@@ -39,8 +39,9 @@ export class SnapshotSource implements ContentSource {
   /** Throws `blobs-lost` for what no tree holds; the content fails with `context-changed` when its file did. */
   async open(item: WantedItem, signal: AbortSignal): Promise<Content> {
     const digest = item.kind === 'chunk' ? item.of : item.digest;
-    for (const { directories, contents } of this.#snapshots) {
-      const found = item.kind === 'directory' ? directories.get(digest) : contents.get(digest);
+    for (const { directories, contents, allTimes } of this.#snapshots) {
+      const found =
+        item.kind === 'directory' ? directories.get(digest) : (contents.get(digest) ?? allTimes.get(digest));
       if (found !== undefined) return this.#contentOf(item, found, signal);
     }
     throw new ArchfarmError('blobs-lost', `this context has no ${item.kind} ${item.digest}`, {

@@ -4,13 +4,13 @@
  */
 import { digestOf } from '../../shared/context/encoding.ts';
 import { checkLimit, type ContextLimits } from '../../shared/context/limits.ts';
-import type { Digest } from '../../shared/context/tree.ts';
+import type { Digest, TimesId, TreeId } from '../../shared/context/tree.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { ContextFile } from './context-file.ts';
 import { DirectoryTable, joined } from './directory-table.ts';
 import { DirectoryWriter, unknownDigest } from './directory-writer.ts';
 import { FileTable, type TreeFile } from './file-table.ts';
-import { encodingOf } from './record-entry.ts';
+import { recordOf, timesOf } from './record-entry.ts';
 import { RowLookup, type DigestLookup } from './row-lookup.ts';
 
 export interface EntryAttributes {
@@ -21,10 +21,11 @@ export interface EntryAttributes {
   readonly mtime: bigint;
 }
 
-export interface Tree {
-  readonly root: Digest;
+export interface Tree extends TreeId {
   /** Records of all directories. */
   readonly directories: DigestLookup<Buffer>;
+  /** Those of all directories, where there are any. */
+  readonly allTimes: DigestLookup<Buffer>;
   /** One file for each content, or the content itself. */
   readonly contents: DigestLookup<ContextFile | Buffer>;
   /** Files, directories and links together, without the root. */
@@ -74,7 +75,10 @@ export class TreeWriter {
     if (writer.count === 0 && !keepEmpty) return this.#directories.drop();
     this.#count(name);
     const entry = { type: 'directory', name, mode, digest: unknownDigest } as const;
-    this.#directories.finish(number, writer.finish(), this.#writer.add(entry, mtime));
+    const { directories: index } = this.#writer;
+    const { directories } = writer;
+    const digestStart = this.#writer.add(entry, mtime);
+    this.#directories.finish(number, { bytes: writer.finish(), directories, digestStart, index });
   }
 
   /** Gives the number by which the file's digest is to be told later. */
@@ -111,19 +115,29 @@ export class TreeWriter {
     if (this.#known !== files.count || this.#open.length !== 1) {
       throw new ArchfarmError('internal', 'a tree was finished before all of its files were hashed');
     }
-    directories.finish(0, this.#writer.finish(), 0);
+    const { directories: inRoot } = this.#writer;
+    directories.finish(0, { bytes: this.#writer.finish(), directories: inRoot, digestStart: 0, index: 0 });
     this.#writers.length = 0;
     // Those further down have the higher numbers.
     for (let number = directories.count - 1; number > 0; number--) {
-      directories.setHexDigest(number, hexOf(digestOf(encodingOf(directories.bytes(number)))));
+      const bytes = directories.bytes(number);
+      directories.setHexDigest(number, hexOf(digestOf(recordOf(bytes))));
+      directories.setTimes(number, timesId(bytes));
     }
-    const root = digestOf(encodingOf(directories.bytes(0)));
+    const root = digestOf(recordOf(directories.bytes(0)));
+    const times = timesId(directories.bytes(0));
     return {
       root,
+      times,
       directories: new RowLookup({
         count: directories.count,
         digest: (number) => (number === 0 ? root : `sha256:${directories.hexDigest(number)}`),
-        value: (number) => directories.bytes(number),
+        value: (number) => recordOf(directories.bytes(number)),
+      }),
+      allTimes: new RowLookup({
+        count: directories.count,
+        digest: (number) => (number === 0 ? times.digest : directories.timesDigest(number)),
+        value: (number) => timesOf(directories.bytes(number)),
       }),
       contents: new RowLookup({
         count: files.count,
@@ -170,6 +184,11 @@ export class TreeWriter {
     checkLimit(this.#limits, { limit: 'nameBytes', value: nameBytes, where });
     checkLimit(this.#limits, { limit: 'pathBytes', value: pathBytes, where });
   }
+}
+
+function timesId(bytes: Buffer): TimesId {
+  const times = timesOf(bytes);
+  return { digest: digestOf(times), size: times.length };
 }
 
 function hexOf(digest: Digest): string {

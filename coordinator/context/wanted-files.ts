@@ -24,7 +24,7 @@ export async function* wantedFiles(
   signal: AbortSignal,
 ): AsyncGenerator<WantedFile> {
   let seen = 0;
-  for await (const { path, entry } of select(root, selection, directories, signal)) {
+  for await (const { path, entry } of select({ root }, selection, directories, signal)) {
     if (++seen % entriesATurn === 0) await nextTurn();
     if (entry.type === 'file' && entry.size > 0) yield { path, digest: entry.digest, size: entry.size };
   }

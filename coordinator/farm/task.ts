@@ -1,8 +1,8 @@
 /** What an agent is told of one platform of a build. */
-import type { Digest } from '../../shared/context/tree.ts';
+import type { TreeId } from '../../shared/context/tree.ts';
 import { parsePlatform, platformSuffix } from '../../shared/platform.ts';
 import { formatReference, parseReference, suffixedReference } from '../../shared/reference.ts';
-import { treeRoots, type Task } from '../../shared/task.ts';
+import { treesOf, type Task } from '../../shared/task.ts';
 import type { BuildSpec } from '../project/spec.ts';
 
 export interface TaskId {
@@ -21,10 +21,11 @@ function withSuffix(reference: string, platform: string, where: BuildSpec['suffi
   return formatReference(suffixedReference(parseReference(reference), suffix, where));
 }
 
-/** Of all trees of a build, those of single platforms too. */
-export function specRoots(spec: BuildSpec): Digest[] {
+/** All trees of a build, those of single platforms too, each once. */
+export function specTrees(spec: BuildSpec): TreeId[] {
   const own = Object.values(spec.perPlatform ?? {}).flatMap(({ dockerfile }) => dockerfile?.root ?? []);
-  return [...new Set([...treeRoots(spec), ...own])];
+  const all: TreeId[] = [...treesOf(spec), ...own.map((root) => ({ root }))];
+  return [...new Map(all.map((tree) => [`${tree.root} ${tree.times?.digest}`, tree])).values()];
 }
 
 export function taskOf(spec: BuildSpec, { build, platform }: TaskId): Task {
@@ -35,7 +36,7 @@ export function taskOf(spec: BuildSpec, { build, platform }: TaskId): Task {
     build,
     platform,
     image: platformImage(spec, platform),
-    context: { root: spec.context.root, name: spec.context.name },
+    context: { root: spec.context.root, times: spec.context.times, name: spec.context.name },
     dockerfile: override?.dockerfile ?? spec.dockerfile,
     contexts: spec.contexts,
     // The one way to have an engine put its cache into the image.

@@ -1,5 +1,5 @@
 /** A build as a client asks for it: what `project/` makes of files and flags, and what `POST /v1/builds` takes. */
-import type { Digest } from '../../shared/context/tree.ts';
+import type { Digest, TreeId } from '../../shared/context/tree.ts';
 import type { BuildParameters, ImageTest, NamedContext } from '../../shared/task.ts';
 import type { AdditionalContext } from './additional-contexts.ts';
 import type { Annotations, AttestationMode, ListType } from './annotations.ts';
@@ -73,8 +73,7 @@ export interface BuildSpec extends BuildRequest {
   /** Ids only. */
   readonly secrets: readonly string[];
   readonly ssh: readonly string[];
-  readonly context: {
-    readonly root: Digest;
+  readonly context: TreeId & {
     /** The directory's base name: shown, and part of what engines key their copy by. */
     readonly name: string;
     /** With those of the additional contexts. */

@@ -10,7 +10,7 @@ import type { Contexts, PreparedContext } from '../context/contexts.ts';
 import type { AgentView } from '../farm/agent-state.ts';
 import { requireGiven, type FollowUp } from '../farm/amend.ts';
 import type { Farm } from '../farm/farm.ts';
-import { specRoots } from '../farm/task.ts';
+import { specTrees } from '../farm/task.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import type { FrameLog } from '../store/frames.ts';
 import type { AmendRequest, CheckedFollowUp, FollowUps } from './follow-ups.ts';
@@ -221,7 +221,7 @@ export class Actions implements ApiActions {
     const prepare = async (): Promise<PreparedContext> => {
       await contexts.add(directories);
       const prepared = await contexts.prepare(
-        { roots: isBuilt ? specRoots(spec) : [], link, client },
+        { trees: isBuilt ? specTrees(spec) : [], link, client },
         either,
       );
       if (spec.contexts.length > 0) checkTogether(prepared.trees);

@@ -14,7 +14,7 @@ import { Contexts } from '../context/contexts.ts';
 import type { AgentView } from '../farm/agent-state.ts';
 import { Farm } from '../farm/farm.ts';
 import { AgentPool } from '../farm/pool.ts';
-import { specRoots } from '../farm/task.ts';
+import { specTrees } from '../farm/task.ts';
 import type { Registries } from '../registry/registries.ts';
 import { FrameLog } from '../store/frames.ts';
 import { defaultHistory, History, type HistoryBounds } from '../store/history.ts';
@@ -123,7 +123,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   cleanup.defer(() => parts.publisher.close());
   await farm.restore();
   for (const { id, spec, client } of farm.submitted()) {
-    await parts.contexts.restore(id, { roots: specRoots(spec), client });
+    await parts.contexts.restore(id, { trees: specTrees(spec), client });
   }
 
   const auth = new TokenAuth(token);

@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { limits } from '../../shared/messages.ts';
 import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
-import { imageTestSchema, maxNamedContexts, namedContextSchema } from '../../shared/schemas.ts';
+import { imageTestSchema, maxNamedContexts, namedContextSchema, timesSchema } from '../../shared/schemas.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
 import { platformImage } from '../farm/task.ts';
 import { attestationModes, checkListType, listTypes } from '../project/annotations.ts';
@@ -62,6 +62,7 @@ const buildSpecSchema = v.strictObject({
   timeout: v.optional(v.pipe(count, v.minValue(1))),
   context: v.strictObject({
     root: digest,
+    times: v.optional(timesSchema),
     name: v.pipe(v.string(), v.maxLength(255)),
     files: count,
     bytes: count,

@@ -1,5 +1,5 @@
 /**
- * The canonical bytes of a directory, whose sha256 is its digest, and the record in which it is stored and sent.
+ * The canonical bytes of a directory, its record: as they are stored and sent, and what its digest is the sha256 of.
  *
  * Encoding: `archfarm directory 1` and NUL, then for each entry, in byte order of the names, fields that each
  * end with NUL (which no name and no link target can hold):
@@ -8,9 +8,6 @@
  *     d  name  mode  digest           a directory: the digest of its own encoding
  *     l  name  target                 a symbolic link
  *     h  name  target                 a hard link: path from the root of the tree
- *
- * Record: the length of the encoding (32 bits, big endian), the encoding, and for each entry its modification
- * time in nanoseconds since 1970 (64 bits, signed, big endian).
  */
 import { hash } from 'node:crypto';
 import { ArchfarmError } from '../errors.ts';
@@ -35,37 +32,20 @@ export function digestOf(bytes: Uint8Array): Digest {
 
 /** Throws `context-invalid` for entries that no tree may hold: bad names, wrong order, modes, sizes, targets. */
 export function encodeDirectory(directory: Directory): { digest: Digest; record: Buffer } {
-  const encoding = encodeEntries(directory.entries);
-  if (directory.mtimes.length !== directory.entries.length) throw invalid('not one time for each entry');
-  const record = Buffer.alloc(4 + encoding.length + 8 * directory.mtimes.length);
+  const record = encodeEntries(directory.entries);
   if (record.length > maxRecordBytes) {
     throw new ArchfarmError(
       'context-limit',
       `a directory takes more than ${maxRecordBytes} bytes to describe`,
     );
   }
-  record.writeUInt32BE(encoding.length);
-  encoding.copy(record, 4);
-  for (const [index, mtime] of directory.mtimes.entries()) {
-    record.writeBigInt64BE(mtime, 4 + encoding.length + 8 * index);
-  }
-  return { digest: digestOf(encoding), record };
-}
-
-/** What a directory's record is found by, if it is one. */
-export function digestOfRecord(record: Buffer): Digest {
-  return digestOf(record.subarray(4, record.length < 4 ? 4 : 4 + record.readUInt32BE()));
+  return { digest: digestOf(record), record };
 }
 
 /** Throws `context-invalid` unless the record is the one canonical form of a directory with this digest. */
 export function decodeDirectory(digest: Digest, record: Buffer): Directory {
-  if (record.length < 4) throw invalid('a directory record that is too short');
-  const end = 4 + record.readUInt32BE();
-  const encoding = record.subarray(4, end);
-  if (digestOf(encoding) !== digest) throw invalid(`a directory record that is not ${digest}`);
-  const entries = decodeEntries(encoding);
-  if (record.length !== end + 8 * entries.length) throw invalid('a directory record of the wrong length');
-  return { entries, mtimes: entries.map((_, index) => record.readBigInt64BE(end + 8 * index)) };
+  if (digestOf(record) !== digest) throw invalid(`a directory record that is not ${digest}`);
+  return { entries: decodeEntries(record) };
 }
 
 /** Order of the names' UTF-8 bytes, which is not the order of JavaScript's `<` beyond the basic plane. */
@@ -121,8 +101,8 @@ export function encodeEntry(entry: TreeEntry): string {
   }
 }
 
-function decodeEntries(encoding: Buffer): TreeEntry[] {
-  const fields = encoding.toString('utf8').split('\0');
+function decodeEntries(record: Buffer): TreeEntry[] {
+  const fields = record.toString('utf8').split('\0');
   const entries: TreeEntry[] = [];
   for (let at = 1; at < fields.length - 1;) {
     const [type, name = '', first = '', second = '', third = ''] = fields.slice(at, at + 5);
@@ -154,7 +134,7 @@ function decodeEntries(encoding: Buffer): TreeEntry[] {
     }
   }
   // The fields were read leniently: only what encodes to the very same bytes was canonical.
-  if (!encodeEntries(entries).equals(encoding)) throw invalid('a directory that is not in canonical form');
+  if (!encodeEntries(entries).equals(record)) throw invalid('a directory that is not in canonical form');
   return entries;
 }
 

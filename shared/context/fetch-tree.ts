@@ -1,18 +1,23 @@
-/** Brings all directories of a tree here and checks what only the whole tree can show: its limits and its hard links. */
+/**
+ * Brings all directories of a tree and its times here and checks what only the whole tree can show: its limits and its
+ * hard links.
+ */
 import { DigestSet } from './digest-set.ts';
 import { checkLimit, type ContextLimits } from './limits.ts';
 import { everything, select } from './select.ts';
-import type { ContextSource, Digest, Directory } from './tree.ts';
+import { readTimes, Times } from './times.ts';
+import type { ContextSource, Directory, TimesId, TreeId } from './tree.ts';
 
 export interface FetchedTree {
   readonly files: number;
   /** Of all files. */
   readonly bytes: number;
   readonly entries: number;
-  /** Of all directories and contents: what may be asked for in the name of this tree. */
+  /** Of all directories, times and contents: what may be asked for in the name of this tree. */
   readonly digests: DigestSet;
-  /** Of all directories. */
+  /** Of all directories, and of all their times. */
   readonly directories: DigestSet;
+  readonly times: DigestSet;
 }
 
 /** Directories asked for at once: enough to fill batches, few enough to hold in memory. */
@@ -20,30 +25,33 @@ const atOnce = 64;
 
 /** Throws `context-limit` or `context-invalid`. Contents of files are not fetched. */
 export async function fetchTree(
-  root: Digest,
-  source: Pick<ContextSource, 'directory'>,
+  tree: TreeId,
+  source: ContextSource,
   { limits, signal }: { readonly limits: ContextLimits; readonly signal: AbortSignal },
 ): Promise<FetchedTree> {
-  const census = new Census(root, limits);
+  const census = new Census(tree, limits);
   // Level by level, by path and not by digest: a small set of records can describe a tree without end.
-  for (let level: readonly Place[] = [{ path: '', digest: root }]; level.length > 0;) {
+  for (let level: readonly Place[] = [{ ...tree, path: '' }]; level.length > 0;) {
     const below: Place[] = [];
     for (let at = 0; at < level.length; at += atOnce) {
       // Each is counted as it comes, so that none has to be kept for the others.
-      const counted = level.slice(at, at + atOnce).map(async ({ path, digest }) => {
-        return census.count(path, await source.directory(digest, signal));
+      const counted = level.slice(at, at + atOnce).map(async ({ path, root, times }) => {
+        const [directory, bytes] = await Promise.all([
+          source.directory(root, signal),
+          times === undefined ? undefined : readTimes(times, source, signal),
+        ]);
+        return census.count(path, directory, bytes && new Times(bytes, directory));
       });
       for (const places of await Promise.all(counted)) below.push(...places);
     }
     level = below;
   }
-  if (census.hasLinks) await checkLinks(root, source, signal);
+  if (census.hasLinks) await checkLinks(tree, source, signal);
   return census;
 }
 
-interface Place {
+interface Place extends TreeId {
   readonly path: string;
-  readonly digest: Digest;
 }
 
 class Census implements FetchedTree {
@@ -53,16 +61,18 @@ class Census implements FetchedTree {
   hasLinks = false;
   readonly digests: DigestSet;
   readonly directories: DigestSet;
+  readonly times: DigestSet;
   readonly #limits: ContextLimits;
 
-  constructor(root: Digest, limits: ContextLimits) {
-    this.digests = new DigestSet([root]);
+  constructor({ root, times }: TreeId, limits: ContextLimits) {
     this.directories = new DigestSet([root]);
+    this.times = new DigestSet(times === undefined ? [] : [times.digest]);
+    this.digests = new DigestSet([...this.directories, ...this.times]);
     this.#limits = limits;
   }
 
   /** Gives the directories in it. */
-  count(parent: string, directory: Directory): Place[] {
+  count(parent: string, directory: Directory, times: Times | undefined): Place[] {
     const below: Place[] = [];
     this.entries += directory.entries.length;
     checkLimit(this.#limits, { limit: 'entries', value: this.entries });
@@ -73,7 +83,7 @@ class Census implements FetchedTree {
       if (entry.type === 'file' || entry.type === 'directory') this.digests.add(entry.digest);
       if (entry.type === 'directory') {
         this.directories.add(entry.digest);
-        below.push({ path, digest: entry.digest });
+        below.push({ path, root: entry.digest, times: this.#addTimes(times?.below(below.length)) });
       }
       if (entry.type === 'hardlink') this.hasLinks = true;
       if (entry.type !== 'file') continue;
@@ -83,14 +93,21 @@ class Census implements FetchedTree {
     }
     return below;
   }
+
+  #addTimes(times: TimesId | undefined): TimesId | undefined {
+    if (times === undefined) return undefined;
+    this.times.add(times.digest);
+    this.digests.add(times.digest);
+    return times;
+  }
 }
 
 /** Walking all of it does: a hard link must lead to a file that comes before it. */
 async function checkLinks(
-  root: Digest,
+  { root }: TreeId,
   source: Pick<ContextSource, 'directory'>,
   signal: AbortSignal,
 ): Promise<void> {
-  const walk = select(root, everything, source, signal);
+  const walk = select({ root }, everything, source, signal);
   while ((await walk.next()).done !== true);
 }

@@ -8,7 +8,8 @@ import { followPaths, withoutNested } from './follow-paths.ts';
 import { LinkGroups } from './link-groups.ts';
 import type { TreeReader } from './lookup.ts';
 import { SelectionFilter, type FilterState } from './selection-filter.ts';
-import type { ContextSource, Digest, Directory, FileEntry, TreeEntry } from './tree.ts';
+import { readTimes, Times } from './times.ts';
+import type { ContextSource, Digest, Directory, FileEntry, TimesId, TreeEntry, TreeId } from './tree.ts';
 
 export interface Selection {
   readonly followPaths: readonly string[];
@@ -24,24 +25,33 @@ export interface SelectedEntry {
   readonly path: string;
   /** A hard link's target was selected before it; where its first name was not, the entry is a file instead. */
   readonly entry: TreeEntry;
-  /** Nanoseconds since 1970. */
+  /** Nanoseconds since 1970; 0 unless times were asked for. */
   readonly mtime: bigint;
   /** Of a hard link: the file that it is another name of. */
   readonly file?: FileEntry | undefined;
 }
 
+/** Times are contents: without these, the times of a tree are not read. */
+export type SelectedSource = Pick<ContextSource, 'directory'> & Partial<Pick<ContextSource, 'blob'>>;
+
 /** Throws `context-invalid` for a pattern that is not one and for a hard link to something else than an earlier file. */
 export async function* select(
-  root: Digest,
+  { root, times }: TreeId,
   selection: Selection,
-  source: Pick<ContextSource, 'directory'>,
+  source: SelectedSource,
   signal: AbortSignal,
 ): AsyncGenerator<SelectedEntry> {
   const tree: TreeReader = { root, source, signal };
   const filter = await makeFilter(tree, selection);
   const links = new LinkGroups(tree, filter);
+  const open = async (digest: Digest, id: TimesId | undefined): Promise<OpenDirectory> => {
+    const directory = await source.directory(digest, signal);
+    if (id === undefined || source.blob === undefined) return { directory };
+    const bytes = await readTimes(id, { blob: source.blob.bind(source) }, signal);
+    return { directory, times: new Times(bytes, directory) };
+  };
   const levels: Level[] = [
-    { path: '', directory: await source.directory(root, signal), next: 0, state: filter.root },
+    { path: '', ...(await open(root, times)), next: 0, nextDirectory: 0, state: filter.root },
   ];
   for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
     const index = level.next++;
@@ -51,7 +61,7 @@ export async function* select(
       continue;
     }
     const path = level.path === '' ? entry.name : `${level.path}/${entry.name}`;
-    const found: SelectedEntry = { path, entry, mtime: level.directory.mtimes[index] ?? 0n };
+    const found: SelectedEntry = { path, entry, mtime: level.times?.mtime(index) ?? 0n };
     if (entry.type !== 'directory') {
       if (!filter.selects(level.state, entry.name)) continue;
       if (level.hasPending === true) yield* takePending(levels);
@@ -59,6 +69,7 @@ export async function* select(
       continue;
     }
     signal.throwIfAborted();
+    const below = level.times?.below(level.nextDirectory++);
     const { selected, descend, state } = filter.enter(level.state, entry.name, path);
     if (selected) {
       if (level.hasPending === true) yield* takePending(levels);
@@ -67,8 +78,9 @@ export async function* select(
     if (!descend) continue;
     levels.push({
       path,
-      directory: await source.directory(entry.digest, signal),
+      ...(await open(entry.digest, below)),
       next: 0,
+      nextDirectory: 0,
       state,
       pending: selected ? undefined : found,
       hasPending: !selected || level.hasPending === true,
@@ -76,11 +88,17 @@ export async function* select(
   }
 }
 
-/** A directory of the walk. */
-interface Level {
-  readonly path: string;
+interface OpenDirectory {
   readonly directory: Directory;
+  readonly times?: Times;
+}
+
+/** A directory of the walk. */
+interface Level extends OpenDirectory {
+  readonly path: string;
+  /** Of its entries, and of the directories among them. */
   next: number;
+  nextDirectory: number;
   readonly state: FilterState;
   /** The directory itself, when it is to be sent only if something in it is. */
   pending?: SelectedEntry | undefined;

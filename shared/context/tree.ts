@@ -1,7 +1,7 @@
 /**
  * What a build context is: a Merkle tree of directories whose digests depend only on what an image could see
  * (names, types, modes, link targets, contents), plus the contents themselves, found by sha256.
- * Modification times ride beside a directory and are not part of its digest.
+ * Modification times are no part of a directory's digest: they lie beside the tree, see times.ts.
  */
 
 /** `sha256:` and 64 hex digits. */
@@ -46,8 +46,20 @@ export type TreeEntry = FileEntry | DirectoryEntry | SymlinkEntry | HardlinkEntr
 export interface Directory {
   /** In byte order of their names' UTF-8; names are unique, hold no `/` or NUL, and are not `.` or `..`. */
   readonly entries: readonly TreeEntry[];
-  /** Nanoseconds since 1970 of each entry, in the order of `entries`. */
-  readonly mtimes: readonly bigint[];
+}
+
+/** Where the modification times of a directory's entries are found. */
+export interface TimesId {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** A tree, and the modification times of what is in it: 0 where nobody can see them. */
+export interface TreeId {
+  /** Digest of the root. */
+  readonly root: Digest;
+  readonly times?: TimesId | undefined;
 }
 
 /** Where the parts of a tree come from: a local disk, a store, the other end of a link. */

@@ -1,5 +1,5 @@
 /** Contexts, from the client's disk through both hops into images: what arrives, and how little is sent again. */
-import { lstat, readFile, utimes, writeFile } from 'node:fs/promises';
+import { lstat, readdir, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -24,6 +24,7 @@ const context = join(directory.path, 'context');
 const dockerfile = `FROM ${await publishBase(farm)}\nCOPY . /x/\n`;
 await writeFiles(context, { Dockerfile: dockerfile });
 await writeSampleContext(context);
+await utimes(join(context, 'twins/one/__init__.py'), 1e9, 1e9);
 const platforms = ['linux/amd64', 'linux/arm64/v8'];
 const expected = expectedListing();
 
@@ -96,6 +97,22 @@ test('a build of what has not changed sends nothing, and gives what was there', 
   assert.is(result.context.sentBytes, 0);
   for (const name of platforms) assert.is(platformOf(result, name).context.sentBytes, 0, name);
   assert.is(result['containerimage.digest'], before?.digest);
+});
+
+test('a fresh clone sends the new times and no contents, and gives what was there', async () => {
+  const before = await pullDocument({ host: farm.registry, repository: 'context' }, 'latest');
+  let seconds = 1.2e9;
+  for (const entry of await readdir(context, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    seconds += 1;
+    await utimes(join(entry.parentPath, entry.name), seconds, seconds);
+  }
+  const { result } = await build();
+  const { sentBytes, files } = result.context;
+  assert.ok(sentBytes > 8 * plainFiles && sentBytes < 16 * files, `${sentBytes} bytes for ${files} files`);
+  for (const name of platforms) assert.is(platformOf(result, name).context.sentBytes, 0, name);
+  assert.is(result['containerimage.digest'], before?.digest);
+  await utimes(join(context, edited), editedAt, editedAt);
 });
 
 test('new content under the old size and time is in the next image', async () => {

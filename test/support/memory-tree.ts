@@ -4,16 +4,21 @@ import { Chunker } from '../../shared/context/chunker.ts';
 import { encodeRecipe, type Recipe } from '../../shared/context/chunks.ts';
 import type { Content, ContentSource } from '../../shared/context/sender.ts';
 import type { WantedItem } from '../../shared/context/transfer-messages.ts';
-import type { ContextSource, Digest, TreeEntry } from '../../shared/context/tree.ts';
+import { encodeTimes } from '../../shared/context/times.ts';
+import type { ContextSource, Digest, TimesId, TreeEntry, TreeId } from '../../shared/context/tree.ts';
 
 /** What a name stands for; a string is a file's content. */
 export type Branch =
   string | Buffer | { readonly link: string } | { readonly hardlink: string } | Map<string, Branch>;
 
-export interface MemoryTree extends Pick<ContextSource, 'directory'>, ContentSource {
-  readonly root: Digest;
+/** All of whose entries have times. */
+type TimedTree = TreeId & { readonly times: TimesId };
+
+/** Of each directory the first entry was last changed at 0, the next a nanosecond after it, and so on. */
+export interface MemoryTree extends ContextSource, ContentSource, TimedTree {
   readonly records: ReadonlyMap<Digest, Buffer>;
   readonly blobs: ReadonlyMap<Digest, Buffer>;
+  readonly allTimes: ReadonlyMap<Digest, Buffer>;
 }
 
 /** Nested arrays of `[name, branch]` read best: `dir(['a', 'text'], ['b', dir()])`. */
@@ -24,17 +29,29 @@ export function dir(...entries: readonly (readonly [string, Branch])[]): Map<str
 export function memoryTree(branches: Map<string, Branch>): MemoryTree {
   const records = new Map<Digest, Buffer>();
   const blobs = new Map<Digest, Buffer>();
+  const allTimes = new Map<Digest, Buffer>();
 
-  function add(directory: Map<string, Branch>): Digest {
+  function add(directory: Map<string, Branch>): TimedTree {
     const sorted = [...directory].toSorted(([left], [right]) => compareNames(left, right));
-    const entries = sorted.map(([name, branch]) => entryOf(name, branch));
-    const { digest, record } = encodeDirectory({ entries, mtimes: entries.map((_, index) => BigInt(index)) });
-    records.set(digest, record);
-    return digest;
+    const below: TimesId[] = [];
+    const entries = sorted.map(([name, branch]) => entryOf(name, branch, below));
+    const { digest: root, record } = encodeDirectory({ entries });
+    records.set(root, record);
+    const bytes = encodeTimes(
+      entries.map((_, index) => BigInt(index)),
+      below,
+    );
+    const times = { digest: digestOf(bytes), size: bytes.length };
+    allTimes.set(times.digest, bytes);
+    return { root, times };
   }
 
-  function entryOf(name: string, branch: Branch): TreeEntry {
-    if (branch instanceof Map) return { type: 'directory', name, mode: 0o755, digest: add(branch) };
+  function entryOf(name: string, branch: Branch, below: TimesId[]): TreeEntry {
+    if (branch instanceof Map) {
+      const { root: digest, times } = add(branch);
+      below.push(times);
+      return { type: 'directory', name, mode: 0o755, digest };
+    }
     if (typeof branch === 'string' || Buffer.isBuffer(branch)) {
       const content = Buffer.from(branch);
       const digest = digestOf(content);
@@ -46,15 +63,18 @@ export function memoryTree(branches: Map<string, Branch>): MemoryTree {
       : { type: 'hardlink', name, target: branch.hardlink };
   }
 
-  const root = add(branches);
+  const tree = add(branches);
+  const contents = new Map([...allTimes, ...blobs]);
   return {
-    root,
+    ...tree,
     records,
     blobs,
+    allTimes,
     async directory(digest) {
       return decodeDirectory(digest, records.get(digest) ?? Buffer.alloc(0));
     },
-    open: async (item) => partOf(item, item.kind === 'directory' ? records : blobs),
+    blob: async (digest, size) => partOf({ kind: 'blob', digest, size, offset: 0 }, contents).chunks,
+    open: async (item) => partOf(item, item.kind === 'directory' ? records : contents),
   };
 }
 

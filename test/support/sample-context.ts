@@ -59,6 +59,9 @@ const odd = {
   'names/%2e%2e': 'percent',
   [`names/${'long'.repeat(63)}`]: '252 bytes',
   'names/empty': '',
+  // Two directories with equal contents.
+  'twins/one/__init__.py': '',
+  'twins/two/__init__.py': '',
 };
 
 const modes: Record<string, number> = {

@@ -29,18 +29,18 @@ export interface BuildSetup {
 
 export async function runBuild(engine: Engine, setup: BuildSetup): Promise<BuildRun> {
   const context = memoryContext();
-  const root = context.add(setup.contents ?? {});
-  const dockerfileRoot = context.add({ Dockerfile: file(setup.dockerfile) });
+  const tree = context.add(setup.contents ?? {});
+  const { root } = context.add({ Dockerfile: file(setup.dockerfile) });
   const named = Object.entries(setup.contexts ?? {}).map(([name, contents]) => ({
     name,
-    root: context.add(contents),
+    ...context.add(contents),
   }));
   const task: Task = {
     build: 'b1',
     platform: 'linux/amd64',
     image: '127.0.0.1:1/test:latest',
-    context: { root, name: 'test' },
-    dockerfile: { root: dockerfileRoot, name: 'Dockerfile' },
+    context: { ...tree, name: 'test' },
+    dockerfile: { root, name: 'Dockerfile' },
     contexts: named,
     args: {},
     labels: {},

@@ -149,6 +149,27 @@ test('sees new content under equal size and mtime, and moves nothing for new mti
   assert.match((await build('Q1Q1', 1_000_000_000_000_000_007n)).stdout, /^Q1Q1/);
 });
 
+test('files of directories with equal contents keep times of their own', async () => {
+  const contents: Contents = {
+    ...busybox,
+    'a/__init__.py': file('', { mtime: 1_000_000_000_000_000_007n }),
+    'b/__init__.py': file('', { mtime: 1_100_000_000_000_000_008n }),
+    'b/c/__init__.py': file('', { mtime: 1_200_000_000_000_000_009n }),
+    'd/c/__init__.py': file('', { mtime: 1_300_000_000_000_000_010n }),
+  };
+  const { stdout } = await runBuild(engineOf(), {
+    contents,
+    dockerfile: `${from}COPY . /x/\nRUN find /x -name __init__.py | sort | while read f; do stat -c '%n %y' $f; done`,
+    task: { contextKey: 'twins' },
+  });
+  assert.equal(stdout.split('\n'), [
+    '/x/a/__init__.py 2001-09-09 01:46:40.000000007 +0000',
+    '/x/b/__init__.py 2004-11-09 11:33:20.000000008 +0000',
+    '/x/b/c/__init__.py 2008-01-10 21:20:00.000000009 +0000',
+    '/x/d/c/__init__.py 2011-03-13 07:06:40.000000010 +0000',
+  ]);
+});
+
 test('hands the engine only what the Dockerfile copies, through hundreds of paths and patterns', async () => {
   const names = Array.from({ length: 160 }, (_, index) => `f${index}`);
   // BuildKit of 20.10 itself fails now and then when one COPY has hundreds of sources.
@@ -203,14 +224,14 @@ test('fails a build whose step fails with what the engine says', async () => {
 test('fails at once with the error of a context that cannot be read', async () => {
   const context = memoryContext();
   const contents = { ...busybox, f: file('wanted') };
-  const root = context.add(contents);
+  const tree = context.add(contents);
   const dockerfile = context.add({ Dockerfile: file('FROM scratch\nCOPY f /f') });
   const failure = await failureOf(
     runBuild(engineOf(), {
       dockerfile: '',
       task: {
-        context: { root, name: 'x' },
-        dockerfile: { root: dockerfile, name: 'Dockerfile' },
+        context: { ...tree, name: 'x' },
+        dockerfile: { ...dockerfile, name: 'Dockerfile' },
         contextKey: 'lost',
       },
       services: {

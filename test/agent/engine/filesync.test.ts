@@ -36,14 +36,14 @@ async function startSync(contents: Contents, change: Partial<FileSyncOptions> = 
   const engine = connectEngine(connect(path));
   const [socket] = await accepted;
   const context = memoryContext();
-  const root = context.add(contents);
+  const tree = context.add(contents);
   const records = new MtimeStore(join(directory.path, 'mtimes'));
   const mtimes = await records.open('key');
   const errors: Error[] = [];
   const session = serveGrpc(socket, {
     onError: (error) => errors.push(error),
     methods: fileSyncMethods({
-      trees: { context: root, dockerfile: root },
+      trees: { context: tree, dockerfile: tree },
       source: context,
       mtimes,
       platform: 'linux/arm64',
@@ -68,16 +68,16 @@ async function startSync(contents: Contents, change: Partial<FileSyncOptions> = 
   };
 }
 
-/** A source of contents that are not those of `memoryContext`. */
+/** A source of contents that are not those of `memoryContext`; times are. */
 function sourceOf(contents: Contents, change: (context: ContextSource) => Partial<ContextSource>) {
   const context = memoryContext();
-  const root = context.add(contents);
+  const tree = context.add(contents);
+  const changed = { ...context, ...change(context) };
   const source: ContextSource = {
-    directory: (digest, signal) => context.directory(digest, signal),
-    blob: (digest, size, signal) => context.blob(digest, size, signal),
-    ...change(context),
+    ...changed,
+    blob: (digest, size, signal) => (context.isTimes(digest) ? context : changed).blob(digest, size, signal),
   };
-  return { trees: { context: root, dockerfile: root }, source };
+  return { trees: { context: tree, dockerfile: tree }, source };
 }
 
 const some: Contents = {

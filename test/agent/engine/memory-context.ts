@@ -1,7 +1,8 @@
 /** Contexts in memory: `memoryContext({ 'bin/sh': link('busybox'), 'a.txt': file('hello') })`. */
 import { readFileSync } from 'node:fs';
 import { compareNames, digestOf, encodeDirectory } from '../../../shared/context/encoding.ts';
-import type { ContextSource, Digest, Directory, TreeEntry } from '../../../shared/context/tree.ts';
+import { encodeTimes } from '../../../shared/context/times.ts';
+import type { ContextSource, Digest, Directory, TreeEntry, TreeId } from '../../../shared/context/tree.ts';
 
 type Unnamed<T> = T extends { readonly name: string } ? Omit<T, 'name'> : never;
 
@@ -14,10 +15,12 @@ interface Node {
 export type Contents = Readonly<Record<string, Node>>;
 
 export interface MemoryContext extends ContextSource {
-  /** Of the tree of these contents, which is a part of the source from now on. */
-  add(contents: Contents): Digest;
-  /** Bytes read from blobs. */
+  /** The tree of these contents, which is a part of the source from now on. */
+  add(contents: Contents): TreeId;
+  /** Bytes read from contents of files. */
   readonly read: number;
+  /** Whether these are times. */
+  isTimes(digest: Digest): boolean;
 }
 
 const someTime = 1_700_000_000_123_456_789n;
@@ -54,23 +57,27 @@ export const busybox: Contents = {
 export function memoryContext(): MemoryContext {
   const directories = new Map<Digest, Directory>();
   const blobs = new Map<Digest, Buffer>();
+  const allTimes = new Map<Digest, Buffer>();
   let read = 0;
   return {
     add(contents) {
       for (const { content } of Object.values(contents)) {
         if (content !== undefined) blobs.set(digestOf(content), content);
       }
-      return addDirectory(new Map(Object.entries(contents)), directories);
+      return addDirectory(new Map(Object.entries(contents)), { directories, allTimes });
     },
     get read() {
       return read;
     },
+    isTimes: (digest) => allTimes.has(digest),
     async directory(digest) {
       const found = directories.get(digest);
       if (found === undefined) throw new Error(`no directory ${digest}`);
       return found;
     },
     async blob(digest) {
+      const times = allTimes.get(digest);
+      if (times !== undefined) return chunksOf(times, () => {});
       const found = blobs.get(digest);
       if (found === undefined) throw new Error(`no blob ${digest}`);
       return chunksOf(found, (bytes) => (read += bytes));
@@ -87,9 +94,14 @@ async function* chunksOf(content: Buffer, onRead: (bytes: number) => void): Asyn
   }
 }
 
-function addDirectory(nodes: ReadonlyMap<string, Node>, into: Map<Digest, Directory>): Digest {
+interface Added {
+  readonly directories: Map<Digest, Directory>;
+  readonly allTimes: Map<Digest, Buffer>;
+}
+
+function addDirectory(nodes: ReadonlyMap<string, Node>, into: Added): TreeId {
   const below = new Map<string, Map<string, Node>>();
-  const found: { entry: TreeEntry; mtime: bigint }[] = [];
+  const found: { entry: TreeEntry; mtime: bigint; times?: TreeId['times'] }[] = [];
   for (const [path, node] of nodes) {
     const slash = path.indexOf('/');
     if (slash < 0) {
@@ -100,12 +112,17 @@ function addDirectory(nodes: ReadonlyMap<string, Node>, into: Map<Digest, Direct
     }
   }
   for (const [name, children] of below) {
-    const digest = addDirectory(children, into);
-    found.push({ entry: { type: 'directory', name, mode: 0o755, digest }, mtime: someTime });
+    const { root: digest, times } = addDirectory(children, into);
+    found.push({ entry: { type: 'directory', name, mode: 0o755, digest }, mtime: someTime, times });
   }
   found.sort((left, right) => compareNames(left.entry.name, right.entry.name));
-  const directory = { entries: found.map(({ entry }) => entry), mtimes: found.map(({ mtime }) => mtime) };
-  const { digest } = encodeDirectory(directory);
-  into.set(digest, directory);
-  return digest;
+  const directory = { entries: found.map(({ entry }) => entry) };
+  const root = encodeDirectory(directory).digest;
+  into.directories.set(root, directory);
+  const times = encodeTimes(
+    found.map(({ mtime }) => mtime),
+    found.flatMap((each) => each.times ?? []),
+  );
+  into.allTimes.set(digestOf(times), times);
+  return { root, times: { digest: digestOf(times), size: times.length } };
 }

@@ -27,8 +27,8 @@ test("a context above the coordinator's limits is refused, with where to raise t
       openTasks: () => [],
     });
     try {
-      await contexts.add([...tree.records.values()]);
-      const preparing = contexts.prepare({ roots: [tree.root], client: 'ann@host' }, signal);
+      await contexts.add([...tree.records.values(), ...tree.allTimes.values()]);
+      const preparing = contexts.prepare({ trees: [tree], client: 'ann@host' }, signal);
       if (!isRefused) {
         assert.is((await preparing).trees[0]?.entries, 3);
         continue;

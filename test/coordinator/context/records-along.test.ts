@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { recordsAlong } from '../../../coordinator/context/records-along.ts';
 import { scanContext } from '../../../coordinator/context/scan.ts';
-import { digestOfRecord } from '../../../shared/context/encoding.ts';
+import { digestOf } from '../../../shared/context/encoding.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const signal = AbortSignal.timeout(30_000);
@@ -15,8 +15,9 @@ test('all records of small trees go along, and none of trees that are not', asyn
   for (let file = 0; file < 100; file++) await writeFile(join(directory.path, 'sub', `file-${file}`), '');
   const small = await scanContext(directory.path, { signal });
   const records = recordsAlong([small]);
-  assert.equal(records.map(digestOfRecord).toSorted(), [...new Map(small.directories).keys()].toSorted());
-  assert.is(recordsAlong([small, small]).length, 4);
+  const digests = [...small.directories, ...small.allTimes].map(([digest]) => digest);
+  assert.equal(records.map(digestOf).toSorted(), digests.toSorted());
+  assert.is(recordsAlong([small, small]).length, 8);
   assert.equal(recordsAlong([small, small, small, small]), []);
   assert.equal(recordsAlong([{ ...small, entries: 100_000 }]), []);
 });

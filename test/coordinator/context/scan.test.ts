@@ -36,7 +36,7 @@ async function listing(snapshot: Snapshot): Promise<string[]> {
   };
   const everything = { followPaths: [], includePatterns: [], excludePatterns: [] };
   const lines: string[] = [];
-  for await (const { path, entry } of select(snapshot.root, everything, source, signal)) {
+  for await (const { path, entry } of select({ root: snapshot.root }, everything, source, signal)) {
     const mode = 'mode' in entry ? ` ${entry.mode.toString(8)}` : '';
     const target = 'target' in entry ? ` > ${entry.target}` : '';
     lines.push(`${entry.type[0]} ${path}${mode}${target}`);

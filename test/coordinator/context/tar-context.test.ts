@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { readTar } from '../../../coordinator/context/tar-context.ts';
 import { buffers } from '../../../shared/context/buffers.ts';
 import { decodeDirectory } from '../../../shared/context/encoding.ts';
+import { Times } from '../../../shared/context/times.ts';
 import { Matcher } from '../../../shared/context/ignore.ts';
 import { defaultLimits, type ContextLimits } from '../../../shared/context/limits.ts';
 import { failureOf } from '../../support/failure.ts';
@@ -35,15 +36,16 @@ test('keeps files, links, modes and times to the nanosecond, with directories th
   );
   for (const archive of [bytes, gzipSync(bytes)]) {
     await using tar = await read(archive);
-    const { root, directories, files } = tar.snapshot(new Matcher([]));
-    const { entries, mtimes } = decodeDirectory(root, directories.get(root) ?? Buffer.alloc(0));
+    const { root, times, directories, allTimes, files } = tar.snapshot(new Matcher([]));
+    const directory = decodeDirectory(root, directories.get(root) ?? Buffer.alloc(0));
+    const mtimes = new Times(allTimes.get(times?.digest ?? '') ?? Buffer.alloc(0), directory);
     assert.equal(
-      entries.map(
+      directory.entries.map(
         (entry) => `${entry.type} ${entry.name} ${'target' in entry ? entry.target : entry.mode.toString(8)}`,
       ),
       ['directory deep 700', 'symlink link ../out', 'file run.sh 4755', 'hardlink twin run.sh'],
     );
-    assert.is(mtimes[2], 1_700_000_000_123_456_789n);
+    assert.is(mtimes.mtime(2), 1_700_000_000_123_456_789n);
     assert.is(files, 2);
     assert.equal((await tar.read('./run.sh'))?.content.toString(), '#!');
   }

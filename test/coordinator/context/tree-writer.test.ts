@@ -51,7 +51,7 @@ const branches = dir(
   ...Array.from({ length: 300 }, (_, index) => [`file-${index}`, `content ${index % 9}`] as const),
 );
 
-test('gives the records that encoding the directories would', () => {
+test('gives the records and times that encoding the directories would', () => {
   const expected = memoryTree(branches);
   const writer = new TreeWriter(defaultLimits);
   const files = write(writer, branches);
@@ -63,6 +63,8 @@ test('gives the records that encoding the directories would', () => {
   const records = new Map(tree.directories);
   assert.is(records.size, expected.records.size);
   for (const [digest, record] of expected.records) assert.ok(records.get(digest)?.equals(record));
+  assert.equal(tree.times, expected.times);
+  assert.equal(new Map(tree.allTimes), expected.allTimes);
   assert.equal([...new Map(tree.contents).keys()].toSorted(), [...expected.blobs.keys()].toSorted());
   assert.is(tree.contents.get(digestOf(Buffer.from('nowhere'))), undefined);
   assert.equal(tree.contents.get(digestOf(Buffer.from('second'))), {

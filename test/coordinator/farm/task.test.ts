@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { specRoots, taskOf } from '../../../coordinator/farm/task.ts';
+import { specTrees, taskOf } from '../../../coordinator/farm/task.ts';
 import { amd64, arm64, digestOf, sampleSpec } from '../../support/farm-fixtures.ts';
 
 test('a task takes its cache from the images of its platform, and leaves one in its own on demand', () => {
@@ -33,7 +33,10 @@ test('a task has what is different on its platform, and a build all Dockerfiles'
   assert.equal(amd.labels, { l: 'all' });
   assert.is(amd.target, 'final');
   assert.equal(amd.dockerfile, spec.dockerfile);
-  assert.equal(specRoots(spec), [spec.context.root, spec.dockerfile.root, dockerfile.root]);
+  assert.equal(
+    specTrees(spec).map(({ root }) => root),
+    [spec.context.root, spec.dockerfile.root, dockerfile.root],
+  );
 });
 
 test.run();

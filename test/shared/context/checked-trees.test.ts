@@ -33,11 +33,11 @@ function storeOf(...digests: Iterable<Digest>[]): Set<Digest> & {
 
 test('a tree that was checked is not read again, and is known by the same facts', async () => {
   const tree = counted(memoryTree(dir(['a', 'one'], ['sub', dir(['b', { hardlink: 'a' }])])));
-  const trees = new CheckedTrees(storeOf(tree.records.keys()));
-  const first = await trees.fetch(tree.root, tree, options);
+  const trees = new CheckedTrees(storeOf(tree.records.keys(), tree.allTimes.keys()));
+  const first = await trees.fetch(tree, tree, options);
   assert.is(tree.reads.length > 0, true);
   tree.reads.length = 0;
-  const second = await trees.fetch(tree.root, tree, options);
+  const second = await trees.fetch(tree, tree, options);
   assert.equal(tree.reads, []);
   assert.is(second.files, first.files);
   assert.equal([...second.digests], [...first.digests]);
@@ -45,22 +45,38 @@ test('a tree that was checked is not read again, and is known by the same facts'
 
 test('a tree one of whose directories has left the store is brought again', async () => {
   const tree = counted(memoryTree(dir(['sub', dir(['b', 'two'])])));
-  const store = storeOf(tree.records.keys());
+  const store = storeOf(tree.records.keys(), tree.allTimes.keys());
   const trees = new CheckedTrees(store);
-  await trees.fetch(tree.root, tree, options);
+  await trees.fetch(tree, tree, options);
   const [below = ''] = [...tree.records.keys()].filter((digest) => digest !== tree.root);
   store.delete(below);
   tree.reads.length = 0;
-  await trees.fetch(tree.root, tree, options);
+  await trees.fetch(tree, tree, options);
   assert.equal(tree.reads, [tree.root, below]);
+});
+
+test('a tree with other times, or whose times have left the store, is brought again', async () => {
+  const tree = counted(memoryTree(dir(['sub', dir(['b', 'two'])])));
+  const other = memoryTree(dir(['sub', dir(['b', 'two'], ['c', 'three'])]));
+  const store = storeOf(tree.records.keys(), tree.allTimes.keys());
+  const trees = new CheckedTrees(store);
+  await trees.fetch(tree, tree, options);
+  assert.is(
+    (await failureOf(trees.fetch({ ...tree, times: other.times }, other, options))).code,
+    'context-invalid',
+  );
+  tree.reads.length = 0;
+  store.delete(tree.times.digest);
+  await trees.fetch(tree, tree, options);
+  assert.is(tree.reads.length, 2);
 });
 
 test('a tree that other limits allowed is checked by those it must keep', async () => {
   const tree = memoryTree(dir(['a', 'one'], ['b', 'two']));
-  const trees = new CheckedTrees(storeOf(tree.records.keys()));
-  await trees.fetch(tree.root, tree, options);
+  const trees = new CheckedTrees(storeOf(tree.records.keys(), tree.allTimes.keys()));
+  await trees.fetch(tree, tree, options);
   const limits = { ...defaultLimits, entries: 1 };
-  const error = await failureOf(trees.fetch(tree.root, tree, { ...options, limits }));
+  const error = await failureOf(trees.fetch(tree, tree, { ...options, limits }));
   assert.is(error.code, 'context-limit');
 });
 
@@ -68,13 +84,16 @@ test('what is remembered is bounded, and goes in the order of use', async () => 
   const treeOf = (name: string): ReturnType<typeof counted> => counted(memoryTree(dir([name, name])));
   const [x, y, z] = [treeOf('x'), treeOf('y'), treeOf('z')];
   const three = [x, y, z];
-  const trees = new CheckedTrees(storeOf(...three.map(({ records }) => records.keys())), 4);
-  // Two digests each: there is room for two trees.
-  for (const tree of [x, y, x, z]) await trees.fetch(tree.root, tree, options);
+  const trees = new CheckedTrees(
+    storeOf(...three.flatMap(({ records, allTimes }) => [records.keys(), allTimes.keys()])),
+    6,
+  );
+  // Three digests each: there is room for two trees.
+  for (const tree of [x, y, x, z]) await trees.fetch(tree, tree, options);
   for (const tree of three) tree.reads.length = 0;
-  for (const tree of [x, z]) await trees.fetch(tree.root, tree, options);
+  for (const tree of [x, z]) await trees.fetch(tree, tree, options);
   assert.equal([...x.reads, ...z.reads], []);
-  await trees.fetch(y.root, y, options);
+  await trees.fetch(y, y, options);
   assert.equal(y.reads, [y.root]);
 });
 

@@ -37,11 +37,14 @@ function someTree(random: Random): MemoryTree {
 }
 
 /** All that has to be sent for it, once. */
-function bytesOf({ records, blobs }: MemoryTree): number {
+function bytesOf({ records, blobs, allTimes }: MemoryTree): number {
   const recipes = [...blobs.values()]
     .filter(({ length }) => length > 8 * 1024 * 1024)
     .map((content) => encodeRecipe(recipeOf(content)));
-  return [...records.values(), ...blobs.values(), ...recipes].reduce((sum, { length }) => sum + length, 0);
+  return [...records.values(), ...allTimes.values(), ...blobs.values(), ...recipes].reduce(
+    (sum, { length }) => sum + length,
+    0,
+  );
 }
 
 /** Dials again whenever it was cut, until the work is done. */
@@ -59,7 +62,7 @@ async function keepAttached(here: Receiving, link: SlowLink, work: Promise<unkno
 }
 
 async function fetchAll({ receiver, signal }: Receiving, tree: MemoryTree): Promise<void> {
-  await fetchTree(tree.root, receiver, { limits: defaultLimits, signal });
+  await fetchTree(tree, receiver, { limits: defaultLimits, signal });
   await Promise.all(
     [...tree.blobs].map(async ([digest, content]) => {
       const received = await collect(await receiver.blob(digest, content.length, signal));

@@ -3,14 +3,15 @@ import * as assert from 'uvu/assert';
 import { decodeDirectory, encodeDirectory } from '../../../shared/context/encoding.ts';
 import { fetchTree } from '../../../shared/context/fetch-tree.ts';
 import { defaultLimits, type ContextLimits } from '../../../shared/context/limits.ts';
-import { dir, memoryTree, type MemoryTree } from '../../support/memory-tree.ts';
+import type { ContextSource, TimesId, TreeId } from '../../../shared/context/tree.ts';
+import { dir, memoryTree } from '../../support/memory-tree.ts';
 import { failureOf } from '../../support/failure.ts';
 
 function fetch(
-  tree: Pick<MemoryTree, 'root' | 'directory'>,
+  tree: TreeId & ContextSource,
   limits: Partial<ContextLimits> = {},
 ): ReturnType<typeof fetchTree> {
-  return fetchTree(tree.root, tree, {
+  return fetchTree(tree, tree, {
     limits: { ...defaultLimits, ...limits },
     signal: AbortSignal.timeout(5000),
   });
@@ -20,9 +21,13 @@ test('counts files, bytes and entries, and names all digests', async () => {
   const tree = memoryTree(
     dir(['a', 'one'], ['b', dir(['c', 'three'], ['d', { hardlink: 'a' }], ['e', { link: 'x' }])]),
   );
-  const { files, bytes, entries, digests } = await fetch(tree);
+  const { files, bytes, entries, digests, times } = await fetch(tree);
   assert.equal({ files, bytes, entries }, { files: 2, bytes: 8, entries: 5 });
-  assert.equal([...digests].toSorted(), [...tree.records.keys(), ...tree.blobs.keys()].toSorted());
+  assert.equal(
+    [...digests].toSorted(),
+    [...tree.records.keys(), ...tree.allTimes.keys(), ...tree.blobs.keys()].toSorted(),
+  );
+  assert.equal([...times].toSorted(), [...tree.allTimes.keys()].toSorted());
 });
 
 test('every limit is an error that says which, the value and how to raise it', async () => {
@@ -48,7 +53,6 @@ test('a few records that describe a tree without end are refused at the limit', 
     const names = level === 0 ? [] : ['a', 'b'];
     const { digest, record } = encodeDirectory({
       entries: names.map((name) => ({ type: 'directory', name, mode: 0o755, digest: root })),
-      mtimes: names.map(() => 0n),
     });
     records.set(digest, record);
     root = digest;
@@ -58,11 +62,28 @@ test('a few records that describe a tree without end are refused at the limit', 
       {
         root,
         directory: async (digest) => decodeDirectory(digest, records.get(digest) ?? Buffer.alloc(0)),
+        blob: () => Promise.reject(new Error('it has no times')),
       },
       { entries: 10_000 },
     ),
   );
   assert.is(error.code, 'context-limit');
+});
+
+test('refuses times that are not those of their directory, or are said to be larger than any can be', async () => {
+  const tree = memoryTree(dir(['a', 'one'], ['b', dir(['c', 'two'])]));
+  const other = memoryTree(dir(['a', 'one'], ['b', dir()]));
+  const cases: readonly [TimesId, RegExp][] = [
+    [other.times, /times that are not those of the directory/],
+    [{ ...tree.times, size: 2 ** 40 }, /1099511627776 bytes of times of one directory/],
+  ];
+  for (const [times, message] of cases) {
+    const blob: ContextSource['blob'] = async (digest, size, signal) =>
+      (tree.allTimes.has(digest) ? tree : other).blob(digest, size, signal);
+    const error = await failureOf(fetch({ ...tree, times, blob }));
+    assert.is(error.code, 'context-invalid');
+    assert.match(error.message, message);
+  }
 });
 
 test('refuses a hard link that leads to no earlier file', async () => {

@@ -39,7 +39,7 @@ async function scanned(root: string): Promise<string[]> {
   };
   const everything = { followPaths: [], includePatterns: [], excludePatterns: [] };
   const paths: string[] = [];
-  for await (const { path } of select(snapshot.root, everything, source, signal)) paths.push(path);
+  for await (const { path } of select({ root: snapshot.root }, everything, source, signal)) paths.push(path);
   return paths.toSorted();
 }
 

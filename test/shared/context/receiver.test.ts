@@ -33,7 +33,7 @@ function someTree(): ReturnType<typeof memoryTree> {
 
 async function fetchAll(from: Receiving, tree: ReturnType<typeof memoryTree>): Promise<void> {
   const { receiver, signal } = from;
-  const { digests } = await fetchTree(tree.root, receiver, { limits: defaultLimits, signal });
+  const { digests } = await fetchTree(tree, receiver, { limits: defaultLimits, signal });
   const contents = [...tree.blobs].filter(([digest]) => digests.has(digest));
   assert.is(contents.length, tree.blobs.size);
   await Promise.all(
@@ -50,10 +50,8 @@ test('brings a tree and its contents here once, and knows them from then on', as
   await using here = await receiving();
   await using _link = attached(here, await server.dial());
   await fetchAll(here, tree);
-  const total = [...tree.blobs.values(), ...tree.records.values()].reduce(
-    (sum, each) => sum + each.length,
-    0,
-  );
+  const all = [tree.blobs, tree.records, tree.allTimes].flatMap((contents) => [...contents.values()]);
+  const total = all.reduce((sum, each) => sum + each.length, 0);
   assert.is(here.receiver.receivedBytes, total);
   await fetchAll(here, tree);
   assert.is(here.receiver.receivedBytes, total);

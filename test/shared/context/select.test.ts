@@ -8,7 +8,7 @@ import { Random } from '../../support/random.ts';
 async function paths(tree: MemoryTree, selection: Partial<Selection>): Promise<string[]> {
   const found: string[] = [];
   const full = { followPaths: [], includePatterns: [], excludePatterns: [], ...selection };
-  for await (const { path, entry } of select(tree.root, full, tree, AbortSignal.timeout(5000))) {
+  for await (const { path, entry } of select({ root: tree.root }, full, tree, AbortSignal.timeout(5000))) {
     found.push(entry.type === 'hardlink' ? `${path} = ${entry.target}` : path);
   }
   return found;

@@ -24,7 +24,7 @@ async function filesIn(path: string): Promise<string[]> {
 test('small and large contents and directories come back, also to the next process', async () => {
   await using directory = await temporaryDirectory();
   const contents = [1, 1000, smallBytes, smallBytes + 1, 1_000_000].map((size) => randomBytes(size));
-  const empty = encodeDirectory({ entries: [], mtimes: [] });
+  const empty = encodeDirectory({ entries: [] });
   {
     await using store = await BlobStore.open(directory.path);
     await Promise.all(contents.map((content) => storeContent(store, content)));
@@ -36,7 +36,7 @@ test('small and large contents and directories come back, also to the next proce
     assert.ok(await store.has({ kind: 'blob', digest, size: content.length }));
     assert.ok((await storedContent(store, { digest, size: content.length }))?.equals(content));
   }
-  assert.equal(await store.directory(empty.digest), { entries: [], mtimes: [] });
+  assert.equal(await store.directory(empty.digest), { entries: [] });
   assert.not(await store.has({ kind: 'blob', digest: empty.digest, size: 1 }), 'a directory is no content');
 });
 
@@ -63,7 +63,7 @@ test('two stores on one directory write at the same time and see what the other 
 test('what was damaged on disk is dropped, reported missing, and can be stored again', async () => {
   await using directory = await temporaryDirectory();
   const contents = [100, 300_000, 3_000_000].map((size) => randomBytes(size));
-  const record = encodeDirectory({ entries: [], mtimes: [] });
+  const record = encodeDirectory({ entries: [] });
   {
     await using store = await BlobStore.open(directory.path);
     for (const content of contents) await storeContent(store, content);
