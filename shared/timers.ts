@@ -30,6 +30,8 @@ export interface Timers {
   readonly progress: number;
   /** A peer must say hello within this time. */
   readonly hello: number;
+  /** A follower that takes nothing of a log for this long is cut off, and resumes by number. */
+  readonly follower: number;
   /** How long engines get to open a new build's context before it is taken to be wanted as a whole. */
   readonly selection: number;
 }
@@ -50,6 +52,7 @@ export const defaultTimers: Timers = {
   tick: 1_000,
   progress: 200,
   hello: 5_000,
+  follower: 10_000,
   selection: 2_000,
 };
 

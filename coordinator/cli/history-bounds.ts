@@ -8,6 +8,7 @@ export interface HistoryFlags {
   readonly keepBuilds?: string | undefined;
   readonly keepAge?: string | undefined;
   readonly keepLogs?: string | undefined;
+  readonly logLimit?: string | undefined;
 }
 
 const day = 24 * 3_600_000;
@@ -17,7 +18,7 @@ export function readHistoryBounds({ keepBuilds, keepAge, keepLogs }: HistoryFlag
   return {
     ...(keepBuilds === undefined ? {} : { builds: parseCount(keepBuilds) }),
     ...(keepAge === undefined ? {} : { age: parseAge(keepAge) }),
-    ...(keepLogs === undefined ? {} : { logs: parseLogs(keepLogs) }),
+    ...(keepLogs === undefined ? {} : { logs: parseBytes(keepLogs, '--keep-logs') }),
   };
 }
 
@@ -37,11 +38,16 @@ function parseAge(text: string): number {
   });
 }
 
-function parseLogs(text: string): number {
+/** Bytes of output that the log keeps of a task; undefined where not given. Throws `usage`. */
+export function readLogLimit({ logLimit }: HistoryFlags): number | undefined {
+  return logLimit === undefined ? undefined : parseBytes(logLimit, '--log-limit');
+}
+
+function parseBytes(text: string, flag: string): number {
   try {
     return parseSize(text);
   } catch (cause) {
-    throw new ArchfarmError('usage', `--keep-logs ${JSON.stringify(text)} is not a size`, {
+    throw new ArchfarmError('usage', `${flag} ${JSON.stringify(text)} is not a size`, {
       hint: 'write it like 500MB or 10GiB',
       cause,
     });

@@ -134,6 +134,7 @@ function addServe(program: Command, { signal }: ProgramContext): void {
     .option('--keep-builds <n>', 'builds that history keeps (default: 100000)')
     .option('--keep-age <duration>', 'how long it keeps them, like 90d or 12h (default: 180d)')
     .option('--keep-logs <size>', 'how much it keeps of their logs, the oldest go first (default: 10GiB)')
+    .option('--log-limit <size>', 'how much output the log keeps of one platform (default: 64MiB)')
     .option(
       '--no-passwords-to-agents',
       'never give an agent a password, not even for a push to a Basic registry',

@@ -10,7 +10,7 @@ import { timersFrom } from '../../shared/timers.ts';
 import { Registries } from '../registry/registries.ts';
 import { startCoordinator } from '../server/coordinator.ts';
 import { readContextLimits } from './context-limits.ts';
-import { readHistoryBounds } from './history-bounds.ts';
+import { readHistoryBounds, readLogLimit } from './history-bounds.ts';
 import { readToken, type GlobalOptions } from './global-options.ts';
 import { registriesOptions } from './registry-options.ts';
 import type { ServeOptions } from './serve-options.ts';
@@ -19,6 +19,7 @@ export async function runServe(options: ServeOptions, global: GlobalOptions): Pr
   keepHeapSmall();
   const log = createLogger('archfarm');
   const history = readHistoryBounds(options);
+  const outputLimit = readLogLimit(options);
   const data = dataDirectory(options.data);
   await mkdir(data, { recursive: true, mode: 0o700 });
   await using registries = new Registries({
@@ -34,6 +35,7 @@ export async function runServe(options: ServeOptions, global: GlobalOptions): Pr
     contextStore: readStoreBounds(options.contextStore, process.env),
     contextLimits: readContextLimits(options.contextLimit ?? [], process.env),
     history,
+    outputLimit,
     registries,
     timers: timersFrom(process.env),
     log,

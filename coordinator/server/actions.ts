@@ -3,7 +3,7 @@ import { delay } from '../../shared/abort.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { parsePlatform, formatPlatform } from '../../shared/platform.ts';
-import type { BuildResult, BuildStatus, Frame } from '../../shared/progress.ts';
+import type { BuildResult, BuildStatus } from '../../shared/progress.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
 import { checkTogether } from '../context/additional-contexts.ts';
 import type { Contexts, PreparedContext } from '../context/contexts.ts';
@@ -151,7 +151,7 @@ export class Actions implements ApiActions {
   frames(
     build: string,
     options: { after: number; follow: boolean; signal: AbortSignal },
-  ): AsyncIterable<Frame> {
+  ): AsyncIterable<Buffer> {
     const { frames } = this.#parts;
     const { after, follow, signal } = options;
     if (!frames.has(build)) throw new ArchfarmError('not-found', `the log of build ${build} is gone`);

@@ -46,6 +46,8 @@ export interface CoordinatorOptions {
   readonly contextLimits?: ContextLimits;
   /** How much of history stays, where not as usual. */
   readonly history?: Partial<HistoryBounds>;
+  /** Bytes of output that the log keeps of a task, where not as usual. */
+  readonly outputLimit?: number | undefined;
   /** Whether builds survive this process. */
   readonly durable: boolean;
   readonly registries: Registries;
@@ -88,7 +90,10 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   }
   const store = await openStore(options);
   cleanup.defer(() => store[Symbol.asyncDispose]());
-  const frames = new FrameLog({ directory: join(data, 'logs') });
+  const frames = new FrameLog({
+    directory: join(data, 'logs'),
+    ...(options.outputLimit === undefined ? {} : { outputLimit: options.outputLimit }),
+  });
   cleanup.defer(() => frames[Symbol.asyncDispose]());
   const blobs = await BlobStore.open(join(options.cache ?? data, 'contexts'), options.contextStore);
   cleanup.defer(() => blobs[Symbol.asyncDispose]());
@@ -128,7 +133,8 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
 
   const auth = new TokenAuth(token);
   const app = fastify({ bodyLimit: maxBody, forceCloseConnections: true });
-  addRoutes(app, auth, new Actions({ ...parts, followUps: new FollowUps(parts) }));
+  const actions = new Actions({ ...parts, followUps: new FollowUps(parts) });
+  addRoutes(app, { auth, actions, followerPatience: timers.follower });
   const sockets = acceptUpgrades(app.server, { auth, log, routes: upgradeRoutes(parts) });
   cleanup.defer(() => app.close());
   cleanup.defer(() => {

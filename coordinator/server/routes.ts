@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { ArchfarmError, exitStatusOf, toErrorInfo, type ErrorCode } from '../../shared/errors.ts';
 import { PROTOCOL_VERSION } from '../../shared/messages.ts';
-import { buildStatuses, type BuildResult, type BuildStatus, type Frame } from '../../shared/progress.ts';
+import { buildStatuses, type BuildResult, type BuildStatus } from '../../shared/progress.ts';
 import { version } from '../../shared/version.ts';
 import type { AgentView } from '../farm/agent-state.ts';
 import type { BuildSpec } from '../project/spec.ts';
@@ -58,10 +58,11 @@ export interface ApiActions {
   build(id: string): Promise<BuildResult>;
   /** The same, with what the coordinator lacks of the context while the build goes on. */
   show(id: string, signal: AbortSignal): Promise<BuildResult>;
+  /** Whole lines of JSON, a frame each. */
   frames(
     build: string,
     options: { after: number; follow: boolean; signal: AbortSignal },
-  ): AsyncIterable<Frame>;
+  ): AsyncIterable<Buffer>;
   cancel(build: string, reason: string): Promise<void>;
   supplySecrets(build: string, secrets: ReadonlyMap<string, Buffer>): Promise<void>;
   /** Resolves once the build needs its client no more; throws what is in the way of that. */
@@ -104,7 +105,15 @@ const planBody = v.object({
   force: v.optional(v.boolean()),
 });
 
-export function addRoutes(app: FastifyInstance, auth: TokenAuth, actions: ApiActions): void {
+export interface RouteOptions {
+  readonly auth: TokenAuth;
+  readonly actions: ApiActions;
+  /** Milliseconds that a follower may take nothing of what it is sent. */
+  readonly followerPatience: number;
+}
+
+export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
+  const { auth, actions } = options;
   app.setErrorHandler((error, _request, reply) => sendError(reply, error));
   app.setNotFoundHandler((request, reply) =>
     sendError(
@@ -156,7 +165,8 @@ export function addRoutes(app: FastifyInstance, auth: TokenAuth, actions: ApiAct
       const { after, follow } = read(eventsQuery, request.query);
       const { build } = await actions.build(id);
       const signal = gone(reply);
-      return sendFrames(reply, actions.frames(build, { after, follow: follow === '1', signal }), signal);
+      const lines = actions.frames(build, { after, follow: follow === '1', signal });
+      return sendFrames(reply, lines, { signal, patience: options.followerPatience });
     });
     api.post(`${builds}/:id/cancel`, async (request, reply) => {
       const { build } = await actions.build(read(idParams, request.params).id);
@@ -238,11 +248,11 @@ function gone(reply: FastifyReply): AbortSignal {
 /** Milliseconds between empty lines on a stream where nothing happens, so that no proxy takes it for dead. */
 const keepAlive = 15_000;
 
-/** Lines, as fast as the client takes them: a slow one costs a file position and one frame. */
+/** Lines, as fast as the client takes them: a slow one costs a file position and one piece of the file. */
 async function sendFrames(
   reply: FastifyReply,
-  frames: AsyncIterable<Frame>,
-  signal: AbortSignal,
+  lines: AsyncIterable<Buffer>,
+  { signal, patience }: { signal: AbortSignal; patience: number },
 ): Promise<void> {
   reply.hijack();
   const { raw } = reply;
@@ -250,8 +260,8 @@ async function sendFrames(
   raw.flushHeaders();
   const timer = setInterval(() => raw.write('\n'), keepAlive);
   try {
-    for await (const frame of frames) {
-      if (!raw.write(`${JSON.stringify(frame)}\n`)) await once(raw, 'drain', { signal });
+    for await (const piece of lines) {
+      if (!raw.write(piece)) await taken(raw, { signal, patience });
     }
     raw.end();
   } catch (error) {
@@ -259,6 +269,19 @@ async function sendFrames(
     raw.destroy(signal.aborted ? undefined : error instanceof Error ? error : new Error(String(error)));
   } finally {
     clearInterval(timer);
+  }
+}
+
+/** A client that takes nothing is cut off; when it reads again, it asks for what comes after the last it has. */
+async function taken(
+  raw: FastifyReply['raw'],
+  { signal, patience }: { signal: AbortSignal; patience: number },
+): Promise<void> {
+  const late = setTimeout(() => raw.destroy(), patience);
+  try {
+    await once(raw, 'drain', { signal });
+  } finally {
+    clearTimeout(late);
   }
 }
 

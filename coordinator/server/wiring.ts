@@ -82,8 +82,8 @@ export function sessionServices(parts: Later): SessionServices {
     mayAsk: (attempt, agent) => parts().farm.counts(attempt, agent),
     append(attempt, { agent, frame, events }) {
       const { received, frames } = parts();
-      if (frame <= (received.last(attempt) ?? 0)) return;
-      frames.append(attempt.build, { platform: attempt.platform, agent, events });
+      const { build, platform, number } = attempt;
+      frames.append(build, { platform, agent, message: { attempt: number, frame }, events });
       received.note(attempt, frame);
     },
     selected: (attempt, tree, selection) => parts().contexts.selected(attempt, tree, selection),

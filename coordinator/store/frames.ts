@@ -9,7 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { BuildEvent, Frame, WarningEvent } from '../../shared/progress.ts';
-import { appendLines, lastFrame, readLines, recoverLines } from './log-file.ts';
+import { appendLines, lastFrame, readLines } from './log-file.ts';
+import { formatLine } from './log-line.ts';
+import { attemptKey, recoverLog, type RecoveredLog } from './log-recovery.ts';
 
 export interface FrameLogOptions {
   /** Made where it is not there. Without one, the logs are gone with this object. */
@@ -21,18 +23,18 @@ export interface FrameLogOptions {
 export interface AppendOptions {
   readonly platform?: string | undefined;
   readonly agent?: string | undefined;
+  /** The message of an attempt of that platform which brought them: the same one again is ignored. */
+  readonly message?: { readonly attempt: number; readonly frame: number };
   readonly events: readonly BuildEvent[];
 }
 
-interface Log {
+interface Log extends Pick<RecoveredLog, 'output' | 'received'> {
   readonly path: string;
   /** Bytes of whole frames. */
   size: number;
   seq: number;
   /** The result is in: nothing follows. */
   ended: boolean;
-  /** Bytes of output by platform; infinite once the rest is dropped. */
-  readonly output: Map<string, number>;
   /** Emits `frames`. */
   readonly changes: EventEmitter;
 }
@@ -60,25 +62,31 @@ export class FrameLog implements AsyncDisposable {
    * Numbers the events and writes them; all or none, and none after the build's result. Synchronous, so that
    * the order of calls is the order of frames. Output beyond a task's limit is dropped, with one warning.
    */
-  append(build: string, { platform, agent, events }: AppendOptions): Frame[] {
+  append(build: string, { platform, agent, message, events }: AppendOptions): Frame[] {
     const log = this.#open(build) ?? this.#add(build, this.#create(build));
     if (log.ended) return [];
+    const key = message && attemptKey(platform ?? '', message.attempt);
+    if (key !== undefined && message !== undefined && message.frame <= (log.received.get(key) ?? 0))
+      return [];
     const kept = this.#limitOutput(events, log.output.get(platform ?? '') ?? 0);
     const frames = kept.events.map((event, index): Frame => {
       const where = {
         ...(platform === undefined ? {} : { platform }),
         ...(agent === undefined ? {} : { agent }),
       };
-      // The number comes first: a reader skips frames by it without parsing them.
       return { seq: log.seq + 1 + index, build, ...where, ...event };
     });
-    if (frames.length === 0) return [];
-    log.size = appendLines(log.path, frames.map((frame) => `${JSON.stringify(frame)}\n`).join(''), log.size);
-    log.seq += frames.length;
+    if (frames.length > 0) {
+      const received = message && { ...message, events: frames.length };
+      const lines = frames.map((frame, index) => formatLine(frame, index === 0 ? received : undefined));
+      log.size = appendLines(log.path, lines.join(''), log.size);
+      log.seq += frames.length;
+    }
+    if (key !== undefined && message !== undefined) log.received.set(key, message.frame);
     log.output.set(platform ?? '', kept.output);
     log.ended = frames.some((frame) => frame.type === 'result');
     if (log.ended) this.#logs.delete(build);
-    log.changes.emit('frames');
+    if (frames.length > 0) log.changes.emit('frames');
     return frames;
   }
 
@@ -86,14 +94,14 @@ export class FrameLog implements AsyncDisposable {
     return this.#open(build) !== undefined;
   }
 
-  /** The frames after number `after` that are there now. Throws `not-found` for a build without a log. */
-  read(build: string, after: number): AsyncGenerator<Frame> {
-    return this.#frames(build, { after, more: () => Promise.resolve(false) });
+  /** The lines of the frames after number `after` that are there now. Throws `not-found` for a build without a log. */
+  read(build: string, after: number): AsyncGenerator<Buffer> {
+    return this.#lines(build, { after, more: () => Promise.resolve(false) });
   }
 
-  /** The frames after number `after`, up to the result whenever that comes. Throws AbortError. */
-  follow(build: string, after: number, signal: AbortSignal): AsyncGenerator<Frame> {
-    return this.#frames(build, { after, more: (log) => nextFrames(log, signal) });
+  /** The lines of the frames after number `after`, up to the result whenever that comes. Throws AbortError. */
+  follow(build: string, after: number, signal: AbortSignal): AsyncGenerator<Buffer> {
+    return this.#lines(build, { after, more: (log) => nextFrames(log, signal) });
   }
 
   /** Of a build that has ended; harmless when repeated. Whoever reads it now reads on. */
@@ -121,15 +129,13 @@ export class FrameLog implements AsyncDisposable {
     if (this.#temporary) await rm(this.directory, { recursive: true, force: true });
   }
 
-  async *#frames(
+  async *#lines(
     build: string,
     { after, more }: { after: number; more: (log: Log) => Promise<boolean> },
-  ): AsyncGenerator<Frame> {
+  ): AsyncGenerator<Buffer> {
     const log = this.#open(build);
     if (log === undefined) throw new ArchfarmError('not-found', `no log of a build ${JSON.stringify(build)}`);
-    for await (const line of readLines(log.path, { end: () => log.size, more: () => more(log) })) {
-      if (numberOf(line) > after) yield JSON.parse(line.toString());
-    }
+    yield* readLines(log.path, { end: () => log.size, after, more: () => more(log) });
   }
 
   #open(build: string): Log | undefined {
@@ -164,7 +170,7 @@ export class FrameLog implements AsyncDisposable {
     let output = before;
     const kept = events.flatMap((event): BuildEvent[] => {
       if (event.type !== 'log') return [event];
-      const isFirstTooMany = output <= this.#outputLimit;
+      const isFirstTooMany = output !== Infinity;
       output += Buffer.byteLength(event.text);
       if (output <= this.#outputLimit) return [event];
       output = Infinity;
@@ -175,22 +181,17 @@ export class FrameLog implements AsyncDisposable {
 }
 
 function newLog(path: string): Log {
-  // One listener for each follower, and there may be many.
-  const changes = new EventEmitter().setMaxListeners(0);
-  return { path, size: 0, seq: 0, ended: false, output: new Map(), changes };
+  return { path, size: 0, seq: 0, ended: false, output: new Map(), received: new Map(), changes: changes() };
 }
 
 function recover(path: string): Log {
-  const log = newLog(path);
-  log.size = recoverLines(path, (frame) => {
-    log.seq = frame.seq;
-    const platform = frame.platform ?? '';
-    if (frame.type === 'log') {
-      log.output.set(platform, (log.output.get(platform) ?? 0) + Buffer.byteLength(frame.text));
-    }
-    if (frame.type === 'warning' && frame.message === truncated) log.output.set(platform, Infinity);
-  });
-  return log;
+  const found = recoverLog({ path, isTruncation: (line) => line.includes(truncated) });
+  return { path, ended: false, changes: changes(), ...found };
+}
+
+function changes(): EventEmitter {
+  // One listener for each follower, and there may be many.
+  return new EventEmitter().setMaxListeners(0);
 }
 
 function truncation(time: number): WarningEvent {
@@ -202,8 +203,4 @@ async function nextFrames(log: Log, signal: AbortSignal): Promise<boolean> {
   if (log.ended) return false;
   await once(log.changes, 'frames', { signal });
   return true;
-}
-
-function numberOf(line: Buffer): number {
-  return Number(/^\{"seq":(\d+)/.exec(line.toString('latin1', 0, 32))?.[1]);
 }

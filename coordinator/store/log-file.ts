@@ -1,7 +1,8 @@
-/** A build's log on disk: one frame a line. Finds its end again after a crash, and reads it in pieces. */
+/** A build's log on disk: one frame a line. Written and read in whole lines. */
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import type { Frame } from '../../shared/progress.ts';
+import { numberOf } from './log-line.ts';
 
 const newline = 0x0a;
 const pieceSize = 256 * 1024;
@@ -16,25 +17,6 @@ export function appendLines(path: string, lines: string, offset: number): number
   } catch (thrown) {
     ftruncateSync(file, offset);
     throw thrown;
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** Gives every frame to `see`, and cuts off what a crash left unfinished after them. Returns the bytes kept. */
-export function recoverLines(path: string, see: (frame: Frame) => void): number {
-  const file = openSync(path, 'a+', 0o600);
-  try {
-    const { size } = fstatSync(file);
-    let whole = 0;
-    for (const line of readLinesNow(file, size)) {
-      const frame = parseFrame(line.toString());
-      if (frame === undefined) break;
-      see(frame);
-      whole += line.length + 1;
-    }
-    if (whole < size) ftruncateSync(file, whole);
-    return whole;
   } finally {
     closeSync(file);
   }
@@ -56,37 +38,65 @@ export function lastFrame(path: string): { readonly frame: Frame; readonly size:
   }
 }
 
-/** The whole lines in the first `end()` bytes. Once they are read, `more` says whether to go on. */
-export async function* readLines(
-  path: string,
-  { end, more }: { end: () => number; more: () => Promise<boolean> },
-): AsyncGenerator<Buffer> {
+export interface Reading {
+  /** Bytes of whole lines in the file; may grow. */
+  readonly end: () => number;
+  /** Number of the last frame that is not wanted. */
+  readonly after: number;
+  /** Once all is read: whether to go on. */
+  readonly more: () => Promise<boolean>;
+}
+
+/** The lines of frames beyond `after`, as they lie there, several in a piece. */
+export async function* readLines(path: string, { end, after, more }: Reading): AsyncGenerator<Buffer> {
   await using file = await open(path, 'r');
-  const lines = new LineSplitter();
-  const piece = Buffer.allocUnsafe(pieceSize);
-  let position = 0;
-  for (;;) {
-    const length = Math.min(piece.length, end() - position);
-    if (length === 0) {
+  let position = await startOf(file, { end: end(), after });
+  let length = pieceSize;
+  for (let skipping = after > 0; ;) {
+    const left = end() - position;
+    if (left === 0) {
       if (await more()) continue;
       return;
     }
-    const { bytesRead } = await file.read(piece, 0, length, position);
+    // Never the same memory twice: whoever is given it may still be sending it.
+    const piece = Buffer.allocUnsafe(Math.min(length, left));
+    const { bytesRead } = await file.read(piece, 0, piece.length, position);
+    const whole = piece.subarray(0, piece.lastIndexOf(newline, bytesRead - 1) + 1);
     if (bytesRead === 0) return;
-    position += bytesRead;
-    yield* lines.push(piece.subarray(0, bytesRead));
+    if (whole.length === 0) {
+      length *= 2;
+      continue;
+    }
+    length = pieceSize;
+    position += whole.length;
+    const wanted = skipping ? linesAfter(whole, after) : whole;
+    if (wanted.length === 0) continue;
+    skipping = false;
+    yield wanted;
   }
 }
 
-function* readLinesNow(file: number, size: number): Generator<Buffer> {
-  const lines = new LineSplitter();
+/** A place at or before the first line beyond `after`, and near it: who resumes a long log need not read all of it. */
+async function startOf(file: FileHandle, { end, after }: { end: number; after: number }): Promise<number> {
+  let start = 0;
   const piece = Buffer.allocUnsafe(pieceSize);
-  for (let position = 0; position < size;) {
-    const read = readSync(file, piece, 0, piece.length, position);
-    if (read === 0) return;
-    position += read;
-    yield* lines.push(piece.subarray(0, read));
+  for (let stop = after > 0 ? end : 0; stop - start > pieceSize;) {
+    const middle = Math.floor((start + stop) / 2);
+    const { bytesRead } = await file.read(piece, 0, Math.min(pieceSize, stop - middle), middle);
+    const line = piece.subarray(0, bytesRead).indexOf(newline) + 1;
+    const number = line === 0 ? Number.NaN : numberOf(piece.subarray(line, bytesRead));
+    if (number <= after) start = middle + line;
+    else stop = middle;
   }
+  return start;
+}
+
+function linesAfter(lines: Buffer, after: number): Buffer {
+  let start = 0;
+  while (start < lines.length && !(numberOf(lines.subarray(start)) > after)) {
+    start = lines.indexOf(newline, start) + 1;
+  }
+  return lines.subarray(start);
 }
 
 /** A power cut can leave zeros where a line was to be. */
@@ -95,21 +105,5 @@ function parseFrame(line: string): Frame | undefined {
     return JSON.parse(line);
   } catch {
     return undefined;
-  }
-}
-
-/** Lines of a byte stream, without their newlines. */
-class LineSplitter {
-  #rest: Buffer[] = [];
-
-  *push(piece: Buffer): Generator<Buffer> {
-    let start = 0;
-    for (let at = piece.indexOf(newline); at !== -1; at = piece.indexOf(newline, start)) {
-      yield Buffer.concat([...this.#rest, piece.subarray(start, at)]);
-      this.#rest = [];
-      start = at + 1;
-    }
-    // A copy, as the caller reads into the same piece again.
-    if (start < piece.length) this.#rest.push(Buffer.from(piece.subarray(start)));
   }
 }

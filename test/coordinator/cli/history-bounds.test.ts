@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { readHistoryBounds } from '../../../coordinator/cli/history-bounds.ts';
+import { readHistoryBounds, readLogLimit } from '../../../coordinator/cli/history-bounds.ts';
 import { ArchfarmError } from '../../../shared/errors.ts';
 
 test('reads what is given and leaves the rest to the defaults', () => {
@@ -12,6 +12,8 @@ test('reads what is given and leaves the rest to the defaults', () => {
   });
   assert.equal(readHistoryBounds({ keepAge: '12h' }), { age: 12 * 3_600_000 });
   assert.equal(readHistoryBounds({ keepLogs: '0' }), { logs: 0 });
+  assert.is(readLogLimit({}), undefined);
+  assert.is(readLogLimit({ logLimit: '8GiB' }), 8 * 1024 ** 3);
 });
 
 test('refuses what would keep nothing, or is no bound, by the name of the flag', () => {
@@ -29,6 +31,10 @@ test('refuses what would keep nothing, or is no bound, by the name of the flag',
         error instanceof ArchfarmError && error.code === 'usage' && message.test(error.message),
     );
   }
+});
+
+test('refuses a limit of logs that is no size', () => {
+  assert.throws(() => readLogLimit({ logLimit: 'all' }), /--log-limit "all"/);
 });
 
 test.run();

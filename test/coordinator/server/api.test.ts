@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { request, type IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import { test } from 'uvu';
@@ -58,6 +59,12 @@ function numbersOf(answer: unknown): number[] {
     .split('\n')
     .filter((line) => line !== '');
   return lines.map((line) => v.parse(v.object({ seq: v.number() }), JSON.parse(line)).seq);
+}
+
+/** Whether this host's end at `from` still sends to the one at `to`; ports of 127.0.0.1. */
+async function isEstablished({ from, to }: { from: number; to: number }): Promise<boolean> {
+  const hex = (port: number): string => `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return (await readFile('/proc/net/tcp', 'utf8')).includes(` ${hex(from)} ${hex(to)} 01 `);
 }
 
 test('without the token nothing is said but that the coordinator lives', async () => {
@@ -268,6 +275,42 @@ test('followers that hang up, and slow ones, leave no listener and no warning', 
   assert.ok(lines > 300, `${lines} lines`);
   process.off('warning', warned);
   assert.equal(warnings, []);
+});
+
+test('a follower that takes nothing is cut off, and resumes by number without gap or repeat', async () => {
+  await using running = await runningCoordinator({ follower: 200 });
+  const agent = await running.agent({ platforms: [{ platform: 'linux/amd64', native: true }] });
+  await agent.wait('welcome');
+  const build = await submit(running);
+  const { attempt } = await agent.wait('offer');
+  agent.send({ type: 'accept', attempt });
+  const stuck = await follow(running, build, 0);
+  stuck.pause();
+  // More than the buffers of kernels on both sides hold.
+  const text = 'x'.repeat(60_000);
+  for (let frame = 1; frame <= 500; frame++) {
+    const event = { type: 'log', time: 1, step: 's', stream: 'stdout', text } as const;
+    agent.send({ type: 'progress', attempt, frame, events: [event] });
+    if (frame % 100 === 0) await agent.wait('acknowledge', frame);
+  }
+  const { remotePort = 0, localPort = 0 } = stuck.socket;
+  await until(async () => !(await isEstablished({ from: remotePort, to: localPort })));
+  // What it had already been sent is still there to be read.
+  let said = '';
+  stuck.setEncoding('latin1').on('data', (part: string) => (said += part));
+  stuck.resume();
+  await until(() => stuck.closed);
+  const seen = numbersOf(said.slice(0, said.lastIndexOf('\n') + 1));
+  assert.ok(seen.length > 0 && seen.length < 500, `${seen.length} frames before the cut`);
+  await running.ask(`/v1/builds/${build}/cancel`, { method: 'POST' });
+  const rest = numbersOf(
+    (await running.ask(`/v1/builds/${build}/events?follow=1&after=${seen.at(-1)}`)).body,
+  );
+  assert.ok(seen.length + rest.length > 500);
+  assert.equal(
+    [...seen, ...rest],
+    Array.from({ length: seen.length + rest.length }, (_, index) => index + 1),
+  );
 });
 
 test('a plan names who could build what, and a build without platforms and agents says so', async () => {

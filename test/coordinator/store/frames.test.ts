@@ -23,10 +23,15 @@ function result(): BuildEvent {
   return { type: 'result', time: 2, result: resultOf(open, { at: 2 }) };
 }
 
-async function collect(frames: AsyncIterable<Frame>): Promise<Frame[]> {
+async function collect(lines: AsyncIterable<Buffer>): Promise<Frame[]> {
   const collected: Frame[] = [];
-  for await (const frame of frames) collected.push(frame);
+  for await (const piece of lines) collected.push(...framesIn(piece));
   return collected;
+}
+
+function framesIn(lines: Buffer | undefined): Frame[] {
+  const texts = (lines ?? Buffer.alloc(0)).toString().trimEnd().split('\n');
+  return texts.map((line): Frame => JSON.parse(line));
 }
 
 const flood = (log: FrameLog, platform: string): void => {
@@ -65,7 +70,7 @@ test('gives every follower every frame up to the result, whenever it comes and h
   log.append('one', { events: [line('0')] });
   const quick = [collect(log.follow('one', 0, signal)), collect(log.follow('one', 50, signal))];
   const slow = log.follow('one', 0, signal);
-  assert.is((await slow.next()).value?.seq, 1);
+  assert.equal(numbers(framesIn((await slow.next()).value)), [1]);
   // Larger than any buffer of a reader: the slow one finds it all in the file.
   for (let n = 0; n < 100; n++) {
     log.append('one', { events: [line('x'.repeat(20_000))] });
@@ -114,6 +119,54 @@ test('keeps a bounded amount of output per task, says so once, and remembers it 
       'linux/amd64 warning',
     ],
   );
+});
+
+test('knows after a restart which messages of an attempt it has, and cuts off the one that a crash tore', async () => {
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, 'one.ndjson');
+  const say = (log: FrameLog, frame: number, attempt = 1): void => {
+    const events = ['a', 'b', 'c'].map((part) => line(`${attempt}.${frame}${part}`));
+    log.append('one', { platform: 'linux/amd64', agent: 'q"', message: { attempt, frame }, events });
+  };
+  const texts = async (log: FrameLog): Promise<string> => {
+    const frames = await collect(log.read('one', 0));
+    assert.equal(
+      numbers(frames),
+      frames.map((_, index) => index + 1),
+    );
+    return frames.map((frame) => (frame.type === 'log' ? frame.text : '')).join(' ');
+  };
+  const before = new FrameLog({ directory: directory.path });
+  for (const frame of [1, 2, 2, 1]) say(before, frame);
+  say(before, 1, 2);
+  const whole = await readFile(path);
+  assert.is(await texts(before), '1.1a 1.1b 1.1c 1.2a 1.2b 1.2c 2.1a 2.1b 2.1c');
+  // A crash ends the file anywhere within the last message, or right after it.
+  const lastMessage = whole.indexOf('{"seq":7');
+  const ends = [...whole].flatMap((byte, index) =>
+    byte === 0x0a && index > lastMessage ? [index, index + 1] : [],
+  );
+  for (const end of [lastMessage, lastMessage + 9, ...ends]) {
+    await writeFile(path, whole.subarray(0, end));
+    const after = new FrameLog({ directory: directory.path });
+    for (const frame of [1, 2]) say(after, frame);
+    say(after, 1, 2);
+    say(after, 2, 2);
+    const all = '1.1a 1.1b 1.1c 1.2a 1.2b 1.2c 2.1a 2.1b 2.1c 2.2a 2.2b 2.2c';
+    assert.is(await texts(after), all, `cut at ${end} of ${whole.length}`);
+  }
+});
+
+test('gives what comes after any number of a long log, with lines longer than what is read at once', async () => {
+  await using directory = await temporaryDirectory();
+  await using log = new FrameLog({ directory: directory.path });
+  for (let n = 1; n <= 400; n++) {
+    log.append('one', { events: [line('x'.repeat(n % 50 === 0 ? 600_000 : 10_000))] });
+  }
+  const sequence = Array.from({ length: 400 }, (_, index) => index + 1);
+  for (const after of [0, 1, 49, 50, 51, 199, 200, 201, 399, 400, 401]) {
+    assert.equal(numbers(await collect(log.read('one', after))), sequence.slice(after), `after ${after}`);
+  }
 });
 
 test('refuses logs of builds that are not there, and names that are no build', async () => {

@@ -1,0 +1,78 @@
+/** Finds the end of a log again after a crash, and what it holds of each task. */
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
+import { readHead, type LineHead } from './log-line.ts';
+
+export interface RecoveredLog {
+  /** Bytes of whole frames. */
+  readonly size: number;
+  readonly seq: number;
+  /** Bytes of output by platform; infinite once the rest was dropped. */
+  readonly output: Map<string, number>;
+  /** The last message of each attempt, by platform and number. */
+  readonly received: Map<string, number>;
+}
+
+export interface RecoveryOptions {
+  readonly path: string;
+  /** Whether a warning says that the output beyond it was dropped. */
+  readonly isTruncation: (line: Buffer) => boolean;
+}
+
+const newline = 0x0a;
+const pieceSize = 256 * 1024;
+
+/** Cuts off what a crash left unfinished: a torn line, and the lines before it that came in the same message. */
+export function recoverLog({ path, isTruncation }: RecoveryOptions): RecoveredLog {
+  const output = new Map<string, number>();
+  const received = new Map<string, number>();
+  let [seq, size, read] = [0, 0, 0];
+  /** The message that is being read, and how many of its lines are still to come. */
+  let message: LineHead | undefined;
+  let missing = 0;
+  const file = openSync(path, 'a+', 0o600);
+  try {
+    const end = fstatSync(file).size;
+    for (const line of linesOf(file, end)) {
+      const head = readHead(line);
+      if (head === undefined) break;
+      const { platform = '' } = head;
+      read += line.length + 1;
+      if (missing === 0) message = head;
+      missing = missing === 0 ? (head.received?.events ?? 1) - 1 : missing - 1;
+      if (isTruncation(line)) output.set(platform, Infinity);
+      // A message that is cut off comes again: that its output counts twice does no harm.
+      else if (head.output > 0) output.set(platform, (output.get(platform) ?? 0) + head.output);
+      if (missing > 0) continue;
+      if (message?.received !== undefined) {
+        received.set(attemptKey(platform, message.received.attempt), message.received.frame);
+      }
+      ({ seq } = head);
+      size = read;
+    }
+    if (size < end) ftruncateSync(file, size);
+  } finally {
+    closeSync(file);
+  }
+  return { size, seq, output, received };
+}
+
+export function attemptKey(platform: string, attempt: number): string {
+  return `${platform} ${attempt}`;
+}
+
+function* linesOf(file: number, size: number): Generator<Buffer> {
+  let rest = Buffer.alloc(0);
+  const piece = Buffer.allocUnsafe(pieceSize);
+  for (let position = 0; position < size;) {
+    const read = readSync(file, piece, 0, piece.length, position);
+    if (read === 0) return;
+    position += read;
+    const bytes = Buffer.concat([rest, piece.subarray(0, read)]);
+    let start = 0;
+    for (let at = bytes.indexOf(newline); at !== -1; at = bytes.indexOf(newline, start)) {
+      yield bytes.subarray(start, at);
+      start = at + 1;
+    }
+    rest = bytes.subarray(start);
+  }
+}
