@@ -31,9 +31,11 @@ export const exitStatusOf = {
   'blobs-lost': 3,
   'disk-full': 3,
   protocol: 3,
+  'queue-full': 3,
   internal: 3,
   'no-agent': 4,
   timeout: 4,
+  stalled: 4,
   cancelled: 130,
 } as const;
 

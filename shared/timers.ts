@@ -12,6 +12,11 @@ export interface Timers {
   readonly accept: number;
   /** An agent that failed or declined a task is not offered it again before this has passed. */
   readonly retry: number;
+  /** An agent whose attempts failed three times in a row gets none for this long; doubles with each more, up to `cordonMax`. */
+  readonly cordon: number;
+  readonly cordonMax: number;
+  /** A running attempt that gives no sign for this long is taken to be stuck. */
+  readonly stall: number;
   /** How long an agent goes on building while it is cut off. */
   readonly cutOff: number;
   /** First pause before dialing again; doubles, with full jitter, up to `reconnectMax`. */
@@ -42,6 +47,9 @@ export const defaultTimers: Timers = {
   lost: 45_000,
   accept: 10_000,
   retry: 10_000,
+  cordon: 60_000,
+  cordonMax: 30 * 60_000,
+  stall: 15 * 60_000,
   cutOff: 15 * 60_000,
   reconnect: 500,
   reconnectMax: 30_000,

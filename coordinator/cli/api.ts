@@ -140,6 +140,23 @@ export class Api implements Disposable {
     return (await this.#get(agentsSchema, 'v1/agents', signal)).agents;
   }
 
+  /** Resolves when the order is on disk. `client` is shown as who gave it. */
+  async drainAgent(
+    name: string,
+    { client, signal }: { readonly client: string; readonly signal: AbortSignal },
+  ): Promise<void> {
+    await this.#calls.send('POST', `${agentPath(name)}/drain`, { body: { client }, signal });
+  }
+
+  async resumeAgent(name: string, signal: AbortSignal): Promise<void> {
+    await this.#calls.send('POST', `${agentPath(name)}/resume`, { signal });
+  }
+
+  /** Of an agent that is away. */
+  async removeAgent(name: string, signal: AbortSignal): Promise<void> {
+    await this.#calls.send('DELETE', agentPath(name), { signal });
+  }
+
   /** The coordinator's own store of contexts; undefined where it is too old to tell. */
   async contextStore(signal: AbortSignal): Promise<StoreUsage | undefined> {
     try {
@@ -152,7 +169,8 @@ export class Api implements Disposable {
 
   /** Who could build what, and what registries would say to it, without building it. */
   plan(
-    body: Pick<BuildSpec, 'platforms' | 'allowEmulation' | 'tags' | 'suffix' | 'force'>,
+    body: Pick<BuildSpec, 'platforms' | 'allowEmulation' | 'tags' | 'suffix' | 'force'> &
+      Partial<Pick<BuildSpec, 'agentLabels'>>,
     signal: AbortSignal,
   ): Promise<PlanAnswer> {
     return this.#calls.read(planSchema, ['POST', 'v1/plan'], { body, signal });
@@ -171,4 +189,8 @@ export class Api implements Disposable {
 
 function buildPath(id: string): string {
   return `v1/builds/${encodeURIComponent(id)}`;
+}
+
+function agentPath(name: string): string {
+  return `v1/agents/${encodeURIComponent(name)}`;
 }

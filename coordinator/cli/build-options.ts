@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import type { ContextLimits } from '../../shared/context/limits.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
-import { parsePlatform } from '../../shared/platform.ts';
+import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
 import { parseReference } from '../../shared/reference.ts';
 import { readAdditionalContext, type AdditionalContext } from '../project/additional-contexts.ts';
 import { attestationModes, checkListType, listTypes, readAnnotations } from '../project/annotations.ts';
@@ -10,6 +10,7 @@ import { checkCacheTarget, readCacheSource } from '../project/cache-references.t
 import type { Environment } from '../project/interpolate.ts';
 import { parseTestTimeout, shellCommand, type TestRequest } from '../project/image-test.ts';
 import { parseSecret, parseSsh } from '../project/mounts.ts';
+import { parsePriority } from '../project/priority.ts';
 import type { Surroundings } from '../project/find-subject.ts';
 import type { PlanFlags } from '../project/resolve.ts';
 import { readContextLimits } from './context-limits.ts';
@@ -37,6 +38,9 @@ const givenSchema = v.object({
   tag: texts,
   file: text,
   platform: texts,
+  optional: texts,
+  agentLabel: texts,
+  priority: text,
   buildArg: texts,
   buildContext: texts,
   contextLimit: texts,
@@ -91,10 +95,15 @@ export function readBuildOptions(flags: unknown, surroundings: Surroundings): Bu
   return {
     tags: given.tag,
     platforms: given.platform.flatMap(readPlatforms),
+    optional: given.optional
+      .flatMap(readPlatforms)
+      .map((platform) => formatPlatform(parsePlatform(platform))),
+    agentLabels: Object.fromEntries(given.agentLabel.map((label) => readLabel(label, '--agent-label'))),
+    priority: given.priority === undefined ? undefined : parsePriority(given.priority, '--priority'),
     dockerfile: given.file,
     args: readArguments(given.buildArg, environment),
     contexts: given.buildContext.map((context) => readContext(context, surroundings.cwd)),
-    labels: Object.fromEntries(given.label.map(readLabel)),
+    labels: Object.fromEntries(given.label.map((label) => readLabel(label, '--label'))),
     target: given.target,
     network: given.network,
     noCache: !given.cache,
@@ -150,8 +159,8 @@ function readContext(text: string, cwd: string): AdditionalContext {
   throw new ArchfarmError('usage', `--build-context: ${context.problem}`, { hint: context.hint });
 }
 
-function readLabel(label: string): [name: string, value: string] {
-  const [name, value] = splitPair(label, '--label');
+function readLabel(label: string, option: string): [name: string, value: string] {
+  const [name, value] = splitPair(label, option);
   return [name, value ?? ''];
 }
 

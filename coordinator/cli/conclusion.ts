@@ -1,6 +1,6 @@
 /** How `archfarm build` ends: files for scripts, the digest, a table or a report, and the exit status. */
 import { exitStatusOf, type ErrorInfo } from '../../shared/errors.ts';
-import type { BuildResult } from '../../shared/progress.ts';
+import type { BuildResult, PlatformResult } from '../../shared/progress.ts';
 import type { BuildOptions } from './build-options.ts';
 import { print } from './output.ts';
 import type { ProgressMode } from './progress/create-renderer.ts';
@@ -8,6 +8,9 @@ import { writeDigestFile, writeMetadataFile } from './progress/metadata.ts';
 import { plainText } from './progress/sanitize.ts';
 import type { FailureReport } from './progress/failure-report.ts';
 import { summaryTable } from './progress/summary.ts';
+
+/** The exit status of a build that was published without an optional platform. */
+const publishedInPart = 5;
 
 export interface Conclusion {
   readonly options: Pick<BuildOptions, 'metadataFile' | 'iidfile'>;
@@ -27,15 +30,34 @@ export async function conclude(result: BuildResult, { options, mode, report }: C
   // Last: what could not be written must not hide what was published.
   if (options.metadataFile !== undefined) await writeMetadataFile(options.metadataFile, result);
   if (options.iidfile !== undefined && digest !== undefined) await writeDigestFile(options.iidfile, digest);
-  return result.status === 'succeeded' || result.status === 'superseded'
-    ? 0
-    : exitStatusOf[errorOf(result).code];
+  return statusOf(result);
+}
+
+function statusOf(result: BuildResult): number {
+  if (result.status === 'superseded') return 0;
+  if (result.status !== 'succeeded') return exitStatusOf[errorOf(result).code];
+  return missingOf(result).length === 0 ? 0 : publishedInPart;
+}
+
+/** Platforms that the list had to go without: only optional ones can be missing of what was published. */
+function missingOf({ platforms }: BuildResult): PlatformResult[] {
+  return platforms.filter(({ status }) => status !== 'pushed');
+}
+
+/** Several lines of what a step printed are in the report of a failure, where there is one. */
+function withoutOptional(result: BuildResult, report: FailureReport): string[] {
+  const failures = report.text(result);
+  const warnings = missingOf(result).map(({ platform, error }) => {
+    const why = error === undefined ? '' : `: ${plainText(error.message)}`;
+    return `WARNING: published without ${platform}, which is optional${why}`;
+  });
+  return [...(failures === '' ? [] : ['', failures, '']), ...warnings];
 }
 
 function ending(result: BuildResult, { report, quiet }: { report: FailureReport; quiet: boolean }): string[] {
   switch (result.status) {
     case 'succeeded':
-      return quiet ? [] : [...result.tags];
+      return [...withoutOptional(result, report), ...(quiet ? [] : result.tags)];
     case 'superseded':
       return [`WARNING: a newer build has published ${result.tags.join(', ')}: they are left as they are`];
     default: {

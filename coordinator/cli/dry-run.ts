@@ -16,8 +16,8 @@ export async function printPlan(
   trees: readonly Snapshot[],
   { api, signal }: { api: Api; signal: AbortSignal },
 ): Promise<void> {
-  const { platforms, allowEmulation, tags, suffix, force } = plan;
-  const planned = await api.plan({ platforms, allowEmulation, tags, suffix, force }, signal);
+  const { platforms, allowEmulation, tags, suffix, force, agentLabels } = plan;
+  const planned = await api.plan({ platforms, allowEmulation, tags, suffix, force, agentLabels }, signal);
   const places = [
     [plan.name, describeContext(plan.context)],
     ...plan.contexts.map((context) => [context.name, context.path]),

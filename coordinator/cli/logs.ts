@@ -1,4 +1,5 @@
 /** `archfarm logs`: what happened in a build so far, or (`-f`) until it ends. */
+import { once } from 'node:events';
 import { followBuild } from './follow.ts';
 import { openCoordinator, type GlobalOptions } from './global-options.ts';
 import { createRenderer } from './progress/create-renderer.ts';
@@ -25,5 +26,9 @@ export async function runLogs(
   const frames = follow
     ? followBuild(api, build, { after, signal })
     : api.frames(build, { after, follow: false, signal });
-  for await (const frame of frames) renderer.show(frame);
+  for await (const frame of frames) {
+    renderer.show(frame);
+    // A reader that is slower than the coordinator must not have the whole log wait in memory.
+    if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain', { signal });
+  }
 }

@@ -2,15 +2,16 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { buildStatuses } from '../../shared/progress.ts';
 import { version } from '../../shared/version.ts';
+import { addAgentCommands } from './agent-commands.ts';
 import type { BuildsOptions } from './builds.ts';
 import { collect } from './collect.ts';
 import { example, globalOptions, oneOf, type ProgramContext } from './command-parts.ts';
 import { addDoctor } from './doctor-command.ts';
 import { addFollowUpCommands } from './follow-up-commands.ts';
-import type { HistoryFlags } from './history-bounds.ts';
 import type { ProgressMode } from './progress/create-renderer.ts';
 import { addRegistryCommands } from './registry-commands.ts';
-import { addRegistryFlags, type RegistryFlags } from './registry-options.ts';
+import { addRegistryFlags } from './registry-options.ts';
+import { addServe } from './serve-command.ts';
 
 /** The command line's parser; commander's own errors are thrown after they were printed. */
 export function createProgram(context: ProgramContext): Command {
@@ -25,7 +26,7 @@ export function createProgram(context: ProgramContext): Command {
     .exitOverride();
   addBuild(program, context);
   addServe(program, context);
-  addFarmCommands(program, context);
+  addAgentCommands(program, context);
   addBuildCommands(program, context);
   addAttach(program, context);
   addFollowUpCommands(program, context);
@@ -52,6 +53,13 @@ function addBuild(program: Command, { signal, second, exit }: ProgramContext): v
     .option('-t, --tag <ref>', 'name of the image, repeatable', collect)
     .option('-f, --file <dockerfile>', 'Dockerfile (default: that of the project file, or Dockerfile)')
     .option('--platform <list>', 'platforms to build, like linux/amd64,linux/arm64', collect)
+    .option(
+      '--optional <platform>',
+      'platform that may be missing in the end (status 5), repeatable',
+      collect,
+    )
+    .option('--agent-label <name=value>', 'only agents with this label build it, repeatable', collect)
+    .option('--priority <n>', 'from -100 to 100: builds of a higher one are given agents first (default: 0)')
     .option(
       '--build-arg <name=value>',
       'build argument, repeatable; NAME alone takes it from the environment',
@@ -114,65 +122,6 @@ function addBuild(program: Command, { signal, second, exit }: ProgramContext): v
       exit(await runBuild(target, options, { ...globalOptions(command, signal), second }));
     });
   addRegistryFlags(build, ' (without a coordinator)');
-}
-
-function addServe(program: Command, { signal }: ProgramContext): void {
-  const serve = program
-    .command('serve')
-    .description('run the coordinator that agents and clients connect to')
-    .option('--listen <host:port>', 'address to listen on', '127.0.0.1:7480')
-    .option('--data <dir>', 'directory of its state (default: /var/lib/archfarm for root)')
-    .option(
-      '--context-store <size>',
-      'contexts that are kept, like 20GiB or 20GiB,30d (ARCHFARM_CONTEXT_STORE; default: 20GiB,30d)',
-    )
-    .option(
-      '--context-limit <name=value>',
-      'how large a context may be: entries, bytes, path or name, like bytes=40GiB, repeatable (or env ARCHFARM_CONTEXT_LIMITS)',
-      collect,
-    )
-    .option('--keep-builds <n>', 'builds that history keeps (default: 100000)')
-    .option('--keep-age <duration>', 'how long it keeps them, like 90d or 12h (default: 180d)')
-    .option('--keep-logs <size>', 'how much it keeps of their logs, the oldest go first (default: 10GiB)')
-    .option('--log-limit <size>', 'how much output the log keeps of one platform (default: 64MiB)')
-    .option(
-      '--no-passwords-to-agents',
-      'never give an agent a password, not even for a push to a Basic registry',
-    )
-    .addHelpText('after', example('ARCHFARM_TOKEN=… archfarm serve --listen 0.0.0.0:7480'))
-    .action(
-      async (
-        flags: RegistryFlags &
-          HistoryFlags & {
-            listen: string;
-            data?: string;
-            contextStore?: string;
-            contextLimit?: string[];
-            passwordsToAgents: boolean;
-          },
-        command: Command,
-      ) => {
-        const { parseListenAddress } = await import('./serve-options.ts');
-        const listen = parseListenAddress(flags.listen);
-        const { runServe } = await import('./serve.ts');
-        await runServe({ ...flags, listen }, globalOptions(command, signal));
-      },
-    );
-  addRegistryFlags(serve);
-}
-
-function addFarmCommands(program: Command, { signal }: ProgramContext): void {
-  const agents = program.command('agents').description('the machines of the farm');
-  agents
-    .command('ls', { isDefault: true })
-    .description('list the agents, what they build and how busy they are')
-    .option('--json', 'as JSON')
-    .addHelpText('after', example('archfarm agents --json'))
-    .action(async (_flags: unknown, command: Command) => {
-      const { runAgents } = await import('./agents.ts');
-      await runAgents(globalOptions(command, signal));
-    });
-  agents.addHelpText('after', example('archfarm agents --json'));
 }
 
 function addBuildCommands(program: Command, { signal }: ProgramContext): void {

@@ -1,5 +1,7 @@
 /** The flags of `archfarm serve`. */
 import { ArchfarmError } from '../../shared/errors.ts';
+import { timersFrom, type Timers } from '../../shared/timers.ts';
+import { parseDuration } from '../duration.ts';
 import type { HistoryFlags } from './history-bounds.ts';
 import type { RegistryFlags } from './registry-options.ts';
 
@@ -11,6 +13,8 @@ export interface ServeOptions extends RegistryFlags, HistoryFlags {
   readonly contextStore?: string | undefined;
   /** `NAME=VALUE` each. */
   readonly contextLimit?: readonly string[] | undefined;
+  readonly maxQueued?: string | undefined;
+  readonly stallLimit?: string | undefined;
   /** Whether an agent may be given a password, for a registry that takes nothing else. */
   readonly passwordsToAgents: boolean;
 }
@@ -19,6 +23,24 @@ export interface ListenAddress {
   readonly host: string;
   /** 0 is any free port. */
   readonly port: number;
+}
+
+/** Undefined where nothing is given; throws `usage`. */
+export function readMaxQueued(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
+  throw new ArchfarmError('usage', `--max-queued ${JSON.stringify(text)} is not a number of builds`, {
+    hint: 'write a whole number from 1 to 999999',
+  });
+}
+
+/** With the stall limit that is given, if one is; throws `usage`. */
+export function readTimers(stallLimit: string | undefined, env: NodeJS.ProcessEnv): Timers {
+  const timers = timersFrom(env);
+  if (stallLimit === undefined) return timers;
+  const stall = parseDuration(stallLimit, '--stall-limit');
+  if (stall > 0) return { ...timers, stall };
+  throw new ArchfarmError('usage', '--stall-limit must be longer than nothing');
 }
 
 /** Reads `HOST:PORT`, IPv6 hosts in brackets; throws `usage`. */

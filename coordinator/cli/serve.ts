@@ -6,14 +6,13 @@ import { join, resolve } from 'node:path';
 import { readStoreBounds } from '../../shared/context/store-bounds.ts';
 import { createLogger } from '../../shared/log.ts';
 import { keepHeapSmall } from '../../shared/small-heap.ts';
-import { timersFrom } from '../../shared/timers.ts';
 import { Registries } from '../registry/registries.ts';
 import { startCoordinator } from '../server/coordinator.ts';
 import { readContextLimits } from './context-limits.ts';
 import { readHistoryBounds, readLogLimit } from './history-bounds.ts';
 import { readToken, type GlobalOptions } from './global-options.ts';
 import { registriesOptions } from './registry-options.ts';
-import type { ServeOptions } from './serve-options.ts';
+import { readMaxQueued, readTimers, type ServeOptions } from './serve-options.ts';
 
 export async function runServe(options: ServeOptions, global: GlobalOptions): Promise<void> {
   keepHeapSmall();
@@ -37,7 +36,8 @@ export async function runServe(options: ServeOptions, global: GlobalOptions): Pr
     history,
     outputLimit,
     registries,
-    timers: timersFrom(process.env),
+    maxQueued: readMaxQueued(options.maxQueued),
+    timers: readTimers(options.stallLimit, process.env),
     log,
   });
   try {

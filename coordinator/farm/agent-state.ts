@@ -4,9 +4,12 @@ import type { AttemptId } from '../../shared/attempt.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import type { Timers } from '../../shared/timers.ts';
 import type { AgentFacts } from './events.ts';
+import { objection, type Standing } from './standing.ts';
 
 export interface Agent {
   facts: AgentFacts;
+  /** Outlives the connection. */
+  readonly standing: Standing;
   connected: boolean;
   /** When it connected or disconnected. */
   changedAt: number;
@@ -24,9 +27,14 @@ export interface Agent {
   readonly held: Map<string, 'offered' | 'confirmed'>;
 }
 
-export function newAgent(facts: AgentFacts, attempts: readonly AttemptId[], at: number): Agent {
+export function newAgent(
+  facts: AgentFacts,
+  standing: Standing,
+  { attempts, at }: { readonly attempts: readonly AttemptId[]; readonly at: number },
+): Agent {
   return {
     facts,
+    standing,
     connected: true,
     changedAt: at,
     heardAt: at,
@@ -44,6 +52,7 @@ export function isSuspect(agent: Agent, timers: Timers, at: number): boolean {
 
 /** It takes work, with or without a free slot. */
 export function isAble(agent: Agent, timers: Timers, at: number): boolean {
+  if (objection(agent.standing, at) !== undefined) return false;
   return agent.connected && agent.state === 'ready' && at - agent.heardAt <= timers.lost;
 }
 
@@ -52,8 +61,14 @@ export function ableUntil(agent: Agent, timers: Timers, at: number): number {
   return Math.min(
     agent.connected ? at : agent.changedAt,
     agent.state === 'ready' ? at : agent.stateAt,
+    agent.standing.drained?.at ?? at,
     agent.heardAt + timers.lost,
   );
+}
+
+/** Whether the agent has all of these labels. */
+export function hasLabels({ facts }: Agent, wanted: Readonly<Record<string, string>>): boolean {
+  return Object.entries(wanted).every(([name, value]) => facts.labels[name] === value);
 }
 
 /** How an agent offers a platform, if it does. */
@@ -97,7 +112,9 @@ function condition(agent: Agent, timers: Timers, at: number): Pick<AgentView, 's
   if (isSuspect(agent, timers, at)) {
     return { state: 'suspect', reason: `nothing heard for ${seconds(at - agent.heardAt)}` };
   }
-  return { state: agent.state, reason: agent.reason };
+  // What an agent says of itself is the nearer reason.
+  const objected = agent.state === 'ready' ? objection(agent.standing, at) : undefined;
+  return objected ?? { state: agent.state, reason: agent.reason };
 }
 
 function seconds(milliseconds: number): string {

@@ -2,7 +2,8 @@
 import { newAgent } from './agent-state.ts';
 import type { Agent } from './agent-state.ts';
 import type { VolatileEvent } from './events.ts';
-import { couldCount } from './farm-state.ts';
+import { clearFailures } from './standing.ts';
+import { couldCount, standingOf } from './farm-state.ts';
 import type { FarmState, Step } from './farm-state.ts';
 
 type Up = Extract<VolatileEvent, { type: 'agent-up' }>;
@@ -10,7 +11,8 @@ type Beat = Extract<VolatileEvent, { type: 'beat' }>;
 
 export function connect(step: Step, { agent: facts, attempts }: Up): void {
   const wanted = attempts.filter((attempt) => couldCount(step.state, { attempt, agent: facts.name }));
-  step.state.agents.set(facts.name, newAgent(facts, wanted, step.at));
+  const standing = standingOf(step.state, facts.name);
+  step.state.agents.set(facts.name, newAgent(facts, standing, { attempts: wanted, at: step.at }));
   for (const attempt of attempts) {
     if (wanted.includes(attempt)) continue;
     const reason = 'this attempt is no longer needed';
@@ -35,10 +37,34 @@ export function beat(step: Step, event: Beat): void {
   if (agent === undefined) return;
   agent.heardAt = Math.max(agent.heardAt, step.at);
   agent.reason = event.reason;
+  recovered(agent, event.state);
   agent.contexts = event.contexts ?? agent.contexts;
   if (agent.state === event.state) return;
   agent.state = event.state;
   agent.stateAt = step.at;
+}
+
+/** Its engine is well again by its own word, so what failed before says nothing any more. */
+function recovered(agent: Agent, state: Beat['state']): void {
+  if (agent.state === 'cordoned' && state === 'ready') clearFailures(agent.standing);
+}
+
+export function drain(step: Step, { agent: name, by }: Extract<VolatileEvent, { type: 'drained' }>): void {
+  standingOf(step.state, name).drained ??= { by, at: step.at };
+}
+
+export function undrain(step: Step, name: string): void {
+  const standing = standingOf(step.state, name);
+  standing.drained = undefined;
+  clearFailures(standing);
+}
+
+/** As if it had never been here. */
+export function forgetAgent({ state }: Step, name: string): void {
+  if (state.agents.get(name)?.connected === true) return;
+  state.agents.delete(name);
+  state.standings.delete(name);
+  state.acquaintance.delete(name);
 }
 
 /** Agents that went away are shown for a while, as long as they could come back with work. */

@@ -14,7 +14,8 @@ export interface FollowUp extends Pick<NewBuild, 'spec' | 'carried'> {
 export function retryOf(result: BuildResult, remains: Remains | undefined): FollowUp {
   const { build, status, tags } = result;
   refuseOpen(result);
-  if (status === 'succeeded') {
+  const isWhole = result.platforms.every((task) => task.status === 'pushed');
+  if (status === 'succeeded' && isWhole) {
     throw new ArchfarmError('usage', `build ${build} succeeded: there is nothing to retry`, {
       hint: `archfarm amend ${build} --platform … adds a platform to what it published`,
     });

@@ -12,6 +12,8 @@ export interface Attempt {
   readonly offeredAt: number;
   status: 'offered' | 'running' | 'reported' | 'ended';
   acceptedAt: number | undefined;
+  /** When it last said something. */
+  aliveAt: number;
   endedAt: number | undefined;
   /** Of an ended attempt. A declined offer is no try of the task and is not shown. */
   outcome: AttemptOutcome | 'declined' | undefined;
@@ -23,6 +25,8 @@ export interface Attempt {
 
 export interface TaskState {
   readonly platform: string;
+  /** The build is published without it, if need be. */
+  readonly optional: boolean;
   status: TaskStatus;
   readonly createdAt: number;
   /** Since when it waits for an agent. */
@@ -52,6 +56,7 @@ export function newBuild(build: NewBuild, createdAt: number): Build {
     const image = build.carried?.[platform];
     return {
       platform,
+      optional: build.spec.optional.includes(platform),
       status: image === undefined ? 'queued' : 'pushed',
       createdAt,
       queuedAt: createdAt,
@@ -80,6 +85,7 @@ export function newAttempt(id: AttemptId, host: { agent: string; native: boolean
     offeredAt: host.at,
     status: 'offered',
     acceptedAt: undefined,
+    aliveAt: host.at,
     endedAt: undefined,
     outcome: undefined,
     error: undefined,
@@ -103,11 +109,19 @@ export function isResumable(attempt: Attempt): boolean {
   return attempt.status === 'ended' && (attempt.outcome === 'lost' || attempt.outcome === 'declined');
 }
 
-/** Every child is verified, and nobody has begun to publish. */
+/** Every child that has to be there is verified, no other one is to come, and nobody has begun to publish. */
 export function isReady(build: Build): boolean {
+  const tasks = [...build.tasks.values()];
   return (
-    build.publishing === undefined && [...build.tasks.values()].every((task) => task.status === 'pushed')
+    build.publishing === undefined &&
+    tasks.some(({ status }) => status === 'pushed') &&
+    tasks.every((task) => task.status === 'pushed' || (task.optional && isSettled(task)))
   );
+}
+
+/** Whether the task's end means that nothing will be published. */
+export function isFatal(task: TaskState): boolean {
+  return isSettled(task) && task.status !== 'pushed' && !task.optional;
 }
 
 /** Tries that failed without a verdict on the build itself. */

@@ -1,7 +1,7 @@
 /** How a build begins, publishes and ends. */
 import type { ErrorInfo } from '../../shared/errors.ts';
 import type { StateEvent } from '../../shared/progress.ts';
-import { isReady, isSettled, newBuild } from './build-state.ts';
+import { isFatal, isReady, isSettled, newBuild } from './build-state.ts';
 import type { Build, TaskState } from './build-state.ts';
 import type { DurableEvent, NewBuild, Remains, VerifiedImage } from './events.ts';
 import type { FarmState, Step } from './farm-state.ts';
@@ -42,9 +42,11 @@ export function cancel(step: Step, build: Build, error: ErrorInfo): void {
 /** To be called when a task has settled. */
 export function afterTask(step: Step, build: Build): void {
   const tasks = [...build.tasks.values()];
-  const failed = tasks.some((task) => task.status === 'failed');
   // The other platforms finish in any case: their images and logs are what a retry builds on.
-  if (failed && tasks.every(isSettled)) end(step, build, { status: 'failed', error: build.error });
+  if (!tasks.every(isSettled)) return;
+  const none = tasks.every((task) => task.status !== 'pushed');
+  if (!none && !tasks.some(isFatal)) return;
+  end(step, build, { status: 'failed', error: build.error ?? tasks.find(({ error }) => error)?.error });
 }
 
 export function beginPublishing(step: Step, build: Build, tags: readonly string[]): void {

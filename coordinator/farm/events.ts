@@ -152,6 +152,13 @@ export type VolatileEvent = At &
         readonly reason?: string | undefined;
         readonly contexts?: StoreUsage | undefined;
       }
+    /** Somebody told an agent to take no new work, or to take some again; stored beside the events of builds. */
+    | { readonly type: 'drained'; readonly agent: string; readonly by: string }
+    | { readonly type: 'undrained'; readonly agent: string }
+    /** An agent that is away is to be remembered no more. */
+    | { readonly type: 'agent-removed'; readonly agent: string }
+    /** An attempt said something. */
+    | { readonly type: 'alive'; readonly attempt: AttemptId }
     /** The client's contents for this build: bytes that came from it so far. */
     | { readonly type: 'context-sent'; readonly build: string; readonly bytes: number }
     | { readonly type: 'tick' }
@@ -164,6 +171,10 @@ const volatileTypes: ReadonlySet<string> = new Set<VolatileEvent['type']>([
   'agent-down',
   'heard',
   'beat',
+  'drained',
+  'undrained',
+  'agent-removed',
+  'alive',
   'context-sent',
   'tick',
 ]);

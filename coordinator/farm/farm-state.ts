@@ -2,10 +2,12 @@
 import { formatAttempt } from '../../shared/attempt.ts';
 import type { AttemptId } from '../../shared/attempt.ts';
 import type { Timers } from '../../shared/timers.ts';
+import type { Acquaintance } from './affinity.ts';
 import type { Agent } from './agent-state.ts';
 import { isSettled } from './build-state.ts';
 import type { Attempt, Build, TaskState } from './build-state.ts';
 import type { Effect } from './events.ts';
+import { newStanding, type Drain, type Standing } from './standing.ts';
 
 export interface FarmState {
   readonly timers: Timers;
@@ -13,6 +15,10 @@ export interface FarmState {
   readonly builds: Map<string, Build>;
   /** By name. */
   readonly agents: Map<string, Agent>;
+  /** What agents have worked on before. */
+  readonly acquaintance: Acquaintance;
+  /** By name, also of agents that are away. */
+  readonly standings: Map<string, Standing>;
   /** Tags, and the highest sequence that published each, as far as an older build may still want them. */
   readonly published: Map<string, number>;
   /** The latest time that an event carried. */
@@ -30,21 +36,33 @@ export interface Step {
 
 export interface StateOptions {
   readonly timers: Timers;
+  readonly drained?: ReadonlyMap<string, Drain> | undefined;
   /** When this coordinator started: before it, no agent could be heard. */
   readonly startedAt: number;
   /** Of builds that have ended. */
   readonly published?: ReadonlyMap<string, number>;
 }
 
-export function createState({ timers, startedAt, published }: StateOptions): FarmState {
+export function createState({ timers, startedAt, published, drained }: StateOptions): FarmState {
   return {
     timers,
     builds: new Map(),
     agents: new Map(),
+    acquaintance: new Map(),
+    standings: new Map([...(drained ?? [])].map(([name, drain]) => [name, newStanding(drain)])),
     published: new Map(published),
     clock: startedAt,
     grace: { from: startedAt, until: startedAt + timers.grace },
   };
+}
+
+/** Of an agent that may never have been here. */
+export function standingOf(state: FarmState, name: string): Standing {
+  const known = state.standings.get(name);
+  if (known !== undefined) return known;
+  const standing = newStanding();
+  state.standings.set(name, standing);
+  return standing;
 }
 
 /** The earliest time at which something due at `due`, waiting since `since`, may count as overdue. */

@@ -3,21 +3,13 @@
  * effects on in order, and asks the scheduler what is next.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { AttemptId } from '../../shared/attempt.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
-import type { BuildResult } from '../../shared/progress.ts';
-import type { Timers } from '../../shared/timers.ts';
 import type { BuildSpec } from '../project/spec.ts';
-import type { ListOptions, Store } from '../store/store.ts';
-import { viewOf } from './agent-state.ts';
-import type { AgentView } from './agent-state.ts';
 import { newBuildId } from './build-id.ts';
-import { isSettled } from './build-state.ts';
 import { isDurable } from './events.ts';
-import type { DurableEvent, Effect, FarmEvent, NewBuild, Origin, Remains, VolatileEvent } from './events.ts';
-import { couldCount, createState, isWanted } from './farm-state.ts';
-import type { FarmState } from './farm-state.ts';
-import { resultOf } from './result.ts';
+import type { DurableEvent, Effect, FarmEvent, NewBuild, VolatileEvent } from './events.ts';
+import { FarmQueries, type QueryOptions } from './farm-queries.ts';
+import { createState } from './farm-state.ts';
 import { decide } from './scheduler.ts';
 import { apply, unfinishedWork } from './state.ts';
 
@@ -37,12 +29,8 @@ export interface EffectHandlers {
   trouble(thrown: unknown): void;
 }
 
-export interface FarmOptions {
-  readonly store: Store;
+export interface FarmOptions extends QueryOptions {
   readonly handlers: EffectHandlers;
-  readonly timers: Timers;
-  /** Milliseconds since 1970. By default steady: setting the host's clock does not move it. */
-  readonly now?: () => number;
 }
 
 export interface SubmitOptions {
@@ -59,44 +47,35 @@ interface Queued {
   readonly done: (failure?: unknown) => void;
 }
 
-export class Farm implements AsyncDisposable {
-  readonly #store: Store;
+export class Farm extends FarmQueries implements AsyncDisposable {
   readonly #handlers: EffectHandlers;
-  readonly #timers: Timers;
-  readonly #now: () => number;
   /** Submissions by key whose event is not stored yet. */
   readonly #submitting = new Map<string, Promise<string>>();
-  /** Ended builds that are not archived yet. */
-  readonly #ended = new Map<string, EffectOf<'finished'>>();
-  #state: FarmState;
   #sequence = 0;
   #queue: Queued[] = [];
   #work: Promise<void> | undefined;
   #ticker: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor({ store, handlers, timers, now = steadyNow }: FarmOptions) {
-    this.#store = store;
+  constructor({ handlers, ...rest }: FarmOptions) {
+    super(rest);
     this.#handlers = handlers;
-    this.#timers = timers;
-    this.#now = now;
-    this.#state = createState({ timers, startedAt: now() });
   }
 
   /** Takes up the builds that had not ended, and begins again what was under way. To be called once, first. */
   async restore(): Promise<void> {
-    const { events, sequence, published } = await this.#store.load();
+    const { events, sequence, published, drained } = await this.store.load();
     this.#sequence = sequence;
-    this.#state = createState({ timers: this.#timers, startedAt: this.#now(), published });
+    this.state = createState({ timers: this.timers, startedAt: this.now, published, drained });
     for (const event of events) {
-      for (const effect of apply(this.#state, event)) {
+      for (const effect of apply(this.state, event)) {
         // Followers have seen the rest.
         if (effect.type === 'finished') this.#perform(effect);
       }
     }
     await this.#archive();
-    for (const effect of unfinishedWork(this.#state)) this.#perform(effect);
-    this.#ticker = setInterval(() => this.tick(), this.#timers.tick);
+    for (const effect of unfinishedWork(this.state)) this.#perform(effect);
+    this.#ticker = setInterval(() => this.tick(), this.timers.tick);
     this.tick();
   }
 
@@ -115,6 +94,24 @@ export class Farm implements AsyncDisposable {
     }
   }
 
+  /** The agent gets no new work until `undrain`, whoever restarts meanwhile; what it has it finishes. */
+  async drain(agent: string, by: string): Promise<void> {
+    const at = this.now;
+    await this.store.drain(agent, { by, at });
+    this.note({ type: 'drained', at, agent, by });
+  }
+
+  async undrain(agent: string): Promise<void> {
+    await this.store.undrain(agent);
+    this.note({ type: 'undrained', at: this.now, agent });
+  }
+
+  /** Nothing is remembered of an agent that is away. */
+  async forgetAgent(agent: string): Promise<void> {
+    await this.store.undrain(agent);
+    this.note({ type: 'agent-removed', at: this.now, agent });
+  }
+
   /** Resolves when the event is stored and its effects are handed on; rejects when it could not be stored. */
   record(event: DurableEvent): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -131,99 +128,7 @@ export class Farm implements AsyncDisposable {
 
   /** A look at the deadlines; by itself every `timers.tick` milliseconds once restored. */
   tick(): void {
-    this.note({ type: 'tick', at: this.#now() });
-  }
-
-  /** Time as the farm counts it, and as every event given to it must. */
-  get now(): number {
-    return this.#now();
-  }
-
-  async build(id: string): Promise<BuildResult | undefined> {
-    return this.#current(id) ?? (await this.#store.build(id));
-  }
-
-  /** The build that was submitted with this key. */
-  submittedWith(key: string): Promise<string | undefined> {
-    return this.#store.findByIdempotencyKey(key);
-  }
-
-  /** At most two ids, ended or not, that begin with `prefix`. */
-  find(prefix: string): Promise<string[]> {
-    return this.#store.find(prefix);
-  }
-
-  /** Whether the build goes on. */
-  isOpen(build: string): boolean {
-    return this.#state.builds.has(build);
-  }
-
-  /** Whether what this agent says of the attempt matters: it frees a slot, or could still bring an image. */
-  wants(attempt: AttemptId, agent: string): boolean {
-    return isWanted(this.#state, { attempt, agent });
-  }
-
-  /** Whether a result of this attempt could still count: only then it may be told secrets and tokens. */
-  counts(attempt: AttemptId, agent: string): boolean {
-    return couldCount(this.#state, { attempt, agent });
-  }
-
-  /** What was asked for; undefined for a build that has ended. */
-  spec(id: string): BuildSpec | undefined {
-    return this.#state.builds.get(id)?.spec;
-  }
-
-  /** The builds that go on, as they were submitted. */
-  submitted(): readonly Pick<NewBuild, 'id' | 'sequence' | 'spec' | 'client'>[] {
-    return [...this.#state.builds.values()];
-  }
-
-  /** What a build that goes on goes on from, if anything. */
-  origin(id: string): Origin | undefined {
-    return this.#state.builds.get(id)?.origin;
-  }
-
-  /** Of a build that has ended; undefined too for one that an older archfarm archived. */
-  async remains(id: string): Promise<Remains | undefined> {
-    return this.#ended.get(id)?.remains ?? (await this.#store.remains(id));
-  }
-
-  /** The latest build that published this tag, written in full. */
-  publisher(tag: string): Promise<string | undefined> {
-    return this.#store.publisher(tag);
-  }
-
-  /** Platforms of the build's tasks that have not ended; none of a build that has. */
-  openTasks(id: string): string[] {
-    const tasks = [...(this.#state.builds.get(id)?.tasks.values() ?? [])];
-    return tasks.filter((task) => !isSettled(task)).map(({ platform }) => platform);
-  }
-
-  /** The builds that an agent has attempts of. */
-  buildsOn(agent: string): string[] {
-    const builds = [...this.#state.builds.values()].filter(({ tasks }) =>
-      [...tasks.values()].some(
-        (task) => !isSettled(task) && task.attempts.some((attempt) => attempt.agent === agent),
-      ),
-    );
-    return builds.map(({ id }) => id);
-  }
-
-  /** Newest first, whether ended or not. */
-  async builds(options: ListOptions): Promise<BuildResult[]> {
-    const { limit, before, status } = options;
-    const archived = await this.#store.builds(options);
-    const current = [...this.#ended.keys(), ...this.#state.builds.keys()]
-      .flatMap((id) => this.#current(id) ?? [])
-      .filter((result) => before === undefined || result.build < before)
-      .filter((result) => status === undefined || result.status === status);
-    const all = new Map([...archived, ...current].map((result) => [result.build, result]));
-    return [...all.values()].toSorted((a, b) => (a.build < b.build ? 1 : -1)).slice(0, limit);
-  }
-
-  agents(): AgentView[] {
-    const views = [...this.#state.agents.values()].map((agent) => viewOf(agent, this.#timers, this.#now()));
-    return views.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    this.note({ type: 'tick', at: this.now });
   }
 
   /** Ends after what is in hand is stored. Builds go on at the next start; the store stays open. */
@@ -238,23 +143,18 @@ export class Farm implements AsyncDisposable {
   }
 
   async #submitOnce(spec: BuildSpec, options: SubmitOptions & { idempotencyKey: string }): Promise<string> {
-    const known = await this.#store.findByIdempotencyKey(options.idempotencyKey);
+    const known = await this.store.findByIdempotencyKey(options.idempotencyKey);
     return known ?? this.#submit(spec, options);
   }
 
   async #submit(spec: BuildSpec, { onId, ...rest }: SubmitOptions): Promise<string> {
-    const at = this.#now();
+    const at = this.now;
     const id = newBuildId(at);
     this.#sequence += 1;
     onId?.(id);
     const build = { id, sequence: this.#sequence, spec, ...rest };
     await this.record({ type: 'submitted', at, build });
     return id;
-  }
-
-  #current(id: string): BuildResult | undefined {
-    const build = this.#state.builds.get(id);
-    return build === undefined ? this.#ended.get(id)?.result : resultOf(build, { at: this.#now() });
   }
 
   #enqueue(queued: Queued): void {
@@ -281,7 +181,7 @@ export class Farm implements AsyncDisposable {
     const durable = batch.map(({ event }) => event).filter(isDurable);
     let failure: unknown;
     try {
-      if (durable.length > 0) await this.#store.append(durable);
+      if (durable.length > 0) await this.store.append(durable);
     } catch (thrown) {
       failure = thrown;
       this.#handlers.trouble(thrown);
@@ -305,7 +205,7 @@ export class Farm implements AsyncDisposable {
   /** The error of an event that the state machine choked on: other builds must not suffer from it. */
   #apply(event: FarmEvent): unknown {
     try {
-      for (const effect of apply(this.#state, event)) this.#perform(effect);
+      for (const effect of apply(this.state, event)) this.#perform(effect);
       return undefined;
     } catch (thrown) {
       this.#handlers.trouble(thrown);
@@ -315,7 +215,7 @@ export class Farm implements AsyncDisposable {
 
   #decide(): void {
     try {
-      for (const event of decide(this.#state, this.#now())) this.#enqueue({ event, done: () => {} });
+      for (const event of decide(this.state, this.now)) this.#enqueue({ event, done: () => {} });
     } catch (thrown) {
       this.#handlers.trouble(thrown);
     }
@@ -337,7 +237,7 @@ export class Farm implements AsyncDisposable {
         case 'settle':
           return this.#handlers.settle(effect);
         case 'finished':
-          return void this.#ended.set(effect.build, effect);
+          return void this.ended.set(effect.build, effect);
         default:
           return effect satisfies never;
       }
@@ -348,11 +248,11 @@ export class Farm implements AsyncDisposable {
 
   /** The log's last frame comes before the archive: a build that is archived is never looked at again. */
   async #archive(): Promise<void> {
-    for (const effect of this.#ended.values()) {
+    for (const effect of this.ended.values()) {
       try {
         this.#handlers.finished(effect);
-        await this.#store.finish(effect.result, effect.remains);
-        this.#ended.delete(effect.build);
+        await this.store.finish(effect.result, effect.remains);
+        this.ended.delete(effect.build);
       } catch (thrown) {
         this.#handlers.trouble(thrown);
       }
@@ -362,12 +262,7 @@ export class Farm implements AsyncDisposable {
 
 /** The many small signs of life change nothing that the next tick would not notice in time. */
 function changesPlans(event: FarmEvent): boolean {
-  return event.type !== 'heard' && event.type !== 'context-sent';
-}
-
-/** Wall time at the start of the process, and steady from there. */
-function steadyNow(): number {
-  return Math.round(performance.timeOrigin + performance.now());
+  return event.type !== 'heard' && event.type !== 'alive' && event.type !== 'context-sent';
 }
 
 function asError(thrown: unknown): Error {

@@ -1,5 +1,6 @@
 /** Which waiting task goes to which agent. */
 import { formatAttempt } from '../../shared/attempt.ts';
+import { affinityOf } from './affinity.ts';
 import { isSuspect, offers } from './agent-state.ts';
 import type { Agent } from './agent-state.ts';
 import { isResumable, liveAttempt } from './build-state.ts';
@@ -7,33 +8,36 @@ import type { Attempt, TaskState } from './build-state.ts';
 import type { DurableEvent } from './events.ts';
 import type { FarmState } from './farm-state.ts';
 import type { Roster, Wait } from './roster.ts';
+import { Turns } from './turns.ts';
 
-/** Offers for waiting tasks, in order of submission, and the attempts whose agents are back with them. */
+/** Offers for waiting tasks, each in its turn, and the attempts whose agents are back with them. */
 export function placeTasks(roster: Roster): DurableEvent[] {
   const { state, at } = roster;
   const load = new Load();
   const events: DurableEvent[] = [];
+  const waiting: Wait[] = [];
   for (const build of state.builds.values()) {
     for (const task of build.tasks.values()) {
       if (task.status !== 'queued' || liveAttempt(task) !== undefined) continue;
       const back = task.attempts.find((attempt) => isResumable(attempt) && isKept(state, { attempt, at }));
-      if (back !== undefined) {
-        events.push({ type: 'resumed', at, attempt: back.id });
-        continue;
-      }
-      const agent = choose(roster, { build, task, load });
-      if (agent === undefined) continue;
-      load.add(agent);
-      events.push({
-        type: 'offered',
-        at,
-        attempt: { build: build.id, platform: task.platform, number: task.attempts.length + 1 },
-        agent: agent.facts.name,
-        session: agent.facts.session,
-        native: offers(agent, task.platform) === 'native',
-      });
+      if (back === undefined) waiting.push({ build, task });
+      else events.push({ type: 'resumed', at, attempt: back.id });
     }
   }
+  new Turns(state, waiting).take(({ build, task }) => {
+    const agent = choose(roster, { build, task, load });
+    if (agent === undefined) return false;
+    load.add(agent);
+    events.push({
+      type: 'offered',
+      at,
+      attempt: { build: build.id, platform: task.platform, number: task.attempts.length + 1 },
+      agent: agent.facts.name,
+      session: agent.facts.session,
+      native: offers(agent, task.platform) === 'native',
+    });
+    return true;
+  });
   return events;
 }
 
@@ -53,7 +57,9 @@ function choose(roster: Roster, { build, task, load }: Wait & { load: Load }): A
     (agent) =>
       load.hasSlot(agent) && !isSuspect(agent, state.timers, at) && !isResting(state, { agent, task, at }),
   );
-  return free.toSorted((a, b) => load.of(a) - load.of(b) || byName(a, b))[0];
+  const closeness = (agent: Agent): number =>
+    affinityOf(state.acquaintance, agent.facts.name, { build, task });
+  return free.toSorted((a, b) => closeness(b) - closeness(a) || load.of(a) - load.of(b) || byName(a, b))[0];
 }
 
 function hasFailed(agent: Agent, task: TaskState): boolean {

@@ -53,7 +53,7 @@ function platformResult(spec: BuildSpec, task: TaskState, at: number): PlatformR
   return {
     platform: task.platform,
     status: task.status,
-    optional: false,
+    optional: task.optional,
     reference: platformImage(spec, task.platform),
     ...(task.image === undefined
       ? {}

@@ -1,6 +1,6 @@
 /** Which agents could run a task at one moment, and what to say where none can. */
 import { ArchfarmError } from '../../shared/errors.ts';
-import { ableUntil, isAble, offers, viewOf } from './agent-state.ts';
+import { ableUntil, hasLabels, isAble, offers, viewOf } from './agent-state.ts';
 import type { Agent } from './agent-state.ts';
 import type { Build, TaskState } from './build-state.ts';
 import type { FarmState } from './farm-state.ts';
@@ -29,13 +29,16 @@ export class Roster {
    * busy native host is worth the wait. The same array for the same kind of work.
    */
   able({ build, task }: Wait): readonly Agent[] {
-    const kind = `${task.platform} ${build.spec.allowEmulation}`;
+    const { allowEmulation, agentLabels } = build.spec;
+    const kind = JSON.stringify([task.platform, allowEmulation, agentLabels]);
     const known = this.#able.get(kind);
     if (known !== undefined) return known;
-    const able = [...this.state.agents.values()].filter((agent) => isAble(agent, this.state.timers, this.at));
+    const able = [...this.state.agents.values()].filter(
+      (agent) => isAble(agent, this.state.timers, this.at) && hasLabels(agent, agentLabels),
+    );
     const native = able.filter((agent) => offers(agent, task.platform) === 'native');
     const chosen =
-      native.length > 0 || !build.spec.allowEmulation
+      native.length > 0 || !allowEmulation
         ? native
         : able.filter((agent) => offers(agent, task.platform) === 'emulated');
     this.#able.set(kind, chosen);
@@ -47,6 +50,7 @@ export class Roster {
 export function helplessSince({ state, at }: Roster, { build, task }: Wait): number {
   const ends = [...state.agents.values()]
     .filter((agent) => {
+      if (!hasLabels(agent, build.spec.agentLabels)) return false;
       const offered = offers(agent, task.platform);
       return offered === 'native' || (offered === 'emulated' && build.spec.allowEmulation);
     })
@@ -57,22 +61,43 @@ export function helplessSince({ state, at }: Roster, { build, task }: Wait): num
 /** Why a new task has to wait, if it has to. */
 export function waitReason(roster: Roster, wait: Wait): string | undefined {
   const able = roster.able(wait);
-  if (able.length === 0) return `no agent for ${wait.task.platform} is connected`;
+  if (able.length === 0) return `no agent for ${wanted(wait)} is connected`;
   if (able.some((agent) => agent.held.size < agent.facts.slots)) return undefined;
-  return `every agent for ${wait.task.platform} is busy`;
+  return `every agent for ${wanted(wait)} is busy`;
+}
+
+/** The platform, and the labels that an agent must have. */
+function wanted({ build, task }: Wait): string {
+  const labels = formatLabels(build.spec.agentLabels);
+  return labels === '' ? task.platform : `${task.platform} with ${labels}`;
+}
+
+function formatLabels(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(',');
 }
 
 /** Says which agents there are and what they offer. */
 export function noAgentError({ state, at }: Roster, wait: Wait): ArchfarmError {
-  const { platform } = wait.task;
   const agents = [...state.agents.values()];
-  const emulating = agents.find((agent) => offers(agent, platform) === 'emulated');
-  const hint =
-    emulating === undefined || wait.build.spec.allowEmulation
-      ? `start archfarm-agent on a ${platform} host, or leave ${platform} out of --platform`
-      : `agent ${emulating.facts.name} emulates ${platform}: --allow-emulation lets it build`;
   const there = agents.length === 0 ? 'no agent is connected' : `agents: ${describe(state, agents, at)}`;
-  return new ArchfarmError('no-agent', `no agent for ${platform}; ${there}`, { hint });
+  return new ArchfarmError('no-agent', `no agent for ${wanted(wait)}; ${there}`, {
+    hint: hintFor(wait, agents),
+  });
+}
+
+function hintFor({ build, task: { platform } }: Wait, agents: readonly Agent[]): string {
+  const { agentLabels, allowEmulation } = build.spec;
+  const offering = agents.filter((agent) => offers(agent, platform) !== undefined);
+  const labelled = offering.filter((agent) => hasLabels(agent, agentLabels));
+  if (offering.length > 0 && labelled.length === 0) {
+    return `an agent gets labels from archfarm-agent run --label, a build asks for them with --agent-label`;
+  }
+  const emulating = labelled.find((agent) => offers(agent, platform) === 'emulated');
+  if (emulating === undefined || allowEmulation)
+    return `start archfarm-agent on a ${platform} host, or leave ${platform} out of --platform`;
+  return `agent ${emulating.facts.name} emulates ${platform}: --allow-emulation lets it build`;
 }
 
 function describe(state: FarmState, agents: readonly Agent[], at: number): string {
@@ -81,8 +106,12 @@ function describe(state: FarmState, agents: readonly Agent[], at: number): strin
     const offered = view.platforms.map(({ platform, native }) =>
       native ? platform : `${platform} emulated`,
     );
-    const details =
-      view.state === 'ready' ? offered : [...offered, view.state, ...(view.reason ? [view.reason] : [])];
+    const labels = formatLabels(view.labels);
+    const details = [
+      ...offered,
+      ...(labels === '' ? [] : [labels]),
+      ...(view.state === 'ready' ? [] : [view.state, ...(view.reason ? [view.reason] : [])]),
+    ];
     return `${view.name} (${details.join(', ')})`;
   });
   const more = agents.length - named.length;

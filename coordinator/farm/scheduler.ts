@@ -61,7 +61,10 @@ function overdueAttempt(state: FarmState, { attempt, at }: { attempt: Attempt; a
         ];
       }
       const heardAt = Math.max(agent?.heardAt ?? 0, attempt.acceptedAt ?? 0);
-      if (at <= Math.max(heardAt + timers.lost, state.grace.until)) return [];
+      if (at <= Math.max(heardAt + timers.lost, state.grace.until)) {
+        const due = notBefore(state, { since: attempt.aliveAt, due: attempt.aliveAt + timers.stall });
+        return at <= due ? [] : [stalled(attempt, at)];
+      }
       const silence = Math.round((at - heardAt) / 1000);
       return [ended(attempt, { at, outcome: 'lost', message: `agent ${name} was silent for ${silence} s` })];
     }
@@ -79,6 +82,17 @@ function ended(
 ): DurableEvent {
   const error: ErrorInfo = { code: 'agent-lost', message, hint: 'see archfarm agents' };
   return { type: 'failed', at, attempt: id, outcome, kind: 'infrastructure', error };
+}
+
+/** Another agent would most likely wait as long again, for the same step of the same build. */
+function stalled({ id, agent, aliveAt }: Attempt, at: number): DurableEvent {
+  const minutes = Math.round((at - aliveAt) / 60_000);
+  const error: ErrorInfo = {
+    code: 'stalled',
+    message: `the build for ${id.platform} gave no sign for ${minutes} minutes on agent ${agent}`,
+    hint: 'let its long steps print something, or raise the limit: archfarm serve --stall-limit',
+  };
+  return { type: 'failed', at, attempt: id, outcome: 'failed', kind: 'build', error };
 }
 
 /**

@@ -2,7 +2,16 @@
  * The farm's state machine. It has no clock, does no I/O and rolls no dice: the same events in the same order
  * give the same state, here, after a restart and in a simulation.
  */
-import { beat, connect, disconnect, forgetAgents, hear } from './agent-transitions.ts';
+import {
+  beat,
+  connect,
+  disconnect,
+  drain,
+  forgetAgent,
+  forgetAgents,
+  hear,
+  undrain,
+} from './agent-transitions.ts';
 import type { Build } from './build-state.ts';
 import {
   beginPublishing,
@@ -15,7 +24,7 @@ import {
 } from './build-transitions.ts';
 import type { Effect, FarmEvent } from './events.ts';
 import type { FarmState, Step } from './farm-state.ts';
-import { abandon, accept, fail, offer, report, resume, verify } from './task-transitions.ts';
+import { abandon, accept, fail, hearAttempt, offer, report, resume, verify } from './task-transitions.ts';
 
 /**
  * Changes `state` in place and says what is to be done about it. Events that come late, twice or for
@@ -88,6 +97,14 @@ function transition(step: Step, event: FarmEvent): void {
       return hear(step, event);
     case 'beat':
       return beat(step, event);
+    case 'drained':
+      return drain(step, event);
+    case 'undrained':
+      return undrain(step, event.agent);
+    case 'agent-removed':
+      return forgetAgent(step, event.agent);
+    case 'alive':
+      return hearAttempt(step, event.attempt);
     case 'context-sent':
       return withBuild(step, event.build, (build) => void (build.sentBytes = event.bytes));
     case 'tick':

@@ -3,12 +3,14 @@ import { formatAttempt } from '../../shared/attempt.ts';
 import type { AttemptId } from '../../shared/attempt.ts';
 import type { ErrorInfo } from '../../shared/errors.ts';
 import type { PushedImage } from '../../shared/task.ts';
+import { meet } from './affinity.ts';
 import { failedTries, isResumable, isSettled, liveAttempt, newAttempt } from './build-state.ts';
-import type { Attempt } from './build-state.ts';
+import type { Attempt, Build, TaskState } from './build-state.ts';
 import { afterTask, notifyBuild, notifyTask } from './build-transitions.ts';
 import type { DurableEvent, VerifiedImage } from './events.ts';
-import { findAttempt } from './farm-state.ts';
+import { findAttempt, standingOf } from './farm-state.ts';
 import type { Found, Step } from './farm-state.ts';
+import { clearFailures, noteFailure } from './standing.ts';
 import { stopAttempts } from './stop-attempts.ts';
 
 type Offered = Extract<DurableEvent, { type: 'offered' }>;
@@ -30,6 +32,11 @@ export function accept(step: Step, id: AttemptId): void {
   const found = findAttempt(step.state, id);
   if (found === undefined || isSettled(found.task)) return cancelHeld(step, id, 'this build is over');
   if (found.attempt.status === 'offered') run(step, found);
+}
+
+export function hearAttempt(step: Step, id: AttemptId): void {
+  const attempt = findAttempt(step.state, id)?.attempt;
+  if (attempt !== undefined) attempt.aliveAt = Math.max(attempt.aliveAt, step.at);
 }
 
 export function resume(step: Step, id: AttemptId): void {
@@ -57,6 +64,7 @@ export function verify(step: Step, id: AttemptId, image: VerifiedImage): void {
   if (found === undefined || isSettled(found.task) || found.attempt.status !== 'reported') return;
   const { build, task, attempt } = found;
   finish(step, attempt, { outcome: 'pushed' });
+  clearFailures(standingOf(step.state, attempt.agent));
   task.status = 'pushed';
   task.image = image;
   stopAttempts(step, task, {
@@ -79,11 +87,26 @@ export function fail(step: Step, failed: Failed): void {
   else if (outcome !== 'lost') settle(step, id);
   const found = findAttempt(step.state, id);
   if (found === undefined || isSettled(found.task) || !isNews(found.attempt, failed)) return;
+  const wasWorking = found.attempt.status === 'running';
   finish(step, found.attempt, failed);
+  noteHealth(step, failed, { agent: found.attempt.agent, wasWorking });
   if (isVerdict(failed)) return giveUp(step, found, error);
   if (liveAttempt(found.task) !== undefined) return;
   if (failedTries(found.task) >= maxTries) return giveUp(step, found, error);
   requeue(step, found, failed);
+}
+
+/** A build that fails by its own fault shows that its host works. */
+function noteHealth(
+  { state, at }: Step,
+  failed: Failed,
+  { agent, wasWorking }: { readonly agent: string; readonly wasWorking: boolean },
+): void {
+  const standing = standingOf(state, agent);
+  if (isVerdict(failed)) clearFailures(standing);
+  else if (failed.outcome === 'failed' && wasWorking) {
+    noteFailure(standing, failed.error, { timers: state.timers, at });
+  }
 }
 
 /** Whether a failure still says something of its attempt. */
@@ -113,17 +136,18 @@ export function abandon(step: Step, id: { build: string; platform: string }, err
   const task = build?.tasks.get(id.platform);
   if (build === undefined || task === undefined || isSettled(task)) return;
   if (liveAttempt(task) !== undefined) return;
-  task.status = 'failed';
-  task.error = error;
-  build.error ??= error;
+  // Nobody there to try an optional one is not a failure of it.
+  task.status = task.optional ? 'skipped' : 'failed';
+  settleBadly(build, task, error);
   stopAttempts(step, task, { outcome: 'cancelled', reason: error.message });
-  notifyTask(step, { build, task }, { state: 'failed', error });
+  notifyTask(step, { build, task }, { state: task.status, error });
   afterTask(step, build);
 }
 
 function run(step: Step, found: Found): void {
   const { build, task, attempt } = found;
   begin(step, found);
+  meet(step.state.acquaintance, attempt.agent, found);
   const holder = step.state.agents.get(attempt.agent);
   const name = formatAttempt(attempt.id);
   if (holder?.held.has(name) === true) holder.held.set(name, 'confirmed');
@@ -140,6 +164,7 @@ function begin(step: Step, { build, task, attempt }: Found): void {
   attempt.error = undefined;
   attempt.endedAt = undefined;
   attempt.acceptedAt ??= step.at;
+  attempt.aliveAt = step.at;
   task.status = 'running';
   if (build.status !== 'queued') return;
   build.status = 'running';
@@ -159,8 +184,7 @@ function finish(step: Step, attempt: Attempt, ending: Ending): void {
 
 function giveUp(step: Step, { build, task, attempt }: Found, error: ErrorInfo): void {
   task.status = 'failed';
-  task.error = error;
-  build.error ??= error;
+  settleBadly(build, task, error);
   stopAttempts(step, task, { outcome: 'cancelled', reason: error.message, except: attempt });
   notifyTask(
     step,
@@ -168,6 +192,12 @@ function giveUp(step: Step, { build, task, attempt }: Found, error: ErrorInfo): 
     { state: 'failed', attempt: attempt.id.number, native: attempt.native, error },
   );
   afterTask(step, build);
+}
+
+/** A build may go without an optional platform, so that one's error is not the build's. */
+function settleBadly(build: Build, task: TaskState, error: ErrorInfo): void {
+  task.error = error;
+  if (!task.optional) build.error ??= error;
 }
 
 function requeue(step: Step, { build, task, attempt }: Found, { outcome, error }: Failed): void {

@@ -1,18 +1,29 @@
 /** `x-archfarm`: what a Compose service has no key for. */
 import leven from 'leven';
+import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
 import { attestationModes, listTypes, readAnnotations, type Annotations } from './annotations.ts';
 import type { ContextSource } from './context-source.ts';
 import { readTest, type TestRequest } from './image-test.ts';
 import type { Environment } from './interpolate.ts';
 import { checkKeys, notYet, type KnownKeys } from './known-keys.ts';
-import { uppermost, uppermostFlag, type Layer } from './layers.ts';
-import { pairsAt } from './pairs.ts';
+import { itemsAt, uppermost, uppermostFlag, type Layer } from './layers.ts';
+import { labelsAt, pairsAt } from './pairs.ts';
 import { readPlatformOverrides } from './platform-overrides.ts';
+import { parsePriority } from './priority.ts';
 import type { ProjectBuild } from './project-build.ts';
 
 type Extension = Pick<
   ProjectBuild,
-  'suffix' | 'type' | 'annotations' | 'attestations' | 'childTags' | 'perPlatform' | 'test'
+  | 'suffix'
+  | 'type'
+  | 'annotations'
+  | 'attestations'
+  | 'childTags'
+  | 'perPlatform'
+  | 'test'
+  | 'optional'
+  | 'agentLabels'
+  | 'priority'
 >;
 
 interface Surroundings {
@@ -23,13 +34,11 @@ interface Surroundings {
 }
 
 const extensionKeys: KnownKeys = {
-  supported: ['suffix', 'type', 'annotations', 'attestations', 'child-tags', 'per-platform', 'test'],
-  refused: {
-    optional: notYet,
-    verify: notYet,
-    'agent-labels': notYet,
-    priority: notYet,
-  },
+  supported: [
+    'suffix', 'type', 'annotations', 'attestations', 'child-tags', 'per-platform', 'test', 'optional', 'agent-labels',
+    'priority',
+  ], // prettier-ignore
+  refused: { verify: notYet },
 };
 
 /** Whether somebody meant `x-archfarm`. */
@@ -47,12 +56,25 @@ export function readExtension(layers: readonly Layer[], surroundings: Surroundin
     childTags: uppermostFlag(layers, 'child-tags'),
     perPlatform: readPlatformOverrides(layers, surroundings),
     test: testAt(layers),
+    optional: optionalAt(layers),
+    agentLabels: labelsAt(layers, 'agent-labels'),
+    priority: priorityAt(layers),
   };
 }
 
 function testAt(layers: readonly Layer[]): TestRequest | undefined {
   const test = uppermost(layers, 'test')?.value;
   return test === undefined ? undefined : readTest(test);
+}
+
+function optionalAt(layers: readonly Layer[]): string[] {
+  return itemsAt(layers, 'optional').map(({ value }) =>
+    value.read((text) => formatPlatform(parsePlatform(text))),
+  );
+}
+
+function priorityAt(layers: readonly Layer[]): number | undefined {
+  return uppermost(layers, 'priority')?.value.read((text) => parsePriority(text, 'priority'));
 }
 
 function oneOf<const T extends string>(

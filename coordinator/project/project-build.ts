@@ -10,6 +10,10 @@ export interface ProjectBuild {
   /** As written. */
   readonly tags: readonly string[];
   readonly platforms: readonly string[];
+  /** Formatted. */
+  readonly optional: readonly string[];
+  readonly agentLabels: Readonly<Record<string, string>>;
+  readonly priority: number | undefined;
   /** A path may turn out to be that of an archive. */
   readonly context: ContextSource;
   readonly dockerfile: DockerfileSource;
@@ -40,6 +44,9 @@ export function plainBuild(context: ContextSource): ProjectBuild {
   return {
     tags: [],
     platforms: [],
+    optional: [],
+    agentLabels: {},
+    priority: undefined,
     context,
     dockerfile: dockerfileIn(context),
     perPlatform: {},

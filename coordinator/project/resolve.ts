@@ -13,8 +13,9 @@ import type { BuildPlan, DockerfileSource, PlatformOverrides } from './spec.ts';
 /** What flags say about a build. They replace single values and lists of names, and add to the rest. */
 export interface PlanFlags extends Omit<
   BuildPlan,
-  'name' | 'context' | 'dockerfile' | 'extraHosts' | 'perPlatform' | 'suffix' | 'type' | 'test'
+  'name' | 'context' | 'dockerfile' | 'extraHosts' | 'perPlatform' | 'suffix' | 'type' | 'test' | 'priority'
 > {
+  readonly priority?: number | undefined;
   readonly suffix?: BuildPlan['suffix'] | undefined;
   readonly type?: BuildPlan['type'] | undefined;
   readonly test?: TestRequest | undefined;
@@ -38,7 +39,10 @@ export async function resolvePlan(
   const { name, build, warnings } = await findSubject(target, flags.project, surroundings);
   const tags = (flags.tags.length > 0 ? flags.tags : build.tags).map(finalTag);
   const given = flags.platforms.length > 0 ? flags.platforms : build.platforms;
-  const platforms = unique(given.map((text) => formatPlatform(parsePlatform(text))));
+  const required = unique(given.map((text) => formatPlatform(parsePlatform(text))));
+  const optional = flags.optional.length > 0 ? unique(flags.optional) : optionalOf(build, flags, required);
+  // Without any, the rest is every platform that agents have.
+  const platforms = required.length === 0 ? [] : unique([...required, ...optional]);
   if (tags.length === 0) {
     throw new ArchfarmError('usage', `no name for the image of ${name}`, {
       hint: 'give one with -t HOST/NAME:TAG, or with image: in the project file',
@@ -48,6 +52,9 @@ export async function resolvePlan(
     name,
     tags: unique(tags),
     platforms,
+    optional,
+    agentLabels: { ...build.agentLabels, ...flags.agentLabels },
+    priority: flags.priority ?? build.priority ?? 0,
     args: { ...build.args, ...flags.args },
     labels: { ...build.labels, ...flags.labels },
     target: flags.target ?? build.target,
@@ -80,6 +87,14 @@ export async function resolvePlan(
   };
   checkListType(plan);
   return { plan, warnings };
+}
+
+/** Flags that name the platforms mean no other. */
+function optionalOf(build: ProjectBuild, flags: PlanFlags, platforms: readonly string[]): string[] {
+  const optional = unique(build.optional);
+  return flags.platforms.length === 0
+    ? optional
+    : optional.filter((platform) => platforms.includes(platform));
 }
 
 /** What the file has for the platforms that are built, less what flags say for all of them. */

@@ -13,6 +13,12 @@ interface BuildRequest extends BuildParameters {
   readonly tags: readonly string[];
   /** Formatted platforms; empty means every platform that a connected agent has natively. */
   readonly platforms: readonly string[];
+  /** Those of the platforms that the list may go without. */
+  readonly optional: readonly string[];
+  /** Only agents that have all of these labels build it. */
+  readonly agentLabels: Readonly<Record<string, string>>;
+  /** Builds of a higher priority are given agents first; 0 is usual. */
+  readonly priority: number;
   readonly suffix: 'repo' | 'tag';
   readonly type: ListType;
   readonly annotations: Annotations;

@@ -12,6 +12,7 @@ import { requireGiven, type FollowUp } from '../farm/amend.ts';
 import type { Farm } from '../farm/farm.ts';
 import { specTrees } from '../farm/task.ts';
 import type { BuildSpec } from '../project/spec.ts';
+import { AgentActions } from './agent-actions.ts';
 import type { FrameLog } from '../store/frames.ts';
 import type { AmendRequest, CheckedFollowUp, FollowUps } from './follow-ups.ts';
 import { reported, type Preflight } from './preflight.ts';
@@ -26,6 +27,8 @@ export interface ActionParts {
   readonly secrets: Secrets;
   readonly preflight: Preflight;
   readonly followUps: FollowUps;
+  /** Builds that may wait for their first agent. */
+  readonly maxQueued: number;
 }
 
 type Start = Pick<FollowUp, 'spec'> & Partial<FollowUp>;
@@ -34,13 +37,16 @@ type Start = Pick<FollowUp, 'spec'> & Partial<FollowUp>;
 const lookAgain = 100;
 
 export class Actions implements ApiActions {
+  readonly agents: AgentActions;
   readonly #parts: ActionParts;
 
   constructor(parts: ActionParts) {
     this.#parts = parts;
+    this.agents = new AgentActions(parts.farm);
   }
 
   async submit(submission: Submission, signal: AbortSignal): Promise<string> {
+    await this.#refuseOverload(submission);
     const spec = await this.#withPlatforms(normalizeSpec(submission.spec), signal);
     const missing = spec.secrets.find((id) => !submission.secrets.has(id));
     if (missing !== undefined)
@@ -89,6 +95,7 @@ export class Actions implements ApiActions {
     // What it was checked against has changed since: by itself.
     const known = key === undefined ? undefined : await farm.submittedWith(key);
     if (known !== undefined) return known;
+    await this.#refuseOverload(continuation);
     const { warnings, ...followUp } = await decide();
     const { spec, carried = {} } = followUp;
     if (spec.platforms.some((platform) => carried[platform] === undefined)) {
@@ -177,17 +184,22 @@ export class Actions implements ApiActions {
     return this.#parts.contexts.complete(build, signal);
   }
 
-  agents(): readonly AgentView[] {
-    return this.#parts.farm.agents();
-  }
-
   contextStore(): StoreUsage {
     return this.#parts.contexts.usage();
   }
 
   async plan(request: PlanRequest, signal: AbortSignal): Promise<Plan> {
-    const { platforms, allowEmulation, tags = [], suffix = 'repo', force = false } = request;
-    const agents = this.#parts.farm.agents().filter(({ state }) => state !== 'offline');
+    const {
+      platforms,
+      allowEmulation,
+      tags = [],
+      suffix = 'repo',
+      force = false,
+      agentLabels = {},
+    } = request;
+    const agents = this.agents
+      .list()
+      .filter((agent) => agent.state !== 'offline' && isLabelled(agent, agentLabels));
     const asked = platforms.map((platform) => formatPlatform(parsePlatform(platform)));
     const wanted = asked.length > 0 ? asked : nativePlatforms(agents);
     const found = await this.#parts.preflight.look({ tags, suffix, force, platforms: wanted }, signal);
@@ -204,6 +216,16 @@ export class Actions implements ApiActions {
       }),
       ...reported(found),
     };
+  }
+
+  /** Before anything is done for it: a queue that is too long is refused at once. */
+  async #refuseOverload({ idempotencyKey: key }: Pick<Submission, 'idempotencyKey'>): Promise<void> {
+    const { farm, maxQueued } = this.#parts;
+    if (farm.queued < maxQueued) return;
+    if (key !== undefined && (await farm.submittedWith(key)) !== undefined) return;
+    throw new ArchfarmError('queue-full', `${farm.queued} builds wait for an agent already`, {
+      hint: 'try again later, or let the coordinator take more: archfarm serve --max-queued',
+    });
   }
 
   /** Registries are asked meanwhile: whichever fails first ends the other. */
@@ -241,8 +263,11 @@ export class Actions implements ApiActions {
     if (spec.platforms.length > 0) return spec;
     const until = Date.now() + spec.waitAgent;
     for (;;) {
-      const platforms = nativePlatforms(this.agents().filter(({ state }) => state === 'ready'));
-      if (platforms.length > 0) return normalizeSpec({ ...spec, platforms });
+      const platforms = nativePlatforms(
+        this.agents.list().filter((agent) => agent.state === 'ready' && isLabelled(agent, spec.agentLabels)),
+      );
+      if (platforms.length > 0)
+        return normalizeSpec({ ...spec, platforms: [...platforms, ...spec.optional] });
       if (Date.now() >= until) {
         throw new ArchfarmError('no-agent', 'no agent is connected, and the build names no platform', {
           hint: 'start archfarm-agent on a host, or name platforms with --platform',
@@ -251,6 +276,10 @@ export class Actions implements ApiActions {
       await delay(lookAgain, signal);
     }
   }
+}
+
+function isLabelled({ labels }: AgentView, wanted: BuildSpec['agentLabels']): boolean {
+  return Object.entries(wanted).every(([name, value]) => labels[name] === value);
 }
 
 function nativePlatforms(agents: readonly AgentView[]): string[] {

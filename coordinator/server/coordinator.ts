@@ -48,6 +48,8 @@ export interface CoordinatorOptions {
   readonly history?: Partial<HistoryBounds>;
   /** Bytes of output that the log keeps of a task, where not as usual. */
   readonly outputLimit?: number | undefined;
+  /** Builds that may wait for their first agent, where not as usual. */
+  readonly maxQueued?: number | undefined;
   /** Whether builds survive this process. */
   readonly durable: boolean;
   readonly registries: Registries;
@@ -65,6 +67,7 @@ export interface Coordinator {
 
 /** Bytes of a request: a build with its secrets. */
 const maxBody = 16 * 1024 * 1024;
+const defaultMaxQueued = 1000;
 /** Milliseconds between looks at what may go from history. */
 const historyInterval = 600_000;
 /** Milliseconds for a peer to answer the close of its socket. */
@@ -133,7 +136,11 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
 
   const auth = new TokenAuth(token);
   const app = fastify({ bodyLimit: maxBody, forceCloseConnections: true });
-  const actions = new Actions({ ...parts, followUps: new FollowUps(parts) });
+  const actions = new Actions({
+    ...parts,
+    followUps: new FollowUps(parts),
+    maxQueued: options.maxQueued ?? defaultMaxQueued,
+  });
   addRoutes(app, { auth, actions, followerPatience: timers.follower });
   const sockets = acceptUpgrades(app.server, { auth, log, routes: upgradeRoutes(parts) });
   cleanup.defer(() => app.close());

@@ -7,11 +7,13 @@ import { ArchfarmError, exitStatusOf, toErrorInfo, type ErrorCode } from '../../
 import { PROTOCOL_VERSION } from '../../shared/messages.ts';
 import { buildStatuses, type BuildResult, type BuildStatus } from '../../shared/progress.ts';
 import { version } from '../../shared/version.ts';
-import type { AgentView } from '../farm/agent-state.ts';
 import type { BuildSpec } from '../project/spec.ts';
+import type { AgentActions } from './agent-actions.ts';
+import { addAgentRoutes } from './agent-routes.ts';
 import type { TokenAuth } from './auth.ts';
 import type { ReportedFindings } from './preflight.ts';
 import type { AmendRequest } from './follow-ups.ts';
+import { readRequest } from './read-request.ts';
 import { amendSchema, retrySchema, secretValue, submitSchema } from './spec-schema.ts';
 
 export interface Submission {
@@ -39,6 +41,8 @@ export interface PlanRequest {
   readonly tags?: readonly string[] | undefined;
   readonly suffix?: BuildSpec['suffix'] | undefined;
   readonly force?: boolean | undefined;
+  /** Only agents that have all of these. */
+  readonly agentLabels?: BuildSpec['agentLabels'] | undefined;
 }
 
 export interface Plan extends ReportedFindings {
@@ -78,7 +82,7 @@ export interface ApiActions {
   publisher(reference: string): Promise<BuildResult>;
   /** What a file of the build's trees is called, while the build goes on. */
   pathOf(build: string, digest: string, signal: AbortSignal): Promise<string | undefined>;
-  agents(): readonly AgentView[];
+  readonly agents: AgentActions;
   contextStore(): StoreUsage;
   plan(request: PlanRequest, signal: AbortSignal): Promise<Plan>;
 }
@@ -103,6 +107,7 @@ const planBody = v.object({
   tags: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(512))), v.maxLength(100))),
   suffix: v.optional(v.picklist(['repo', 'tag'])),
   force: v.optional(v.boolean()),
+  agentLabels: v.optional(v.record(v.string(), v.string())),
 });
 
 export interface RouteOptions {
@@ -136,7 +141,7 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
     });
 
     api.post(builds, async (request, reply) => {
-      const { secrets, directories, ...rest } = read(submitSchema, request.body);
+      const { secrets, directories, ...rest } = readRequest(submitSchema, request.body);
       const submission: Submission = {
         spec: rest.spec,
         link: rest.link,
@@ -149,7 +154,7 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
       return reply.code(201).send({ build: id });
     });
     api.get(builds, async (request) => {
-      const { limit, before, status } = read(listQuery, request.query);
+      const { limit, before, status } = readRequest(listQuery, request.query);
       const query = {
         limit,
         ...(before === undefined ? {} : { before }),
@@ -158,64 +163,61 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
       return { builds: await actions.builds(query) };
     });
     api.get(`${builds}/:id`, async (request, reply) =>
-      actions.show(read(idParams, request.params).id, gone(reply)),
+      actions.show(readRequest(idParams, request.params).id, gone(reply)),
     );
     api.get(`${builds}/:id/events`, async (request, reply) => {
-      const { id } = read(idParams, request.params);
-      const { after, follow } = read(eventsQuery, request.query);
+      const { id } = readRequest(idParams, request.params);
+      const { after, follow } = readRequest(eventsQuery, request.query);
       const { build } = await actions.build(id);
       const signal = gone(reply);
       const lines = actions.frames(build, { after, follow: follow === '1', signal });
       return sendFrames(reply, lines, { signal, patience: options.followerPatience });
     });
     api.post(`${builds}/:id/cancel`, async (request, reply) => {
-      const { build } = await actions.build(read(idParams, request.params).id);
+      const { build } = await actions.build(readRequest(idParams, request.params).id);
       await actions.cancel(build, `cancelled by a client at ${request.ip}`);
       return reply.code(202).send({ build });
     });
     api.post(`${builds}/:id/retry`, async (request, reply) => {
-      const { build } = await actions.build(read(idParams, request.params).id);
-      const { secrets, client = request.ip, ...rest } = read(retrySchema, request.body);
+      const { build } = await actions.build(readRequest(idParams, request.params).id);
+      const { secrets, client = request.ip, ...rest } = readRequest(retrySchema, request.body);
       const continuation: Continuation = { ...withKeys(rest), secrets: decode(secrets), client };
       const id = await actions.retry(build, continuation, gone(reply));
       return reply.code(201).send({ build: id });
     });
     api.post(`${builds}/:id/amend`, async (request, reply) => {
-      const { build } = await actions.build(read(idParams, request.params).id);
-      const body = read(amendSchema, request.body);
+      const { build } = await actions.build(readRequest(idParams, request.params).id);
+      const body = readRequest(amendSchema, request.body);
       const { secrets, client = request.ip, platforms, allowEmulation, ...rest } = body;
       const continuation: Continuation = { ...withKeys(rest), secrets: decode(secrets), client };
       const asked = { request: { platforms, allowEmulation }, continuation };
       return reply.code(201).send({ build: await actions.amend(build, asked, gone(reply)) });
     });
     api.get(`${builds}/:id/path`, async (request, reply) => {
-      const { build } = await actions.build(read(idParams, request.params).id);
-      return { path: await actions.pathOf(build, read(pathQuery, request.query).digest, gone(reply)) };
+      const { build } = await actions.build(readRequest(idParams, request.params).id);
+      return { path: await actions.pathOf(build, readRequest(pathQuery, request.query).digest, gone(reply)) };
     });
-    api.get('/v1/publisher', (request) => actions.publisher(read(publisherQuery, request.query).reference));
+    api.get('/v1/publisher', (request) =>
+      actions.publisher(readRequest(publisherQuery, request.query).reference),
+    );
     api.put(`${builds}/:id/secrets`, async (request, reply) => {
-      const { build } = await actions.build(read(idParams, request.params).id);
-      await actions.supplySecrets(build, decode(read(secretsBody, request.body)));
+      const { build } = await actions.build(readRequest(idParams, request.params).id);
+      await actions.supplySecrets(build, decode(readRequest(secretsBody, request.body)));
       return reply.code(204).send();
     });
     api.post(`${builds}/:id/complete`, async (request, reply) => {
-      const { build } = await actions.build(read(idParams, request.params).id);
+      const { build } = await actions.build(readRequest(idParams, request.params).id);
       await actions.complete(build, gone(reply));
       return reply.code(204).send();
     });
-    api.get('/v1/agents', () => ({ agents: actions.agents() }));
+    addAgentRoutes(api, actions.agents);
     api.get('/v1/version', () => ({ version, protocol: PROTOCOL_VERSION }));
     api.get('/v1/store', () => ({ contexts: actions.contextStore() }));
-    api.post('/v1/plan', async (request, reply) => actions.plan(read(planBody, request.body), gone(reply)));
+    api.post('/v1/plan', async (request, reply) =>
+      actions.plan(readRequest(planBody, request.body), gone(reply)),
+    );
     done();
   });
-}
-
-function read<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> {
-  const result = v.safeParse(schema, value);
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  throw new ArchfarmError('usage', `bad request: ${v.getDotPath(issue) ?? 'body'}: ${issue.message}`);
 }
 
 function withKeys({
@@ -296,6 +298,7 @@ function statusOf(code: ErrorCode): number {
   if (code === 'unauthorized') return 401;
   if (code === 'not-found') return 404;
   if (code === 'disk-full') return 507;
+  if (code === 'queue-full') return 429;
   const exit = exitStatusOf[code];
   if (exit === 2) return 400;
   return exit === 4 ? 409 : 500;

@@ -8,6 +8,7 @@ import { formatReference, parseReference, withDefaultTag } from '../../shared/re
 import { platformImage } from '../farm/task.ts';
 import { attestationModes, checkListType, listTypes } from '../project/annotations.ts';
 import { readCacheSource } from '../project/cache-references.ts';
+import { maxPriority } from '../project/priority.ts';
 import type { BuildSpec } from '../project/spec.ts';
 
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(255));
@@ -35,6 +36,9 @@ const buildSpecSchema = v.strictObject({
   name,
   tags: v.pipe(v.array(reference), v.minLength(1), v.maxLength(100)),
   platforms: v.pipe(v.array(name), v.maxLength(64)),
+  optional: v.optional(v.pipe(v.array(name), v.maxLength(64)), []),
+  agentLabels: v.optional(textRecord, {}),
+  priority: v.optional(v.pipe(v.number(), v.integer(), v.minValue(-maxPriority), v.maxValue(maxPriority)), 0),
   args: textRecord,
   labels: textRecord,
   target: v.optional(name),
@@ -82,6 +86,13 @@ const buildSpecSchema = v.strictObject({
   contexts: v.pipe(v.array(namedContextSchema), v.maxLength(maxNamedContexts)),
 }) satisfies v.GenericSchema<unknown, BuildSpec>;
 
+export const clientNameSchema = v.pipe(
+  v.string(),
+  v.minLength(1),
+  v.maxLength(255),
+  v.regex(/^\P{Cc}+$/u, 'not a name of a client'),
+);
+
 /** Base64. The library's own message would repeat the value. */
 export const secretValue = v.pipe(v.string(), v.maxLength(700_000), v.base64('not base64'));
 
@@ -91,9 +102,7 @@ export const submitSchema = v.strictObject({
   /** The client's connection that contents can be had from. */
   link: v.optional(v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_-]{8,64}$/))),
   /** How the client calls itself: `user@host`. */
-  client: v.optional(
-    v.pipe(v.string(), v.minLength(1), v.maxLength(255), v.regex(/^\P{Cc}+$/u, 'not a name of a client')),
-  ),
+  client: v.optional(clientNameSchema),
   /** Records of directories, base64. */
   directories: v.optional(v.pipe(v.array(v.pipe(v.string(), v.base64('not base64'))), v.maxLength(1000)), []),
   idempotencyKey: v.optional(v.pipe(v.string(), v.minLength(8), v.maxLength(128))),
@@ -131,6 +140,7 @@ export function normalizeSpec(spec: BuildSpec): BuildSpec {
     for (const name of [...tags, ...cacheFrom])
       platformImage({ tags: [name], suffix: spec.suffix }, platform);
   }
+  const optional = [...new Set(spec.optional.map((platform) => formatPlatform(parsePlatform(platform))))];
   checkListType(spec);
   const stray = Object.keys(spec.annotations.platforms).find((platform) => !platforms.includes(platform));
   if (platforms.length > 0 && stray !== undefined) {
@@ -141,5 +151,5 @@ export function normalizeSpec(spec: BuildSpec): BuildSpec {
   const perPlatform = Object.entries(spec.perPlatform ?? {}).map(
     ([platform, override]) => [formatPlatform(parsePlatform(platform)), override] as const,
   );
-  return { ...spec, tags, platforms, cacheFrom, perPlatform: Object.fromEntries(perPlatform) };
+  return { ...spec, tags, platforms, optional, cacheFrom, perPlatform: Object.fromEntries(perPlatform) };
 }

@@ -81,10 +81,11 @@ export function sessionServices(parts: Later): SessionServices {
     isOpen: (attempt, agent) => parts().farm.wants(attempt, agent),
     mayAsk: (attempt, agent) => parts().farm.counts(attempt, agent),
     append(attempt, { agent, frame, events }) {
-      const { received, frames } = parts();
+      const { received, frames, farm } = parts();
       const { build, platform, number } = attempt;
       frames.append(build, { platform, agent, message: { attempt: number, frame }, events });
       received.note(attempt, frame);
+      farm.note({ type: 'alive', at: farm.now, attempt });
     },
     selected: (attempt, tree, selection) => parts().contexts.selected(attempt, tree, selection),
     lastFrame: (attempt) => parts().received.last(attempt),

@@ -1,6 +1,7 @@
 /** A store that lives as long as its process: for tests, and for a build without a server. */
 import type { BuildResult } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
+import type { Drain } from '../farm/standing.ts';
 import { buildOf } from './store.ts';
 import type { Expiry, ListOptions, Saved, Store } from './store.ts';
 
@@ -14,6 +15,7 @@ export class MemoryStore implements Store {
   readonly #builds = new Map<string, Entry>();
   readonly #keys = new Map<string, string>();
   readonly #published = new Map<string, number>();
+  readonly #drained = new Map<string, Drain>();
   #events: DurableEvent[] = [];
 
   load(): Promise<Saved> {
@@ -22,7 +24,18 @@ export class MemoryStore implements Store {
       events: [...this.#events],
       sequence: Math.max(0, ...entries.map((entry) => entry.sequence)),
       published: new Map(this.#published),
+      drained: new Map(this.#drained),
     });
+  }
+
+  drain(agent: string, drain: Drain): Promise<void> {
+    this.#drained.set(agent, drain);
+    return Promise.resolve();
+  }
+
+  undrain(agent: string): Promise<void> {
+    this.#drained.delete(agent);
+    return Promise.resolve();
   }
 
   append(events: readonly DurableEvent[]): Promise<void> {

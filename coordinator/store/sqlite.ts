@@ -7,42 +7,13 @@ import { join } from 'node:path';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { BuildResult } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
+import type { Drain } from '../farm/standing.ts';
 import { openDatabase } from './database.ts';
 import type { Database, Driver, Statement } from './database.ts';
+import { numberOf, textOf } from './row.ts';
+import { prepareSchema } from './schema.ts';
 import { buildOf } from './store.ts';
 import type { Expiry, ListOptions, Saved, Store } from './store.ts';
-
-const schemaVersion = 2;
-
-const schema = `
-  CREATE TABLE builds (
-    id TEXT PRIMARY KEY,
-    sequence INTEGER NOT NULL UNIQUE,
-    idempotency_key TEXT UNIQUE,
-    status TEXT,
-    result TEXT
-  );
-  CREATE INDEX builds_by_status ON builds (status, id);
-  CREATE INDEX builds_unfinished ON builds (sequence) WHERE status IS NULL;
-  CREATE TABLE events (
-    number INTEGER PRIMARY KEY,
-    build TEXT NOT NULL,
-    event TEXT NOT NULL
-  );
-  CREATE INDEX events_by_build ON events (build);
-  CREATE TABLE tags (
-    tag TEXT PRIMARY KEY,
-    sequence INTEGER NOT NULL
-  ) WITHOUT ROWID;
-`;
-
-/** What an ended build leaves to go on from; builds that were archived before layout 2 have none. */
-const remainsSchema = `
-  CREATE TABLE remains (
-    build TEXT PRIMARY KEY,
-    remains TEXT NOT NULL
-  ) WITHOUT ROWID;
-`;
 
 export interface OpenOptions {
   /** For tests: this driver and no other. */
@@ -63,7 +34,7 @@ export class SqliteStore implements Store {
       takeLock(lock, directory);
       const database = await openDatabase(join(directory, 'archfarm.db'), options.driver);
       opened.push(database);
-      prepare(database, directory);
+      prepareSchema(database, directory);
       return new SqliteStore(database, lock);
     } catch (thrown) {
       for (const database of opened) database.close();
@@ -82,11 +53,30 @@ export class SqliteStore implements Store {
     const published = this.#sql(
       'SELECT tag, sequence FROM tags WHERE sequence > (SELECT min(sequence) FROM builds WHERE status IS NULL)',
     ).all();
+    const drained = this.#sql('SELECT agent, drained_by, drained_at FROM drained').all();
     return {
       events: events.map((row): DurableEvent => JSON.parse(textOf(row, 'event'))),
       sequence: numberOf(sequence, 'sequence'),
       published: new Map(published.map((row) => [textOf(row, 'tag'), numberOf(row, 'sequence')])),
+      drained: new Map(
+        drained.map((row) => [
+          textOf(row, 'agent'),
+          { by: textOf(row, 'drained_by'), at: numberOf(row, 'drained_at') },
+        ]),
+      ),
     };
+  }
+
+  async drain(agent: string, { by, at }: Drain): Promise<void> {
+    this.#sql('INSERT OR IGNORE INTO drained (agent, drained_by, drained_at) VALUES (?, ?, ?)').run(
+      agent,
+      by,
+      at,
+    );
+  }
+
+  async undrain(agent: string): Promise<void> {
+    this.#sql('DELETE FROM drained WHERE agent = ?').run(agent);
   }
 
   async append(events: readonly DurableEvent[]): Promise<void> {
@@ -254,35 +244,6 @@ function takeLock(lock: Database, directory: string): void {
   }
 }
 
-function prepare(database: Database, directory: string): void {
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-  const version = numberOf(database.prepare('PRAGMA user_version').get(), 'user_version');
-  if (version > schemaVersion) {
-    throw new ArchfarmError('config', `data directory ${directory} was written by a newer archfarm`, {
-      hint: `this one knows layout ${schemaVersion}, the directory has ${version}: run the newer archfarm`,
-    });
-  }
-  if (version === schemaVersion) return;
-  const missing = version === 0 ? `${schema} ${remainsSchema}` : remainsSchema;
-  database.exec(`BEGIN; ${missing} PRAGMA user_version = ${schemaVersion}; COMMIT`);
-}
-
 function isLocked(thrown: unknown): boolean {
   return thrown instanceof Error && /database is locked|SQLITE_BUSY/.test(thrown.message);
-}
-
-function textOf(row: unknown, column: string): string {
-  const value = valueOf(row, column);
-  if (typeof value !== 'string') throw new TypeError(`column ${column} holds no text`);
-  return value;
-}
-
-function numberOf(row: unknown, column: string): number {
-  const value = valueOf(row, column);
-  if (typeof value !== 'number') throw new TypeError(`column ${column} holds no number`);
-  return value;
-}
-
-function valueOf(row: unknown, column: string): unknown {
-  return typeof row === 'object' && row !== null ? Reflect.get(row, column) : undefined;
 }

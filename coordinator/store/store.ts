@@ -1,6 +1,7 @@
 /** Where builds live beyond the process: the events of those that go on, the results of those that ended. */
 import type { BuildResult, BuildStatus } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
+import type { Drain } from '../farm/standing.ts';
 
 /** What a coordinator starts from. */
 export interface Saved {
@@ -10,6 +11,8 @@ export interface Saved {
   readonly sequence: number;
   /** The highest sequence that published each tag, where an unfinished build is older than that. */
   readonly published: ReadonlyMap<string, number>;
+  /** Agents that people have told to take no new work, by name. */
+  readonly drained: ReadonlyMap<string, Drain>;
 }
 
 export interface ListOptions {
@@ -34,6 +37,9 @@ export interface Store extends AsyncDisposable {
    * are not kept.
    */
   append(events: readonly DurableEvent[]): Promise<void>;
+  /** Keeps an order to an agent until `undrain`. On disk when it resolves, as is the latter. */
+  drain(agent: string, drain: Drain): Promise<void>;
+  undrain(agent: string): Promise<void>;
   /** Archives a build that has ended and drops its events. Harmless when repeated. */
   finish(result: BuildResult, remains: Remains): Promise<void>;
   /** Of a build that has ended; undefined too for those that were archived without. */

@@ -43,9 +43,9 @@ export class FarmBench {
     this.tell({ type: 'agent-up', agent, attempts });
   }
 
-  submit(id: string, change: Partial<BuildSpec> = {}): void {
+  submit(id: string, change: Partial<BuildSpec> = {}, client = 'test'): void {
     this.#sequence += 1;
-    const build = { id, sequence: this.#sequence, spec: sampleSpec(change), client: 'test' };
+    const build = { id, sequence: this.#sequence, spec: sampleSpec(change), client };
     this.tell({ type: 'submitted', build });
   }
 

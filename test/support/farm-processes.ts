@@ -31,6 +31,8 @@ export interface FarmProcessesOptions {
     readonly platforms: readonly string[];
     /** As DOCKER_HOST takes it. */
     readonly engine: string;
+    /** `NAME=VALUE` each. */
+    readonly labels?: readonly string[];
   }[];
   /** What only the coordinator gets. */
   readonly coordinatorEnv?: NodeJS.ProcessEnv;
@@ -57,8 +59,9 @@ export async function startFarmProcesses(options: FarmProcessesOptions): Promise
   started.defer(() => coordinator[Symbol.asyncDispose]());
 
   const agents: Daemon[] = [];
-  for (const { name, platforms, engine } of options.agents) {
+  for (const { name, platforms, engine, labels = [] } of options.agents) {
     const flags = ['--name', name, '--platform', platforms.join(','), '--data', `${dir}/${name}`];
+    flags.push(...labels.flatMap((label) => ['--label', label]));
     const agent = await startDaemon(
       [process.execPath, agentCommand, 'run', '--coordinator', address, ...flags],
       {

@@ -3,7 +3,11 @@ import { once } from 'node:events';
 import type { WebSocket } from 'ws';
 import type { RegistryClient } from '../../coordinator/registry/client.ts';
 import { Registries } from '../../coordinator/registry/registries.ts';
-import { startCoordinator, type Coordinator } from '../../coordinator/server/coordinator.ts';
+import {
+  startCoordinator,
+  type Coordinator,
+  type CoordinatorOptions,
+} from '../../coordinator/server/coordinator.ts';
 import { toBuffer } from '../../shared/channel.ts';
 import { Cleanup } from '../../shared/cleanup.ts';
 import { decodeToAgent } from '../../shared/codec.ts';
@@ -57,6 +61,7 @@ class OneRegistry extends Registries {
 export async function runningCoordinator(
   timers: Partial<Timers> = {},
   hook: Hook = () => false,
+  options: Pick<CoordinatorOptions, 'maxQueued'> = {},
 ): Promise<RunningCoordinator> {
   const cleanup = new Cleanup();
   const directory = await temporaryDirectory();
@@ -78,6 +83,7 @@ export async function runningCoordinator(
     registries,
     timers: { ...defaultTimers, tick: 20, ...timers },
     log: silentLogger,
+    ...options,
   });
   cleanup.defer(() => coordinator.close());
   const sockets: WebSocket[] = [];

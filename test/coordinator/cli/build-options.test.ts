@@ -14,6 +14,9 @@ test('without flags everything has its default', () => {
   assert.equal(readBuildOptions({}, surroundings), {
     tags: [],
     platforms: [],
+    optional: [],
+    agentLabels: {},
+    priority: undefined,
     dockerfile: undefined,
     contexts: [],
     args: {},

@@ -97,11 +97,15 @@ test('what cannot be gone on from is refused with what to do instead', () => {
   const asked = { platforms: [arm64], allowEmulation: false };
   const amend = (status: BuildResult['status']) => () => amendmentOf({ ...result, status }, remains, asked);
   const retry = (status: BuildResult['status']) => () => retryOf({ ...result, status }, remains);
+  const whole = result.platforms.map((task) => ({ ...task, status: 'pushed' as const }));
   for (const status of ['queued', 'running', 'publishing'] as const) {
     assert.throws(retry(status), /build one still goes on/);
     assert.throws(amend(status), /build one still goes on/);
   }
-  assert.throws(retry('succeeded'), /nothing to retry/);
+  assert.throws(
+    () => retryOf({ ...result, status: 'succeeded', platforms: whole }, remains),
+    /nothing to retry/,
+  );
   assert.throws(retry('superseded'), /a newer build than one has published/);
   for (const status of ['failed', 'cancelled', 'superseded'] as const) {
     assert.throws(amend(status), /nothing that could be amended/);

@@ -10,6 +10,8 @@ import { temporaryDirectory, type TemporaryDirectory } from '../../support/tempo
 const noFlags: PlanFlags = {
   tags: [],
   platforms: [],
+  optional: [],
+  agentLabels: {},
   args: {},
   labels: {},
   noCache: false,

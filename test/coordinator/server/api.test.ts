@@ -15,7 +15,9 @@ import { runningCoordinator, testToken, type RunningCoordinator } from '../../su
 import { until } from '../../support/until.ts';
 
 const tree = memoryTree(dir(['Dockerfile', 'FROM scratch\n']));
-const refusalAnswer = v.object({ error: v.object({ code: v.string(), message: v.string() }) });
+const refusalAnswer = v.object({
+  error: v.object({ code: v.string(), message: v.string(), hint: v.optional(v.string()) }),
+});
 const finding = { error: v.optional(v.object({ code: v.string() })) };
 const findings = v.object({
   repositories: v.array(v.object({ repository: v.string(), ...finding })),
@@ -191,6 +193,21 @@ test('what is not there is 404, and what is too large 413', async () => {
   // The server hangs up on what it will not read, and the client may see that before the answer.
   if (typeof large !== 'string') assert.is(large.status, 413);
   else assert.match(large, /EPIPE|ECONNRESET/);
+});
+
+test('a queue that is full takes no more, but knows what it has taken', async () => {
+  await using running = await runningCoordinator({}, undefined, { maxQueued: 1 });
+  const build = await submit(running, 'the-first-of-all');
+  const body = { spec: specOf() };
+  const refused = await running.ask('/v1/builds', { method: 'POST', body });
+  assert.is(refused.status, 429);
+  const { code, message, hint } = v.parse(refusalAnswer, refused.body).error;
+  assert.is(code, 'queue-full');
+  assert.is(message, '1 builds wait for an agent already');
+  assert.match(hint ?? '', /--max-queued/);
+  assert.is(await submit(running, 'the-first-of-all'), build);
+  await running.ask(`/v1/builds/${build}/cancel`, { method: 'POST' });
+  assert.not.equal(await submit(running), build);
 });
 
 test('two submissions under one key are one build', async () => {

@@ -1,0 +1,41 @@
+/** `archfarm serve` as the command line has it. */
+import type { Command } from 'commander';
+import { collect } from './collect.ts';
+import { example, globalOptions, type ProgramContext } from './command-parts.ts';
+import { addRegistryFlags } from './registry-options.ts';
+import type { ServeOptions } from './serve-options.ts';
+
+export function addServe(program: Command, { signal }: ProgramContext): void {
+  const serve = program
+    .command('serve')
+    .description('run the coordinator that agents and clients connect to')
+    .option('--listen <host:port>', 'address to listen on', '127.0.0.1:7480')
+    .option('--data <dir>', 'directory of its state (default: /var/lib/archfarm for root)')
+    .option(
+      '--context-store <size>',
+      'contexts that are kept, like 20GiB or 20GiB,30d (ARCHFARM_CONTEXT_STORE; default: 20GiB,30d)',
+    )
+    .option(
+      '--context-limit <name=value>',
+      'how large a context may be: entries, bytes, path or name, like bytes=40GiB, repeatable (or env ARCHFARM_CONTEXT_LIMITS)',
+      collect,
+    )
+    .option('--keep-builds <n>', 'builds that history keeps (default: 100000)')
+    .option('--keep-age <duration>', 'how long it keeps them, like 90d or 12h (default: 180d)')
+    .option('--keep-logs <size>', 'how much it keeps of their logs, the oldest go first (default: 10GiB)')
+    .option('--log-limit <size>', 'how much output the log keeps of one platform (default: 64MiB)')
+    .option('--max-queued <n>', 'builds that may wait for their first agent (default: 1000)')
+    .option('--stall-limit <duration>', 'a platform that gives no sign for so long has failed (default: 15m)')
+    .option(
+      '--no-passwords-to-agents',
+      'never give an agent a password, not even for a push to a Basic registry',
+    )
+    .addHelpText('after', example('ARCHFARM_TOKEN=… archfarm serve --listen 0.0.0.0:7480'))
+    .action(async (flags: Omit<ServeOptions, 'listen'> & { readonly listen: string }, command: Command) => {
+      const { parseListenAddress } = await import('./serve-options.ts');
+      const listen = parseListenAddress(flags.listen);
+      const { runServe } = await import('./serve.ts');
+      await runServe({ ...flags, listen }, globalOptions(command, signal));
+    });
+  addRegistryFlags(serve);
+}

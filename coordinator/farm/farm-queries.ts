@@ -1,0 +1,148 @@
+/** What can be asked of the farm: builds, whether they go on or have ended, and agents. */
+import type { AttemptId } from '../../shared/attempt.ts';
+import type { BuildResult } from '../../shared/progress.ts';
+import type { Timers } from '../../shared/timers.ts';
+import type { BuildSpec } from '../project/spec.ts';
+import type { ListOptions, Store } from '../store/store.ts';
+import { viewOf } from './agent-state.ts';
+import type { AgentView } from './agent-state.ts';
+import { isSettled } from './build-state.ts';
+import type { Effect, NewBuild, Origin, Remains } from './events.ts';
+import { couldCount, createState, isWanted } from './farm-state.ts';
+import type { FarmState } from './farm-state.ts';
+import { resultOf } from './result.ts';
+
+export interface QueryOptions {
+  readonly store: Store;
+  readonly timers: Timers;
+  /** Milliseconds since 1970. By default steady: setting the host's clock does not move it. */
+  readonly now?: () => number;
+}
+
+export class FarmQueries {
+  protected readonly store: Store;
+  protected readonly timers: Timers;
+  protected state: FarmState;
+  /** Ended builds that are not archived yet. */
+  protected readonly ended = new Map<string, Extract<Effect, { type: 'finished' }>>();
+  readonly #now: () => number;
+
+  constructor({ store, timers, now = steadyNow }: QueryOptions) {
+    this.store = store;
+    this.timers = timers;
+    this.#now = now;
+    this.state = createState({ timers, startedAt: now() });
+  }
+
+  /** Time as the farm counts it, and as every event given to it must. */
+  get now(): number {
+    return this.#now();
+  }
+
+  /** Builds of which no agent has begun anything. */
+  get queued(): number {
+    return [...this.state.builds.values()].filter(({ status }) => status === 'queued').length;
+  }
+
+  async build(id: string): Promise<BuildResult | undefined> {
+    return this.#current(id) ?? (await this.store.build(id));
+  }
+
+  /** The build that was submitted with this key. */
+  submittedWith(key: string): Promise<string | undefined> {
+    return this.store.findByIdempotencyKey(key);
+  }
+
+  /** At most two ids, ended or not, that begin with `prefix`. */
+  find(prefix: string): Promise<string[]> {
+    return this.store.find(prefix);
+  }
+
+  /** Whether the build goes on. */
+  isOpen(build: string): boolean {
+    return this.state.builds.has(build);
+  }
+
+  /** Whether what this agent says of the attempt matters: it frees a slot, or could still bring an image. */
+  wants(attempt: AttemptId, agent: string): boolean {
+    return isWanted(this.state, { attempt, agent });
+  }
+
+  /** Whether a result of this attempt could still count: only then it may be told secrets and tokens. */
+  counts(attempt: AttemptId, agent: string): boolean {
+    return couldCount(this.state, { attempt, agent });
+  }
+
+  /** What was asked for; undefined for a build that has ended. */
+  spec(id: string): BuildSpec | undefined {
+    return this.state.builds.get(id)?.spec;
+  }
+
+  /** The builds that go on, as they were submitted. */
+  submitted(): readonly Pick<NewBuild, 'id' | 'sequence' | 'spec' | 'client'>[] {
+    return [...this.state.builds.values()];
+  }
+
+  /** What a build that goes on goes on from, if anything. */
+  origin(id: string): Origin | undefined {
+    return this.state.builds.get(id)?.origin;
+  }
+
+  /** Of a build that has ended; undefined too for one that an older archfarm archived. */
+  async remains(id: string): Promise<Remains | undefined> {
+    return this.ended.get(id)?.remains ?? (await this.store.remains(id));
+  }
+
+  /** The latest build that published this tag, written in full. */
+  publisher(tag: string): Promise<string | undefined> {
+    return this.store.publisher(tag);
+  }
+
+  /** Platforms of the build's tasks that have not ended; none of a build that has. */
+  openTasks(id: string): string[] {
+    const tasks = [...(this.state.builds.get(id)?.tasks.values() ?? [])];
+    return tasks.filter((task) => !isSettled(task)).map(({ platform }) => platform);
+  }
+
+  /** The builds that an agent has attempts of. */
+  buildsOn(agent: string): string[] {
+    const builds = [...this.state.builds.values()].filter(({ tasks }) =>
+      [...tasks.values()].some(
+        (task) => !isSettled(task) && task.attempts.some((attempt) => attempt.agent === agent),
+      ),
+    );
+    return builds.map(({ id }) => id);
+  }
+
+  /** Newest first, whether ended or not. */
+  async builds(options: ListOptions): Promise<BuildResult[]> {
+    const { limit, before, status } = options;
+    const archived = await this.store.builds(options);
+    const current = [...this.ended.keys(), ...this.state.builds.keys()]
+      .flatMap((id) => this.#current(id) ?? [])
+      .filter((result) => before === undefined || result.build < before)
+      .filter((result) => status === undefined || result.status === status);
+    const all = new Map([...archived, ...current].map((result) => [result.build, result]));
+    return [...all.values()].toSorted((a, b) => (a.build < b.build ? 1 : -1)).slice(0, limit);
+  }
+
+  /** Names of those that were told to take no new work, whether they are here or not. */
+  drainedAgents(): string[] {
+    return [...this.state.standings].filter(([, { drained }]) => drained !== undefined).map(([name]) => name);
+  }
+
+  agents(): AgentView[] {
+    const views = [...this.state.agents.values()].map((agent) => viewOf(agent, this.timers, this.now));
+    return views.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #current(id: string): BuildResult | undefined {
+    const build = this.state.builds.get(id);
+    return build === undefined ? this.ended.get(id)?.result : resultOf(build, { at: this.now });
+  }
+}
+
+/** Wall time at the start of the process, and steady from there. */
+function steadyNow(): number {
+  return Math.round(performance.timeOrigin + performance.now());
+}

@@ -1,0 +1,60 @@
+/** The tables of the durable store, and how older layouts of them become the present one. */
+import { ArchfarmError } from '../../shared/errors.ts';
+import type { Database } from './database.ts';
+import { numberOf } from './row.ts';
+
+const builds = `
+  CREATE TABLE builds (
+    id TEXT PRIMARY KEY,
+    sequence INTEGER NOT NULL UNIQUE,
+    idempotency_key TEXT UNIQUE,
+    status TEXT,
+    result TEXT
+  );
+  CREATE INDEX builds_by_status ON builds (status, id);
+  CREATE INDEX builds_unfinished ON builds (sequence) WHERE status IS NULL;
+  CREATE TABLE events (
+    number INTEGER PRIMARY KEY,
+    build TEXT NOT NULL,
+    event TEXT NOT NULL
+  );
+  CREATE INDEX events_by_build ON events (build);
+  CREATE TABLE tags (
+    tag TEXT PRIMARY KEY,
+    sequence INTEGER NOT NULL
+  ) WITHOUT ROWID;
+`;
+
+/** What an ended build leaves to go on from; builds that were archived before layout 2 have none. */
+const remains = `
+  CREATE TABLE remains (
+    build TEXT PRIMARY KEY,
+    remains TEXT NOT NULL
+  ) WITHOUT ROWID;
+`;
+
+/** Orders to agents. */
+const drained = `
+  CREATE TABLE drained (
+    agent TEXT PRIMARY KEY,
+    drained_by TEXT NOT NULL,
+    drained_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+`;
+
+/** What each layout added to the one before, from layout 1 on. */
+const layouts = [builds, remains, drained];
+
+/** Throws `config` where a newer archfarm wrote it. */
+export function prepareSchema(database: Database, directory: string): void {
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+  const version = numberOf(database.prepare('PRAGMA user_version').get(), 'user_version');
+  if (version > layouts.length) {
+    throw new ArchfarmError('config', `data directory ${directory} was written by a newer archfarm`, {
+      hint: `this one knows layout ${layouts.length}, the directory has ${version}: run the newer archfarm`,
+    });
+  }
+  const missing = layouts.slice(version);
+  if (missing.length === 0) return;
+  database.exec(`BEGIN; ${missing.join('')} PRAGMA user_version = ${layouts.length}; COMMIT`);
+}
