@@ -261,14 +261,14 @@ export class Actions implements ApiActions {
   /** A build that names no platform is for all that somebody is there to build natively. */
   async #withPlatforms(spec: BuildSpec, signal: AbortSignal): Promise<BuildSpec> {
     if (spec.platforms.length > 0) return spec;
-    const until = Date.now() + spec.waitAgent;
+    const until = performance.now() + spec.waitAgent;
     for (;;) {
       const platforms = nativePlatforms(
         this.agents.list().filter((agent) => agent.state === 'ready' && isLabelled(agent, spec.agentLabels)),
       );
       if (platforms.length > 0)
         return normalizeSpec({ ...spec, platforms: [...platforms, ...spec.optional] });
-      if (Date.now() >= until) {
+      if (performance.now() >= until) {
         throw new ArchfarmError('no-agent', 'no agent is connected, and the build names no platform', {
           hint: 'start archfarm-agent on a host, or name platforms with --platform',
         });

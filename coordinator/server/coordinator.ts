@@ -159,7 +159,8 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     });
   });
   const url = urlOf(app.server.address(), listen.host);
-  const history = new History({ store, frames, bounds: { ...defaultHistory, ...options.history } });
+  const bounds = { ...defaultHistory, ...options.history };
+  const history = new History({ store, frames, bounds, now: () => farm.now });
   cleanup.defer(() => history.close());
   history.start(historyInterval, (err) => log.error({ err }, 'history could not be cleared'));
   log.info({ url: url.href, data, durable: options.durable }, 'coordinator listens');

@@ -1,5 +1,4 @@
 /** The HTTP API: JSON in, JSON out, and event streams as lines of JSON. */
-import { once } from 'node:events';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import * as v from 'valibot';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
@@ -11,6 +10,7 @@ import type { BuildSpec } from '../project/spec.ts';
 import type { AgentActions } from './agent-actions.ts';
 import { addAgentRoutes } from './agent-routes.ts';
 import type { TokenAuth } from './auth.ts';
+import { sendFrames } from './event-stream.ts';
 import type { ReportedFindings } from './preflight.ts';
 import type { AmendRequest } from './follow-ups.ts';
 import { readRequest } from './read-request.ts';
@@ -245,46 +245,6 @@ function gone(reply: FastifyReply): AbortSignal {
   if (reply.raw.closed) closed();
   else reply.raw.once('close', closed);
   return controller.signal;
-}
-
-/** Milliseconds between empty lines on a stream where nothing happens, so that no proxy takes it for dead. */
-const keepAlive = 15_000;
-
-/** Lines, as fast as the client takes them: a slow one costs a file position and one piece of the file. */
-async function sendFrames(
-  reply: FastifyReply,
-  lines: AsyncIterable<Buffer>,
-  { signal, patience }: { signal: AbortSignal; patience: number },
-): Promise<void> {
-  reply.hijack();
-  const { raw } = reply;
-  raw.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
-  raw.flushHeaders();
-  const timer = setInterval(() => raw.write('\n'), keepAlive);
-  try {
-    for await (const piece of lines) {
-      if (!raw.write(piece)) await taken(raw, { signal, patience });
-    }
-    raw.end();
-  } catch (error) {
-    // The status line is gone already; a cut stream tells the client to ask again.
-    raw.destroy(signal.aborted ? undefined : error instanceof Error ? error : new Error(String(error)));
-  } finally {
-    clearInterval(timer);
-  }
-}
-
-/** A client that takes nothing is cut off; when it reads again, it asks for what comes after the last it has. */
-async function taken(
-  raw: FastifyReply['raw'],
-  { signal, patience }: { signal: AbortSignal; patience: number },
-): Promise<void> {
-  const late = setTimeout(() => raw.destroy(), patience);
-  try {
-    await once(raw, 'drain', { signal });
-  } finally {
-    clearTimeout(late);
-  }
 }
 
 function sendError(reply: FastifyReply, error: unknown): FastifyReply {

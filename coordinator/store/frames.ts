@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { BuildEvent, Frame, WarningEvent } from '../../shared/progress.ts';
+import { unlessStoreFull } from './disk-full.ts';
 import { appendLines, lastFrame, readLines } from './log-file.ts';
 import { formatLine } from './log-line.ts';
 import { attemptKey, recoverLog, type RecoveredLog } from './log-recovery.ts';
@@ -79,7 +80,7 @@ export class FrameLog implements AsyncDisposable {
     if (frames.length > 0) {
       const received = message && { ...message, events: frames.length };
       const lines = frames.map((frame, index) => formatLine(frame, index === 0 ? received : undefined));
-      log.size = appendLines(log.path, lines.join(''), log.size);
+      log.size = unlessStoreFull(this.directory, () => appendLines(log.path, lines.join(''), log.size));
       log.seq += frames.length;
     }
     if (key !== undefined && message !== undefined) log.received.set(key, message.frame);

@@ -24,6 +24,8 @@ export interface HistoryOptions {
   readonly store: Store;
   readonly frames: FrameLog;
   readonly bounds: HistoryBounds;
+  /** Milliseconds since 1970, by a clock that nobody sets. */
+  readonly now: () => number;
 }
 
 /** Builds in one transaction: nobody else is served meanwhile. */
@@ -42,7 +44,7 @@ export class History {
   /** Sweeps now and every `interval` milliseconds; `trouble` hears what failed, and the next sweep tries again. */
   start(interval: number, trouble: (thrown: unknown) => void): void {
     const sweep = (): void => {
-      this.#sweep ??= this.sweep(Date.now())
+      this.#sweep ??= this.sweep()
         .catch(trouble)
         .finally(() => (this.#sweep = undefined));
     };
@@ -51,8 +53,8 @@ export class History {
   }
 
   /** Never touches a build that goes on. */
-  async sweep(now: number): Promise<void> {
-    await this.#dropBuilds(now);
+  async sweep(): Promise<void> {
+    await this.#dropBuilds();
     await this.#dropLogs();
   }
 
@@ -63,9 +65,9 @@ export class History {
     await this.#sweep;
   }
 
-  async #dropBuilds(now: number): Promise<void> {
-    const { store, frames, bounds } = this.#options;
-    const before = firstIdAt(now - bounds.age);
+  async #dropBuilds(): Promise<void> {
+    const { store, frames, bounds, now } = this.#options;
+    const before = firstIdAt(now() - bounds.age);
     while (!this.#stop.signal.aborted) {
       const ids = await store.expired({ keep: bounds.builds, before, limit: batchSize });
       if (ids.length === 0) return;

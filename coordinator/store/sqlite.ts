@@ -9,6 +9,7 @@ import type { BuildResult } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
 import type { Drain } from '../farm/standing.ts';
 import { openDatabase } from './database.ts';
+import { unlessStoreFull } from './disk-full.ts';
 import type { Database, Driver, Statement } from './database.ts';
 import { numberOf, textOf } from './row.ts';
 import { prepareSchema } from './schema.ts';
@@ -23,6 +24,7 @@ export interface OpenOptions {
 export class SqliteStore implements Store {
   readonly #database: Database;
   readonly #lock: Database;
+  readonly #directory: string;
   readonly #statements = new Map<string, Statement>();
 
   /** Fails with `config` when another coordinator has the directory, or a newer archfarm wrote it. */
@@ -35,14 +37,15 @@ export class SqliteStore implements Store {
       const database = await openDatabase(join(directory, 'archfarm.db'), options.driver);
       opened.push(database);
       prepareSchema(database, directory);
-      return new SqliteStore(database, lock);
+      return new SqliteStore(directory, { database, lock });
     } catch (thrown) {
       for (const database of opened) database.close();
       throw thrown;
     }
   }
 
-  private constructor(database: Database, lock: Database) {
+  private constructor(directory: string, { database, lock }: { database: Database; lock: Database }) {
+    this.#directory = directory;
     this.#database = database;
     this.#lock = lock;
   }
@@ -212,14 +215,16 @@ export class SqliteStore implements Store {
   }
 
   #transaction(work: () => void): void {
-    this.#database.exec('BEGIN IMMEDIATE');
-    try {
-      work();
-      this.#database.exec('COMMIT');
-    } catch (thrown) {
-      this.#rollback();
-      throw thrown;
-    }
+    unlessStoreFull(this.#directory, () => {
+      this.#database.exec('BEGIN IMMEDIATE');
+      try {
+        work();
+        this.#database.exec('COMMIT');
+      } catch (thrown) {
+        this.#rollback();
+        throw thrown;
+      }
+    });
   }
 
   #rollback(): void {

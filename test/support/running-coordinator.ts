@@ -61,7 +61,8 @@ class OneRegistry extends Registries {
 export async function runningCoordinator(
   timers: Partial<Timers> = {},
   hook: Hook = () => false,
-  options: Pick<CoordinatorOptions, 'maxQueued'> = {},
+  /** `data`: where builds survive it; without one they are gone with it. */
+  { data, ...options }: Pick<CoordinatorOptions, 'maxQueued'> & { readonly data?: string } = {},
 ): Promise<RunningCoordinator> {
   const cleanup = new Cleanup();
   const directory = await temporaryDirectory();
@@ -78,8 +79,9 @@ export async function runningCoordinator(
   const coordinator = await startCoordinator({
     listen: { host: '127.0.0.1', port: 0 },
     token: testToken,
-    data: directory.path,
-    durable: false,
+    data: data ?? directory.path,
+    cache: directory.path,
+    durable: data !== undefined,
     registries,
     timers: { ...defaultTimers, tick: 20, ...timers },
     log: silentLogger,

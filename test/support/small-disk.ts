@@ -12,7 +12,8 @@ export async function smallDisk(bytes: number): Promise<ScratchDirectory> {
   return {
     path: directory.path,
     async [Symbol.asyncDispose]() {
-      await run('umount', [directory.path]);
+      // At once out of sight, and gone with the last open file: libsql closes its own when they are collected.
+      await run('umount', ['-l', directory.path]);
       await directory[Symbol.asyncDispose]();
     },
   };

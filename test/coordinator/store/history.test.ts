@@ -32,8 +32,8 @@ async function swept(bounds: Partial<typeof defaultHistory>): Promise<{ builds: 
     await (build === openBuild ? store.append([build.submitted]) : archive(store, build));
     write(frames, build);
   }
-  const history = new History({ store, frames, bounds: { ...defaultHistory, ...bounds } });
-  await history.sweep(now);
+  const history = new History({ store, frames, bounds: { ...defaultHistory, ...bounds }, now: () => now });
+  await history.sweep();
   await history.close();
   const kept = new Set((await store.builds({ limit: 9 })).map(({ build }) => build));
   const opened = (await store.load()).events.map((event) =>
@@ -76,8 +76,8 @@ test('goes on with a sweep that was interrupted', async () => {
     write(frames, build);
   }
   await frames.remove(ids[0] ?? '');
-  const history = new History({ store, frames, bounds: { ...defaultHistory, builds: 1 } });
-  await history.sweep(now);
+  const history = new History({ store, frames, bounds: { ...defaultHistory, builds: 1 }, now: () => now });
+  await history.sweep();
   assert.equal(
     (await store.builds({ limit: 9 })).map(({ build }) => build),
     ids.slice(-1),

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import type { Driver } from '../../../coordinator/store/database.ts';
 import { SqliteStore } from '../../../coordinator/store/sqlite.ts';
 import { archivedResult, archive } from '../../support/archived-builds.ts';
-import { fillHistory } from '../../support/filled-history.ts';
+import { fillHistory } from '../../../scripts/rig/filled-history.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);

@@ -5,7 +5,7 @@ import { openDatabase, type Driver } from '../../coordinator/store/database.ts';
 /** Ids sort as they are numbered, after `build`; every tenth has failed. The store is closed meanwhile. */
 export async function fillHistory(
   directory: string,
-  { build, count, driver }: { build: string; count: number; driver: Driver },
+  { build, count, driver }: { build: string; count: number; driver?: Driver },
 ): Promise<void> {
   const database = await openDatabase(join(directory, 'archfarm.db'), driver);
   try {

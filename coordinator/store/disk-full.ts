@@ -1,0 +1,32 @@
+/** A full disk is the one fault of a store that its users can mend: they are told in one form, whoever meets it first. */
+import { statfsSync } from 'node:fs';
+import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
+
+/** Bytes. SQLite calls it an error of the disk where it cannot grow its index of the log by a page. */
+const nothing = 64 * 1024;
+
+/** Runs what writes below the directory; throws `disk-full` where that is what it failed for. */
+export function unlessStoreFull<T>(directory: string, write: () => T): T {
+  try {
+    return write();
+  } catch (thrown) {
+    if (!isFull(thrown, directory)) throw thrown;
+    throw new ArchfarmError('disk-full', `no space left for builds in ${directory}`, {
+      hint: 'free some space on that disk: what runs goes on meanwhile, and its agents keep the results',
+      cause: thrown,
+    });
+  }
+}
+
+function isFull(thrown: unknown, directory: string): boolean {
+  const code = systemCode(thrown) ?? '';
+  const message = messageOf(thrown);
+  if (['ENOSPC', 'EDQUOT', 'SQLITE_FULL'].includes(code) || /database or disk is full/.test(message))
+    return true;
+  return /disk I\/O error/.test(message) && available(directory) < nothing;
+}
+
+function available(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
+}
