@@ -10,8 +10,9 @@ export interface Timers {
   readonly lost: number;
   /** An offer that is not accepted in this time goes elsewhere. */
   readonly accept: number;
-  /** An agent that failed or declined a task is not offered it again before this has passed. */
+  /** An agent that failed or declined a task is not offered it again before this has passed; doubles with each more, up to `retryMax`. */
   readonly retry: number;
+  readonly retryMax: number;
   /** An agent whose attempts failed three times in a row gets none for this long; doubles with each more, up to `cordonMax`. */
   readonly cordon: number;
   readonly cordonMax: number;
@@ -47,6 +48,7 @@ export const defaultTimers: Timers = {
   lost: 45_000,
   accept: 10_000,
   retry: 10_000,
+  retryMax: 5 * 60_000,
   cordon: 60_000,
   cordonMax: 30 * 60_000,
   stall: 15 * 60_000,

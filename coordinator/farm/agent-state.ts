@@ -4,7 +4,7 @@ import type { AttemptId } from '../../shared/attempt.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import type { Timers } from '../../shared/timers.ts';
 import type { AgentFacts } from './events.ts';
-import { objection, type Standing } from './standing.ts';
+import { objection, reluctance, type Standing } from './standing.ts';
 
 export interface Agent {
   facts: AgentFacts;
@@ -114,7 +114,7 @@ function condition(agent: Agent, timers: Timers, at: number): Pick<AgentView, 's
   }
   // What an agent says of itself is the nearer reason.
   const objected = agent.state === 'ready' ? objection(agent.standing, at) : undefined;
-  return objected ?? { state: agent.state, reason: agent.reason };
+  return objected ?? { state: agent.state, reason: agent.reason ?? reluctance(agent.standing, at) };
 }
 
 function seconds(milliseconds: number): string {

@@ -2,7 +2,7 @@
 import { newAgent } from './agent-state.ts';
 import type { Agent } from './agent-state.ts';
 import type { VolatileEvent } from './events.ts';
-import { clearFailures } from './standing.ts';
+import { clearFailures, clearRefusals } from './standing.ts';
 import { couldCount, standingOf } from './farm-state.ts';
 import type { FarmState, Step } from './farm-state.ts';
 
@@ -57,6 +57,7 @@ export function undrain(step: Step, name: string): void {
   const standing = standingOf(step.state, name);
   standing.drained = undefined;
   clearFailures(standing);
+  clearRefusals(standing);
 }
 
 /** As if it had never been here. */

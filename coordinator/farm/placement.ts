@@ -8,6 +8,7 @@ import type { Attempt, TaskState } from './build-state.ts';
 import type { DurableEvent } from './events.ts';
 import type { FarmState } from './farm-state.ts';
 import type { Roster, Wait } from './roster.ts';
+import { doubling, isDoubted, reluctance } from './standing.ts';
 import { Turns } from './turns.ts';
 
 /** Offers for waiting tasks, each in its turn, and the attempts whose agents are back with them. */
@@ -52,10 +53,13 @@ function choose(roster: Roster, { build, task, load }: Wait & { load: Load }): A
   const { state, at } = roster;
   const able = roster.able({ build, task });
   if (load.isFull(able)) return undefined;
-  const untried = able.filter((agent) => !hasFailed(agent, task));
-  const free = (untried.length > 0 ? untried : able).filter(
-    (agent) =>
-      load.hasSlot(agent) && !isSuspect(agent, state.timers, at) && !isResting(state, { agent, task, at }),
+  const willing = able.filter(
+    (agent) => reluctance(agent.standing, at) === undefined && !isResting(state, { agent, task, at }),
+  );
+  // A busy one that has not failed the task yet is worth the wait.
+  const untried = willing.filter((agent) => !hasFailed(agent, task));
+  const free = (untried.length > 0 ? untried : willing).filter(
+    (agent) => load.hasSlot(agent) && !isSuspect(agent, state.timers, at),
   );
   const closeness = (agent: Agent): number =>
     affinityOf(state.acquaintance, agent.facts.name, { build, task });
@@ -71,16 +75,15 @@ function hasFailed(agent: Agent, task: TaskState): boolean {
 
 /** It has just failed or declined this very task: the same answer again at once would help nobody. */
 function isResting(
-  state: FarmState,
+  { timers }: FarmState,
   { agent, task, at }: { agent: Agent; task: TaskState; at: number },
 ): boolean {
-  return task.attempts.some(
+  const answers = task.attempts.filter(
     ({ agent: name, outcome, endedAt }) =>
-      name === agent.facts.name &&
-      outcome !== 'lost' &&
-      endedAt !== undefined &&
-      at - endedAt < state.timers.retry,
+      name === agent.facts.name && outcome !== 'lost' && endedAt !== undefined,
   );
+  const pause = doubling(answers.length - 1, { first: timers.retry, max: timers.retryMax });
+  return at - (answers.at(-1)?.endedAt ?? -Infinity) < pause;
 }
 
 function byName(a: Agent, b: Agent): number {
@@ -93,6 +96,7 @@ class Load {
   readonly #full = new Set<readonly Agent[]>();
 
   hasSlot(agent: Agent): boolean {
+    if (isDoubted(agent.standing) && this.#offersTo(agent) > 0) return false;
     return this.#slotsOf(agent) < agent.facts.slots;
   }
 
@@ -109,6 +113,11 @@ class Load {
 
   add(agent: Agent): void {
     this.#planned.set(agent, (this.#planned.get(agent) ?? 0) + 1);
+  }
+
+  #offersTo(agent: Agent): number {
+    const open = [...agent.held.values()].filter((held) => held === 'offered');
+    return open.length + (this.#planned.get(agent) ?? 0);
   }
 
   #slotsOf(agent: Agent): number {

@@ -10,7 +10,7 @@ import { afterTask, notifyBuild, notifyTask } from './build-transitions.ts';
 import type { DurableEvent, VerifiedImage } from './events.ts';
 import { findAttempt, standingOf } from './farm-state.ts';
 import type { Found, Step } from './farm-state.ts';
-import { clearFailures, noteFailure } from './standing.ts';
+import { clearFailures, clearRefusals, noteFailure, noteRefusal } from './standing.ts';
 import { stopAttempts } from './stop-attempts.ts';
 
 type Offered = Extract<DurableEvent, { type: 'offered' }>;
@@ -103,7 +103,8 @@ function noteHealth(
   { agent, wasWorking }: { readonly agent: string; readonly wasWorking: boolean },
 ): void {
   const standing = standingOf(state, agent);
-  if (isVerdict(failed)) clearFailures(standing);
+  if (failed.outcome === 'declined') noteRefusal(standing, { timers: state.timers, at });
+  else if (isVerdict(failed)) clearFailures(standing);
   else if (failed.outcome === 'failed' && wasWorking) {
     noteFailure(standing, failed.error, { timers: state.timers, at });
   }
@@ -148,6 +149,7 @@ function run(step: Step, found: Found): void {
   const { build, task, attempt } = found;
   begin(step, found);
   meet(step.state.acquaintance, attempt.agent, found);
+  clearRefusals(standingOf(step.state, attempt.agent));
   const holder = step.state.agents.get(attempt.agent);
   const name = formatAttempt(attempt.id);
   if (holder?.held.has(name) === true) holder.held.set(name, 'confirmed');
