@@ -215,7 +215,10 @@ export class Farm extends FarmQueries implements AsyncDisposable {
 
   #decide(): void {
     try {
-      for (const event of decide(this.state, this.now)) this.#enqueue({ event, done: () => {} });
+      const at = this.now;
+      // When this process was stopped after the last event, everybody seems silent: that is to be known first.
+      if (at - this.state.clock > this.timers.pause) return this.tick();
+      for (const event of decide(this.state, at)) this.#enqueue({ event, done: () => {} });
     } catch (thrown) {
       this.#handlers.trouble(thrown);
     }

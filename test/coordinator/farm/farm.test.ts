@@ -135,6 +135,44 @@ test('refuses builds while nothing can be stored, and works on when it can', asy
   await until(() => handlers.count('offer') === 1);
 });
 
+/** The host stops the process while it writes, for longer than agents may be silent. */
+class StoppingStore extends MemoryStore {
+  stopped = 0;
+  stops = false;
+
+  override async append(events: readonly DurableEvent[]): Promise<void> {
+    await super.append(events);
+    if (this.stops) this.stopped += 2 * defaultTimers.lost;
+    this.stops = false;
+  }
+}
+
+test('loses nothing because it was stopped itself, in the middle of whatever', async () => {
+  const store = new StoppingStore();
+  const handlers = new Recorder();
+  // The grace of a start would hide it.
+  const timers = { ...defaultTimers, grace: 1000 };
+  let later = 0;
+  await using farm = new Farm({ store, handlers, timers, now: () => Date.now() + later + store.stopped });
+  await farm.restore();
+  later = timers.pause;
+  connect(farm, 2);
+  const first = await farm.submit(spec, { client: 'test' });
+  await until(() => handlers.count('offer') === 1);
+  await farm.record({
+    type: 'accepted',
+    at: farm.now,
+    attempt: { build: first, platform: amd64, number: 1 },
+  });
+  store.stops = true;
+  await farm.submit(spec, { client: 'test' });
+  // What had come meanwhile is heard after that.
+  farm.note({ type: 'heard', at: farm.now, agent: 'a', session: 'a-1' });
+  await until(() => handlers.count('offer') === 2);
+  const losses = handlers.effects.filter((effect) => effect.type === 'notify' && effect.event.error);
+  assert.equal(losses, []);
+});
+
 test('after a restart takes up what was under way without telling followers twice', async () => {
   const store = new MemoryStore();
   const ids: string[] = [];
