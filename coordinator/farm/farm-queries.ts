@@ -39,9 +39,13 @@ export class FarmQueries {
     return this.#now();
   }
 
-  /** Builds of which no agent has begun anything. */
-  get queued(): number {
-    return [...this.state.builds.values()].filter(({ status }) => status === 'queued').length;
+  /** Builds of which no agent has begun anything, by client. */
+  queuedBy(): Map<string, number> {
+    const queued = new Map<string, number>();
+    for (const { status, client } of this.state.builds.values()) {
+      if (status === 'queued') queued.set(client, (queued.get(client) ?? 0) + 1);
+    }
+    return queued;
   }
 
   async build(id: string): Promise<BuildResult | undefined> {

@@ -12,6 +12,7 @@ import { requireGiven, type FollowUp } from '../farm/amend.ts';
 import type { Farm } from '../farm/farm.ts';
 import { specTrees } from '../farm/task.ts';
 import type { BuildSpec } from '../project/spec.ts';
+import type { Admission } from './admission.ts';
 import { AgentActions } from './agent-actions.ts';
 import type { FrameLog } from '../store/frames.ts';
 import type { AmendRequest, CheckedFollowUp, FollowUps } from './follow-ups.ts';
@@ -27,8 +28,7 @@ export interface ActionParts {
   readonly secrets: Secrets;
   readonly preflight: Preflight;
   readonly followUps: FollowUps;
-  /** Builds that may wait for their first agent. */
-  readonly maxQueued: number;
+  readonly admission: Admission;
 }
 
 type Start = Pick<FollowUp, 'spec'> & Partial<FollowUp>;
@@ -46,7 +46,7 @@ export class Actions implements ApiActions {
   }
 
   async submit(submission: Submission, signal: AbortSignal): Promise<string> {
-    await this.#refuseOverload(submission);
+    using _place = await this.#parts.admission.enter(submission);
     const spec = await this.#withPlatforms(normalizeSpec(submission.spec), signal);
     const missing = spec.secrets.find((id) => !submission.secrets.has(id));
     if (missing !== undefined)
@@ -95,7 +95,7 @@ export class Actions implements ApiActions {
     // What it was checked against has changed since: by itself.
     const known = key === undefined ? undefined : await farm.submittedWith(key);
     if (known !== undefined) return known;
-    await this.#refuseOverload(continuation);
+    using _place = await this.#parts.admission.enter(continuation);
     const { warnings, ...followUp } = await decide();
     const { spec, carried = {} } = followUp;
     if (spec.platforms.some((platform) => carried[platform] === undefined)) {
@@ -216,16 +216,6 @@ export class Actions implements ApiActions {
       }),
       ...reported(found),
     };
-  }
-
-  /** Before anything is done for it: a queue that is too long is refused at once. */
-  async #refuseOverload({ idempotencyKey: key }: Pick<Submission, 'idempotencyKey'>): Promise<void> {
-    const { farm, maxQueued } = this.#parts;
-    if (farm.queued < maxQueued) return;
-    if (key !== undefined && (await farm.submittedWith(key)) !== undefined) return;
-    throw new ArchfarmError('queue-full', `${farm.queued} builds wait for an agent already`, {
-      hint: 'try again later, or let the coordinator take more: archfarm serve --max-queued',
-    });
   }
 
   /** Registries are asked meanwhile: whichever fails first ends the other. */

@@ -21,6 +21,7 @@ import { defaultHistory, History, type HistoryBounds } from '../store/history.ts
 import { MemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import { Actions } from './actions.ts';
+import { Admission } from './admission.ts';
 import { isLoopback, TokenAuth } from './auth.ts';
 import { BasePulls } from './base-pulls.ts';
 import { FollowUps } from './follow-ups.ts';
@@ -67,7 +68,6 @@ export interface Coordinator {
 
 /** Bytes of a request: a build with its secrets. */
 const maxBody = 16 * 1024 * 1024;
-const defaultMaxQueued = 1000;
 /** Milliseconds between looks at what may go from history. */
 const historyInterval = 600_000;
 /** Milliseconds for a peer to answer the close of its socket. */
@@ -139,7 +139,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   const actions = new Actions({
     ...parts,
     followUps: new FollowUps(parts),
-    maxQueued: options.maxQueued ?? defaultMaxQueued,
+    admission: new Admission(farm, options.maxQueued),
   });
   addRoutes(app, { auth, actions, followerPatience: timers.follower });
   const sockets = acceptUpgrades(app.server, { auth, log, routes: upgradeRoutes(parts) });

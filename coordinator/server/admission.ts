@@ -1,0 +1,60 @@
+/** How many builds may wait for their first agent: beyond that new ones are refused before anything is done for them. */
+import { ArchfarmError } from '../../shared/errors.ts';
+import type { Farm } from '../farm/farm.ts';
+
+export const defaultMaxQueued = 1000;
+
+/** So many builds a client may have waiting however long the queue is; with more it leaves the second half to others. */
+const unquestioned = 50;
+
+export interface Applicant {
+  readonly client: string;
+  readonly idempotencyKey: string | undefined;
+}
+
+export class Admission {
+  readonly #farm: Pick<Farm, 'queuedBy' | 'submittedWith'>;
+  readonly #maxQueued: number;
+  /** Admitted, and not stored yet: by client. */
+  readonly #entering = new Map<string, number>();
+
+  constructor(farm: Pick<Farm, 'queuedBy' | 'submittedWith'>, maxQueued = defaultMaxQueued) {
+    this.#farm = farm;
+    this.#maxQueued = maxQueued;
+  }
+
+  /** A place in the queue, to be given back once the build is stored or was refused. Throws `queue-full`. */
+  async enter({ client, idempotencyKey: key }: Applicant): Promise<Disposable> {
+    const refusal = this.#refusal(client);
+    if (refusal === undefined) {
+      this.#count(client, 1);
+      return { [Symbol.dispose]: () => this.#count(client, -1) };
+    }
+    // What was taken before has its place, and is answered again.
+    const isKnown = key !== undefined && (await this.#farm.submittedWith(key)) !== undefined;
+    if (isKnown) return { [Symbol.dispose]: () => {} };
+    throw refusal;
+  }
+
+  #refusal(client: string): ArchfarmError | undefined {
+    const queued = this.#farm.queuedBy();
+    for (const [name, entering] of this.#entering) queued.set(name, (queued.get(name) ?? 0) + entering);
+    const all = [...queued.values()].reduce((sum, builds) => sum + builds, 0);
+    const own = queued.get(client) ?? 0;
+    if (all >= this.#maxQueued) {
+      return new ArchfarmError('queue-full', `${all} builds wait for an agent already`, {
+        hint: 'try again later, or let the coordinator take more: archfarm serve --max-queued',
+      });
+    }
+    if (own < unquestioned || all < this.#maxQueued / 2) return undefined;
+    return new ArchfarmError('queue-full', `${own} builds of ${client} wait for an agent already`, {
+      hint: `the rest of the queue is for others: try again when fewer of ${all} wait (archfarm serve --max-queued)`,
+    });
+  }
+
+  #count(client: string, change: number): void {
+    const entering = (this.#entering.get(client) ?? 0) + change;
+    if (entering === 0) this.#entering.delete(client);
+    else this.#entering.set(client, entering);
+  }
+}
