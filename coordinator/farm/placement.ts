@@ -8,7 +8,7 @@ import type { Attempt, TaskState } from './build-state.ts';
 import type { DurableEvent } from './events.ts';
 import type { FarmState } from './farm-state.ts';
 import type { Roster, Wait } from './roster.ts';
-import { doubling, isDoubted, reluctance } from './standing.ts';
+import { doubling, isDoubted, isOnTrial, reluctance } from './standing.ts';
 import { Turns } from './turns.ts';
 
 /** Offers for waiting tasks, each in its turn, and the attempts whose agents are back with them. */
@@ -97,7 +97,8 @@ class Load {
 
   hasSlot(agent: Agent): boolean {
     if (isDoubted(agent.standing) && this.#offersTo(agent) > 0) return false;
-    return this.#slotsOf(agent) < agent.facts.slots;
+    const slots = isOnTrial(agent.standing) ? 1 : agent.facts.slots;
+    return this.#slotsOf(agent) < slots;
   }
 
   /** Within a round slots only fill up, so a long queue asks once for each kind of work. */

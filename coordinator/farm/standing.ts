@@ -52,7 +52,8 @@ export function noteFailure(
   error: ErrorInfo,
   { timers, at }: { readonly timers: Timers; readonly at: number },
 ): void {
-  if (othersFaults.has(error.code)) return;
+  // What had begun before the last of them says no more than that one did.
+  if (othersFaults.has(error.code) || at < standing.cordonedUntil) return;
   standing.failures += 1;
   standing.trouble = error.message;
   const beyond = standing.failures - maxFailures;
@@ -87,6 +88,11 @@ export function clearRefusals(standing: Standing): void {
 /** It is to be offered one thing at a time, until it takes one. */
 export function isDoubted({ refusals }: Standing): boolean {
   return refusals >= maxRefusals;
+}
+
+/** It is to be given one attempt at a time, until one ends well. */
+export function isOnTrial({ failures }: Standing): boolean {
+  return failures >= maxFailures;
 }
 
 /** Why it is offered nothing at the moment. Unlike one that is cordoned it is worth the wait of a build. */

@@ -91,6 +91,26 @@ function failWithoutMemory(bench: FarmBench, ids: readonly string[]): void {
   }
 }
 
+test('what fails at the same moment says no more than one, and then an agent is tried with one build', () => {
+  const bench = new FarmBench();
+  const ids = ['one', 'two', 'three', 'four'];
+  const patient = { ...single, waitAgent: 3_600_000 };
+  bench.connect(sampleAgent('a', { slots: 4 }));
+  for (const id of ids) {
+    bench.submit(id, patient);
+    bench.tell({ type: 'accepted', attempt: attempt(id, amd64) });
+  }
+  bench.take();
+  for (const id of ids) bench.fail(attempt(id, amd64), 'infrastructure');
+  bench.pass(defaultTimers.cordon - 1000, hear(bench, 'a'));
+  assert.equal(bench.take('offer'), []);
+  bench.pass(1000, hear(bench, 'a'));
+  const [trial, ...others] = bench.take('offer');
+  assert.is(others.length, 0);
+  bench.deliver(trial!.attempt);
+  assert.is(bench.take('offer').length, 3, 'it is well again');
+});
+
 test('an image, a build error or the fault of somebody else breaks the row', () => {
   const bench = benchOfTwo();
   failWithoutMemory(bench, ['one', 'two']);
