@@ -81,7 +81,10 @@ export class PackWriter {
       return entry;
     });
     try {
-      await pack.data.appendFile(Buffer.concat(items.map(({ content }) => content)));
+      await writeAll(
+        pack.data,
+        items.map(({ content }) => content),
+      );
       await pack.index.appendFile(Buffer.concat(entries));
     } catch (error) {
       await this.#takeBack(pack).catch(() => {});
@@ -155,5 +158,19 @@ export class PackWriter {
     const path = join(this.#directory, pack.name);
     const isThere = await rename(path + openSuffix, path).then(() => true, absent);
     if (isThere === undefined) await this.#events.lost(pack.name);
+  }
+}
+
+/** Appends them as they are: joined first, each would be copied once more. */
+async function writeAll(file: FileHandle, contents: readonly Buffer[]): Promise<void> {
+  for (let rest = contents; rest.length > 0;) {
+    let { bytesWritten } = await file.writev(rest);
+    // It may have ended anywhere.
+    let written = 0;
+    for (; written < rest.length && bytesWritten >= rest[written]!.length; written++) {
+      bytesWritten -= rest[written]!.length;
+    }
+    rest = rest.slice(written);
+    if (rest[0] !== undefined) rest = [rest[0].subarray(bytesWritten), ...rest.slice(1)];
   }
 }
