@@ -19,6 +19,8 @@ export interface LinkOptions {
   state(): Omit<Extract<ToCoordinator, { type: 'beat' }>, 'type'>;
   /** The coordinator said welcome. */
   up(): void;
+  /** A connection that was up is no more. */
+  down(): void;
   message(message: ToAgent): void;
 }
 
@@ -107,7 +109,10 @@ export class Link {
           signal.removeEventListener('abort', stop);
           this.#welcomed = false;
           this.#channel = undefined;
-          if (upAt !== undefined) this.#downSince = performance.now();
+          if (upAt !== undefined) {
+            this.#downSince = performance.now();
+            this.#options.down();
+          }
           if (!signal.aborted) this.#closed(code, reason, upAt !== undefined);
           resolve(upAt === undefined ? 0 : performance.now() - upAt);
         },

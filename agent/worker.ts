@@ -1,24 +1,20 @@
-/** Keeps the agent's work: takes offers, runs jobs, sends their progress and reports until they are settled. */
+/** Keeps the agent at work: takes offers while all is well, and ends what it does when it is told to. */
 import { randomBytes } from 'node:crypto';
 import { untilAborted } from '../shared/abort.ts';
 import type { StoreUsage } from '../shared/context/store-usage.ts';
-import { ArchfarmError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { PROTOCOL_VERSION, type AgentState, type Hello, type ToAgent } from '../shared/messages.ts';
-import type { Outcome, Task } from '../shared/task.ts';
+import type { ProofOrder } from '../shared/proof.ts';
+import type { Task } from '../shared/task.ts';
 import type { Timers } from '../shared/timers.ts';
 import { version } from '../shared/version.ts';
+import { Attempts, type JobStatus } from './attempts.ts';
 import type { AgentConfig } from './config.ts';
 import type { ContextLink } from './context-link.ts';
 import type { EngineWatch } from './engine-watch.ts';
-import { IdleMemory } from './idle-memory.ts';
-import { runJob } from './job.ts';
 import type { Journal } from './journal.ts';
 import { Link } from './link.ts';
-import { Outbox } from './outbox.ts';
-import { Questions } from './questions.ts';
-import { Selections } from './selections.ts';
-import { openSshTunnel } from './ssh-tunnel.ts';
+import { Proofs } from './proofs.ts';
 
 export interface WorkerOptions {
   readonly config: AgentConfig;
@@ -29,15 +25,6 @@ export interface WorkerOptions {
   readonly log: Logger;
 }
 
-interface Job {
-  readonly task: Task;
-  readonly cancel: AbortController;
-  readonly outbox: Outbox;
-  readonly selections: Selections;
-  readonly startedAt: number;
-  done: Promise<void>;
-}
-
 /** What `archfarm-agent status` shows. */
 export interface WorkerStatus {
   readonly connected: boolean;
@@ -45,7 +32,7 @@ export interface WorkerStatus {
   readonly state: AgentState;
   readonly reason?: string | undefined;
   readonly slots: number;
-  readonly jobs: readonly { readonly attempt: string; readonly image: string; readonly seconds: number }[];
+  readonly jobs: readonly JobStatus[];
   readonly unsettled: number;
   readonly contexts: StoreUsage;
 }
@@ -53,11 +40,8 @@ export interface WorkerStatus {
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #session = randomBytes(12).toString('base64url');
-  readonly #jobs = new Map<string, Job>();
-  /** Outboxes of reports that are sent but not settled. */
-  readonly #reported = new Map<string, Outbox>();
-  readonly #memory = new IdleMemory();
-  readonly #questions: Questions;
+  readonly #attempts: Attempts;
+  readonly #proofs: Proofs;
   readonly #link: Link;
   readonly #stop = new AbortController();
   #draining = false;
@@ -65,7 +49,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    const { config, timers, log } = options;
+    const { config, timers, log, engine } = options;
     this.#link = new Link({
       coordinator: config.coordinator,
       token: config.token,
@@ -73,13 +57,26 @@ export class Worker {
       log,
       hello: () => this.#hello(),
       state: () => this.#news(),
-      up: () => this.#up(),
+      up: () => this.#attempts.resend(),
+      down: () => void this.#proofs.stopAll(),
       message: (message) => this.#handle(message),
     });
-    this.#questions = new Questions((attempt, ask, question) =>
-      this.#link.send({ type: 'ask', attempt, ask, question }),
-    );
-    options.engine.onChange((platformsChanged) => {
+    const ended = (): void => this.#checkIdle();
+    this.#attempts = new Attempts({
+      ...options,
+      engine: engine.engine,
+      send: (message) => this.#link.send(message),
+      ended,
+      outcome: () => {},
+    });
+    this.#proofs = new Proofs({
+      engine: engine.engine,
+      timers,
+      log,
+      answer: (proof, outcome) => this.#link.send({ type: 'proved', proof, outcome }),
+      ended,
+    });
+    engine.onChange((platformsChanged) => {
       if (platformsChanged) this.#link.redial('the engine offers other platforms');
       else this.#link.send({ type: 'beat', ...this.#news() });
     });
@@ -91,7 +88,7 @@ export class Worker {
     const watch = setInterval(() => this.#cancelWhenCutOff(), timers.tick);
     try {
       await this.#link.run(this.#stop.signal);
-      await Promise.all([...this.#jobs.values()].map((job) => job.done));
+      await Promise.all([this.#attempts.over(), this.#proofs.stopAll()]);
     } finally {
       clearInterval(watch);
     }
@@ -101,7 +98,7 @@ export class Worker {
   async drain(): Promise<void> {
     const { timers, log } = this.#options;
     this.#draining = true;
-    log.info({ jobs: this.#jobs.size }, 'draining');
+    log.info({ jobs: this.#attempts.running }, 'draining');
     this.#link.send({ type: 'beat', ...this.#news() });
     const settled = new Promise<void>((resolve) => {
       this.#idle = resolve;
@@ -116,28 +113,21 @@ export class Worker {
 
   /** Cancels what runs and stops. */
   async abort(reason: string): Promise<void> {
-    const jobs = [...this.#jobs.values()];
     // What is given up here may be offered again at once, and nobody would end it.
     this.#draining = true;
-    for (const job of jobs) job.cancel.abort(new ArchfarmError('agent-lost', reason));
-    await Promise.all(jobs.map((job) => job.done));
+    await Promise.all([this.#attempts.abandon(reason), this.#proofs.stopAll()]);
     this.#stop.abort();
   }
 
   status(): WorkerStatus {
-    const { config } = this.#options;
     return {
       connected: this.#link.up,
       error: this.#link.lastError,
       ...this.#state(),
-      slots: config.slots,
-      jobs: [...this.#jobs].map(([attempt, job]) => ({
-        attempt,
-        image: job.task.image,
-        seconds: Math.round((Date.now() - job.startedAt) / 1000),
-      })),
-      unsettled: this.#options.journal.pending.size,
-      contexts: this.#options.contexts.usage(),
+      slots: this.#options.config.slots,
+      jobs: this.#attempts.status,
+      unsettled: this.#attempts.unsettled,
+      contexts: this.#attempts.usage(),
     };
   }
 
@@ -148,11 +138,11 @@ export class Worker {
   }
 
   #news(): { state: AgentState; reason?: string; contexts: StoreUsage } {
-    return { ...this.#state(), contexts: this.#options.contexts.usage() };
+    return { ...this.#state(), contexts: this.#attempts.usage() };
   }
 
   #hello(): Hello {
-    const { config, engine, journal } = this.#options;
+    const { config, engine } = this.#options;
     return {
       type: 'hello',
       protocol: PROTOCOL_VERSION,
@@ -165,35 +155,27 @@ export class Worker {
       labels: config.labels,
       engine: { version: engine.version, apiVersion: engine.apiVersion },
       ...this.#state(),
-      attempts: [...new Set([...this.#jobs.keys(), ...journal.pending.keys()])],
+      attempts: this.#attempts.names,
     };
   }
 
-  /** Whatever the coordinator may have missed is said again; it knows repeats by their numbers. */
-  #up(): void {
-    for (const outbox of [...this.#reported.values(), ...[...this.#jobs.values()].map((job) => job.outbox)])
-      outbox.resend();
-    for (const { selections } of this.#jobs.values()) selections.resend();
-    this.#questions.resend();
-    // Those of an earlier process: its progress is gone with it, so their reports wait for none.
-    for (const [attempt, outcome] of this.#options.journal.pending) {
-      if (!this.#reported.has(attempt)) this.#link.send({ type: 'report', attempt, lastFrame: 0, outcome });
-    }
-  }
-
   #handle(message: ToAgent): void {
+    const attempts = this.#attempts;
     switch (message.type) {
       case 'offer':
         return this.#offered(message.attempt, message.task);
       case 'cancel':
-        return this.#jobs.get(message.attempt)?.cancel.abort(new ArchfarmError('cancelled', message.reason));
+        return attempts.cancel(message.attempt, message.reason);
       case 'acknowledge':
-        this.#jobs.get(message.attempt)?.outbox.acknowledge(message.frame);
-        return this.#reported.get(message.attempt)?.acknowledge(message.frame);
+        return attempts.acknowledge(message.attempt, message.frame);
       case 'answer':
-        return this.#questions.answer(message.attempt, message.ask, message.answer);
+        return attempts.questions.answer(message.attempt, message.ask, message.answer);
       case 'settle':
-        return this.#settled(message.attempt);
+        return attempts.settle(message.attempt);
+      case 'prove':
+        return this.#askedToProve(message.proof, message.order);
+      case 'stop-proof':
+        return this.#proofs.stop(message.proof);
       case 'welcome':
       case 'beat':
         return undefined;
@@ -203,108 +185,36 @@ export class Worker {
   }
 
   #offered(attempt: string, task: Task): void {
-    const { journal, config } = this.#options;
     // The coordinator did not hear the first answer.
-    if (this.#jobs.has(attempt) || journal.pending.has(attempt))
-      return this.#link.send({ type: 'accept', attempt });
-    const { state, reason = 'not ready' } = this.#state();
-    const refusal =
-      state !== 'ready' ? reason : this.#jobs.size >= config.slots ? 'all slots are busy' : undefined;
+    if (this.#attempts.has(attempt)) return this.#link.send({ type: 'accept', attempt });
+    const busy = this.#attempts.running >= this.#options.config.slots ? 'all slots are busy' : undefined;
+    const refusal = this.#refusal() ?? busy;
     if (refusal !== undefined) return this.#link.send({ type: 'decline', attempt, reason: refusal });
     this.#link.send({ type: 'accept', attempt });
-    this.#start(attempt, task);
+    this.#attempts.start(attempt, task);
   }
 
-  #start(attempt: string, task: Task): void {
-    const { timers, engine, contexts, config, log } = this.#options;
-    const cancel = new AbortController();
-    const outbox = new Outbox({
-      timers,
-      send: (frame, events) => this.#link.send({ type: 'progress', attempt, frame, events }),
-      ended: () => this.#sendReport(attempt),
-    });
-    const selections = new Selections((tree, selection) =>
-      this.#link.send({ type: 'selected', attempt, tree, selection }),
-    );
-    const context = contexts.forJob();
-    const services = {
-      engine: engine.engine,
-      context,
-      ask: (question: Parameters<Questions['ask']>[1], signal: AbortSignal) =>
-        this.#questions.ask(attempt, question, signal),
-      ssh: (id: string, signal: AbortSignal) => openSshTunnel({ config, attempt, id }, signal),
-    };
-    log.info({ attempt, image: task.image }, 'attempt started');
-    const run = async (): Promise<void> => {
-      const options = {
-        signal: cancel.signal,
-        onEvent: outbox.push.bind(outbox),
-        onSelection: selections.add.bind(selections),
-      };
-      const outcome = await runJob(task, services, options);
-      context[Symbol.dispose]();
-      outbox.close(Date.now());
-      log.info(
-        { attempt, status: outcome.status, error: outcome.status === 'failed' ? outcome.error : undefined },
-        'attempt ended',
-      );
-      await this.#report(attempt, outbox, outcome);
-    };
-    const job: Job = { task, cancel, outbox, selections, startedAt: Date.now(), done: Promise.resolve() };
-    this.#jobs.set(attempt, job);
-    this.#memory.jobs(this.#jobs.size);
-    job.done = run().catch((error: unknown) =>
-      log.error({ attempt, err: error }, 'the attempt could not be reported'),
-    );
+  /** Beside the slots: a build that waits for its proof must not wait for other builds. */
+  #askedToProve(proof: string, order: ProofOrder): void {
+    const refusal = this.#refusal();
+    if (refusal === undefined) this.#proofs.start(proof, order);
+    else this.#proofs.refuse(proof, refusal);
   }
 
-  async #report(attempt: string, outbox: Outbox, outcome: Outcome): Promise<void> {
-    const { journal, log } = this.#options;
-    this.#reported.set(attempt, outbox);
-    try {
-      await journal.add(attempt, outcome);
-    } catch (error) {
-      // The report still counts if it arrives; only a restart before that would lose it.
-      log.error({ attempt, err: error }, 'the report could not be written to the journal');
-    }
-    this.#jobs.delete(attempt);
-    this.#memory.jobs(this.#jobs.size);
-    outbox.end();
-    // It may have been settled while it was written.
-    this.#checkIdle();
-  }
-
-  #sendReport(attempt: string): void {
-    const outcome = this.#options.journal.pending.get(attempt);
-    const lastFrame = this.#reported.get(attempt)?.lastFrame;
-    if (outcome === undefined || lastFrame === undefined) return;
-    this.#link.send({ type: 'report', attempt, lastFrame, outcome });
-  }
-
-  #settled(attempt: string): void {
-    const { journal, log } = this.#options;
-    this.#reported.delete(attempt);
-    // An attempt that the coordinator has no use for any more, but that still runs.
-    this.#jobs
-      .get(attempt)
-      ?.cancel.abort(new ArchfarmError('cancelled', 'the coordinator does not need it any more'));
-    journal
-      .settle(attempt)
-      .catch((error: unknown) => log.error({ attempt, err: error }, 'the journal could not be written'));
-    this.#checkIdle();
+  #refusal(): string | undefined {
+    const { state, reason = 'not ready' } = this.#state();
+    return state === 'ready' ? undefined : reason;
   }
 
   #checkIdle(): void {
     // Reports are in the journal: without a coordinator to take them there is nothing to wait for.
-    const nothingToTell = this.#options.journal.pending.size === 0 || !this.#link.up;
-    if (this.#jobs.size === 0 && nothingToTell) this.#idle?.();
+    const nothingToTell = this.#attempts.unsettled === 0 || !this.#link.up;
+    if (this.#attempts.running === 0 && this.#proofs.size === 0 && nothingToTell) this.#idle?.();
   }
 
   #cancelWhenCutOff(): void {
     this.#checkIdle();
     if (this.#link.downFor() <= this.#options.timers.cutOff) return;
-    for (const job of this.#jobs.values()) {
-      job.cancel.abort(new ArchfarmError('agent-lost', 'the coordinator was out of reach for too long'));
-    }
+    void this.#attempts.abandon('the coordinator was out of reach for too long');
   }
 }

@@ -8,6 +8,7 @@ export const exitStatusOf = {
   'build-failed': 1,
   'wrong-architecture': 1,
   'test-failed': 1,
+  'verify-failed': 1,
   'not-found': 1,
   usage: 2,
   config: 2,

@@ -7,10 +7,16 @@ import type { StoreUsage } from './context/store-usage.ts';
 import type { Digest } from './context/tree.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { TaskEvent } from './progress.ts';
+import type { ProofOrder, ProofOutcome } from './proof.ts';
 import type { Outcome, RegistryAuth, Task } from './task.ts';
 
-/** Raised with every change that the other side must know of. A coordinator serves this version alone. */
-export const PROTOCOL_VERSION = 1;
+/** Raised with every change that the other side must know of. */
+export const PROTOCOL_VERSION = 2;
+
+/** Agents of these versions are served. Those of version 1 know no proofs, and are not asked for any. */
+export const SERVED_VERSIONS: readonly number[] = [1, PROTOCOL_VERSION];
+/** The first version whose agents prove images. */
+export const PROOFS_SINCE = 2;
 
 /** Bounds that both sides keep, and hold the other to. Bytes, unless they say otherwise. */
 export const limits = {
@@ -125,7 +131,8 @@ export type ToCoordinator =
       readonly tree: Digest;
       readonly selection: Selection;
     }
-  | { readonly type: 'ask'; readonly attempt: string; readonly ask: number; readonly question: Question };
+  | { readonly type: 'ask'; readonly attempt: string; readonly ask: number; readonly question: Question }
+  | { readonly type: 'proved'; readonly proof: string; readonly outcome: ProofOutcome };
 
 export type ToAgent =
   /** The answer to `hello`. `heartbeat` and `lost` are milliseconds. */
@@ -143,4 +150,8 @@ export type ToAgent =
   | { readonly type: 'acknowledge'; readonly attempt: string; readonly frame: number }
   /** The attempt's report is stored, or of no use: forget it. */
   | { readonly type: 'settle'; readonly attempt: string }
-  | { readonly type: 'answer'; readonly attempt: string; readonly ask: number; readonly answer: Answer };
+  | { readonly type: 'answer'; readonly attempt: string; readonly ask: number; readonly answer: Answer }
+  /** To be answered with `proved`. A proof is of this connection: when that ends, it does. */
+  | { readonly type: 'prove'; readonly proof: string; readonly order: ProofOrder }
+  /** Nobody waits for the proof any more; there is no answer. */
+  | { readonly type: 'stop-proof'; readonly proof: string };

@@ -3,6 +3,7 @@
  * numbers them together with its own `state`, `publish` and `result` events into one sequence per build.
  */
 import type { ErrorInfo } from './errors.ts';
+import type { ProofResult } from './proof.ts';
 
 interface Timed {
   /** Milliseconds since 1970, by the clock of whoever reports it. */
@@ -170,6 +171,8 @@ export interface PlatformResult {
   }[];
   readonly timings: Timings;
   readonly context: { readonly sentBytes: number };
+  /** Whether the published image runs on this platform, where that was asked for. */
+  readonly verify?: ProofResult | undefined;
 }
 
 export type AttemptOutcome = 'pushed' | 'failed' | 'lost' | 'cancelled' | 'superseded';

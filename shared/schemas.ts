@@ -167,6 +167,37 @@ export const imageTestSchema = v.strictObject({
   network: v.boolean(),
 });
 
+export const proofRequestSchema = v.strictObject({
+  command: v.optional(imageTestSchema.entries.command),
+  timeout: imageTestSchema.entries.timeout,
+  network: v.boolean(),
+});
+
+const proof = v.pipe(v.string(), v.regex(/^[a-zA-Z0-9_-]{8,64}$/, 'not a proof'));
+
+const proofOrder = v.strictObject({
+  ...proofRequestSchema.entries,
+  reference: v.pipe(v.string(), v.maxLength(512), v.regex(/@sha256:[0-9a-f]{64}$/, 'no digest')),
+  platform,
+  auth,
+});
+
+const proofMessage = { output: text, duration: milliseconds };
+
+const proofOutcome = v.variant('status', [
+  v.strictObject({
+    ...proofMessage,
+    status: v.literal('passed'),
+    manner: v.picklist(['exited', 'healthy', 'up']),
+  }),
+  v.strictObject({
+    ...proofMessage,
+    status: v.literal('failed'),
+    kind: v.picklist(['image', 'infrastructure']),
+    error: errorInfoSchema,
+  }),
+]);
+
 const contextLimits = v.strictObject({ entries: count, bytes: count, pathBytes: count, nameBytes: count });
 
 const task = v.strictObject({
@@ -225,6 +256,7 @@ export const toCoordinatorSchema = v.variant('type', [
   v.strictObject({ type: v.literal('report'), attempt, lastFrame: count, outcome }),
   v.strictObject({ type: v.literal('selected'), attempt, tree: digest, selection }),
   v.strictObject({ type: v.literal('ask'), attempt, ask: count, question }),
+  v.strictObject({ type: v.literal('proved'), proof, outcome: proofOutcome }),
 ]) satisfies v.GenericSchema<unknown, ToCoordinator>;
 
 export const toAgentSchema = v.variant('type', [
@@ -241,4 +273,6 @@ export const toAgentSchema = v.variant('type', [
   v.strictObject({ type: v.literal('acknowledge'), attempt, frame: count }),
   v.strictObject({ type: v.literal('settle'), attempt }),
   v.strictObject({ type: v.literal('answer'), attempt, ask: count, answer }),
+  v.strictObject({ type: v.literal('prove'), proof, order: proofOrder }),
+  v.strictObject({ type: v.literal('stop-proof'), proof }),
 ]) satisfies v.GenericSchema<unknown, ToAgent>;

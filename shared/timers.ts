@@ -40,6 +40,8 @@ export interface Timers {
   readonly follower: number;
   /** How long engines get to open a new build's context before it is taken to be wanted as a whole. */
   readonly selection: number;
+  /** An image that starts as it is, has no health check and is still up after this long is taken to run. */
+  readonly up: number;
 }
 
 export const defaultTimers: Timers = {
@@ -64,6 +66,7 @@ export const defaultTimers: Timers = {
   hello: 5_000,
   follower: 10_000,
   selection: 2_000,
+  up: 5_000,
 };
 
 /** The same timers, `factor` times as long. */

@@ -5,12 +5,15 @@ import { buffers } from '../../shared/context/buffers.ts';
 import type { Digest } from '../../shared/context/tree.ts';
 import type { Connection } from './connection.ts';
 import { readOutput, type OutputChunk } from './container-output.ts';
+import { watchContainer } from './container-watch.ts';
 import { isRefusal } from './engine-error.ts';
 
 export interface ContainerRun {
   readonly imageId: Digest;
-  /** In place of the image's entrypoint and command. */
-  readonly command: readonly string[];
+  /** In place of the image's entrypoint and command; absent: the image starts as it is, and may go on for ever. */
+  readonly command?: readonly string[] | undefined;
+  /** Milliseconds after which an image that starts as it is, and has no health check, is taken to be well. */
+  readonly upAfter?: number;
   /** Whether it gets the engine's default network; else it has its own loopback alone. */
   readonly network: boolean;
   /** Milliseconds since 1970 by which it is over in any case. */
@@ -24,6 +27,9 @@ export interface ContainerRunOptions {
 
 export type ContainerEnd =
   | { readonly type: 'exited'; readonly code: number; readonly outOfMemory: boolean }
+  /** It is well, and would have gone on. */
+  | { readonly type: 'up' | 'healthy' }
+  | { readonly type: 'unhealthy'; readonly reason: string }
   /** The engine could not start the command, for example because the image does not have it. */
   | { readonly type: 'not-started'; readonly reason: string };
 
@@ -60,7 +66,7 @@ export class ContainerRuns {
     this.#running.add(name);
     try {
       await this.#create(name, run);
-      return await this.#follow(name, options);
+      return await this.#follow(name, run, options);
     } finally {
       // The engine may have made it without being able to say so. What cannot be removed now is swept later.
       await this.#remove(name).catch(() => {});
@@ -85,14 +91,10 @@ export class ContainerRuns {
   /** Not under the signal: an engine goes on with what it was asked, and what it makes must be known to be removed. */
   async #create(name: string, { imageId, command, network, until }: ContainerRun): Promise<void> {
     const limit = AbortSignal.timeout(createPatience);
-    const [entrypoint = '', ...parameters] = command;
     const container: Docker.ContainerCreateOptions = {
       Image: imageId,
-      Entrypoint: [entrypoint],
-      Cmd: parameters,
+      ...(command === undefined ? {} : replacing(command)),
       Labels: { [ownerLabel]: this.#owner, [untilLabel]: String(until) },
-      // The image's own would run beside the command, for nobody.
-      Healthcheck: { Test: ['NONE'] },
       NetworkDisabled: !network,
       HostConfig: {
         NetworkMode: network ? 'default' : 'none',
@@ -109,7 +111,11 @@ export class ContainerRuns {
     await this.#connection.ask(limit, (docker) => docker.createContainer(request));
   }
 
-  async #follow(name: string, { signal, onOutput }: ContainerRunOptions): Promise<ContainerEnd> {
+  async #follow(
+    name: string,
+    { command, upAfter = 0 }: ContainerRun,
+    { signal, onOutput }: ContainerRunOptions,
+  ): Promise<ContainerEnd> {
     // Before the start: nothing that a quick command writes is missed.
     const stream = await this.#connection.stream(`/containers/${name}/attach`, {
       signal,
@@ -118,7 +124,15 @@ export class ContainerRuns {
     try {
       const reason = await this.#start(name, signal);
       if (reason !== undefined) return { type: 'not-started', reason };
-      for await (const chunk of readOutput(buffers(stream))) onOutput(chunk);
+      const reading = (async () => {
+        for await (const chunk of readOutput(buffers(stream))) onOutput(chunk);
+      })();
+      if (command === undefined) {
+        reading.catch(() => {});
+        const sign = await watchContainer(this.#connection, { name, upAfter, signal });
+        if (sign.type !== 'ended') return sign;
+      }
+      await reading;
     } catch (error) {
       throw this.#connection.failure(error, signal);
     } finally {
@@ -158,6 +172,11 @@ export class ContainerRuns {
   }
 }
 
+/** The image's own health check would run beside the command, for nobody. */
+function replacing([entrypoint = '', ...parameters]: readonly string[]): Docker.ContainerCreateOptions {
+  return { Entrypoint: [entrypoint], Cmd: parameters, Healthcheck: { Test: ['NONE'] } };
+}
+
 /** A command that the image does not have, or that cannot be run: runtimes say so only in prose. */
 function refusedCommand(error: unknown): string | undefined {
   if (!(error instanceof Error) || !isRefusal(error)) return undefined;
@@ -169,7 +188,9 @@ function refusedCommand(error: unknown): string | undefined {
 
 /** What is wrong with how a command ended; undefined when it succeeded. */
 export function troubleOf(end: ContainerEnd): string | undefined {
+  if (end.type === 'unhealthy') return `is not well: ${end.reason}`;
   if (end.type === 'not-started') return `could not be started: ${end.reason}`;
+  if (end.type !== 'exited') return undefined;
   if (end.outOfMemory) return `was ended: it took more than ${runBounds.memory / 1024 ** 3} GiB of memory`;
   if (end.code === 0) return undefined;
   return `ended with exit code ${end.code}`;

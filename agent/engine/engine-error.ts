@@ -69,8 +69,31 @@ function isDenied(text: string): boolean {
 }
 
 /** A push that ended with an error event. */
-export function fromFailedPush(message: string, { host, registry, reference }: PushTarget): ArchfarmError {
-  const failed = `push of ${reference} failed: ${message}`;
+export function fromFailedPush(message: string, target: PushTarget): ArchfarmError {
+  return fromFailedTransfer('push', message, target);
+}
+
+/** A pull that ended with an error event. */
+export function fromFailedPull(message: string, target: PushTarget): ArchfarmError {
+  if (
+    /no (?:matching manifest|match for platform)|does not (?:match|provide) the (?:specified|wanted) platform/i.test(
+      message,
+    )
+  ) {
+    return new ArchfarmError(
+      'wrong-architecture',
+      `${target.reference} has no image for this host: ${message}`,
+    );
+  }
+  return fromFailedTransfer('pull', message, target);
+}
+
+function fromFailedTransfer(
+  verb: 'push' | 'pull',
+  message: string,
+  { host, registry, reference }: PushTarget,
+): ArchfarmError {
+  const failed = `${verb} of ${reference} failed: ${message}`;
   if (isDiskFull(message)) return new ArchfarmError('disk-full', failed);
   if (/server gave HTTP response to HTTPS client/i.test(message)) {
     return new ArchfarmError(
@@ -88,7 +111,7 @@ export function fromFailedPush(message: string, { host, registry, reference }: P
     /denied|unauthorized|no basic auth|authentication required|insufficient_scope|forbidden/i.test(message)
   ) {
     return new ArchfarmError('registry-denied', failed, {
-      hint: `the coordinator's credentials for ${registry} must allow pushing to this repository`,
+      hint: `the coordinator's credentials for ${registry} must allow a ${verb} of this repository`,
     });
   }
   const unreachable =

@@ -6,6 +6,7 @@ import type { Digest } from '../../shared/context/tree.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { normalizePlatform, type Platform } from '../../shared/platform.ts';
 import type { TaskEvent } from '../../shared/progress.ts';
+import type { ProofOrder, ProofOutcome } from '../../shared/proof.ts';
 import type { Task } from '../../shared/task.ts';
 import { build, type BuiltImage } from './build.ts';
 import { Connection, type DockerEnvironment } from './connection.ts';
@@ -14,6 +15,7 @@ import { KeyedLock } from './keyed-lock.ts';
 import { MtimeStore } from './mtimes.ts';
 import { push, type Pushed, type PushOptions, type PushRequest } from './push.ts';
 import { checkPrograms, type ProgramCheck, type ProgramCheckOptions } from './program-check.ts';
+import { prove, type ProofRunOptions } from './proof-run.ts';
 import type { BuildServices } from './services.ts';
 import { runTest, type TestRun, type TestRunOptions } from './test-run.ts';
 
@@ -61,6 +63,7 @@ export class Engine {
   readonly #mtimes: MtimeStore;
   readonly #runs: ContainerRuns;
   readonly #pushes = new KeyedLock();
+  readonly #proofs = new KeyedLock();
   /** As of the last look at its version. */
   #hasBuildKit = false;
   /** Image ids and platforms that passed the check of programs. */
@@ -125,6 +128,15 @@ export class Engine {
   /** Throws `test-failed` when the image's test does not succeed, or an infrastructure error. */
   test(run: TestRun, options: TestRunOptions): Promise<void> {
     return runTest(this.#runs, run, options);
+  }
+
+  /** Pulls what was published and runs it; proofs of one reference go one after the other. Rejects with the signal's reason. */
+  prove(order: ProofOrder, options: ProofRunOptions): Promise<ProofOutcome> {
+    const between = { connection: this.#connection, runs: this.#runs };
+    return this.#proofs.run(order.reference, {
+      signal: options.signal,
+      work: () => prove(between, order, options),
+    });
   }
 
   /** Removes containers that an agent left behind which could not do so itself. */

@@ -11,6 +11,7 @@ import type { Digest } from '../../shared/context/tree.ts';
 import type { PushEvent } from '../../shared/progress.ts';
 import { isDigest, parseReference, type Reference } from '../../shared/reference.ts';
 import type { RegistryAuth } from '../../shared/task.ts';
+import { authConfig } from './auth-config.ts';
 import type { Connection } from './connection.ts';
 import { fromExpiredToken, fromFailedPush, isRefusedToken } from './engine-error.ts';
 import { inspectImage } from './image.ts';
@@ -110,7 +111,7 @@ async function pushOnce(
   const target = parseReference(reference);
   const { repo, tag } = nameOf(target);
   const stream = await connection.ask(signal, (docker) =>
-    startPush(docker, { repo, tag, signal, authconfig: authConfig(auth, target) }),
+    startPush(docker, { repo, tag, signal, authconfig: authConfig(auth, target.registry) }),
   );
   layers.begin();
   let pushed: Pushed | undefined;
@@ -158,19 +159,6 @@ interface PushCall {
 async function startPush(docker: Docker, { repo, tag, signal, authconfig }: PushCall): Promise<Readable> {
   const stream = await docker.getImage(repo).push({ tag, authconfig, abortSignal: signal });
   return stream instanceof Readable ? stream : Readable.from(stream);
-}
-
-function authConfig(auth: RegistryAuth, { registry }: Reference): Docker.AuthConfigObject {
-  switch (auth.type) {
-    case 'bearer':
-      return { registrytoken: auth.token };
-    case 'basic':
-      return { username: auth.username, password: auth.password, serveraddress: registry };
-    case 'anonymous':
-      return {};
-    default:
-      return auth satisfies never;
-  }
 }
 
 function pushedOf({ aux }: EngineMessage): Pushed | undefined {

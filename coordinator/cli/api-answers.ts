@@ -21,6 +21,16 @@ const errorInfo = v.object({
 const buildStatus = v.picklist(buildStatuses);
 const taskStatus = v.picklist(['queued', 'running', 'pushed', 'failed', 'cancelled', 'skipped']);
 
+const proofResult = v.object({
+  status: v.picklist(['passed', 'failed']),
+  manner: v.optional(v.picklist(['exited', 'healthy', 'up'])),
+  agent: v.optional(v.string()),
+  native: v.optional(v.boolean()),
+  lastLine: v.optional(v.string()),
+  duration: v.optional(milliseconds),
+  error: v.optional(errorInfo),
+});
+
 const platformResult = v.object({
   platform: v.string(),
   status: taskStatus,
@@ -47,6 +57,7 @@ const platformResult = v.object({
     push: v.optional(milliseconds),
   }),
   context: v.object({ sentBytes: count }),
+  verify: v.optional(proofResult),
 });
 
 export const buildResultSchema = v.object({
@@ -143,6 +154,20 @@ export const agentsSchema = v.object({
 });
 export const storeSchema = v.object({ contexts: storeUsageSchema });
 export type AgentInfo = v.InferOutput<typeof agentsSchema>['agents'][number];
+
+/** The lines of a proof; `error` ends them early. */
+export const proofLineSchema = v.variant('type', [
+  v.object({ type: v.literal('found'), reference: v.string(), platforms: v.array(v.string()) }),
+  v.object({ type: v.literal('started'), platform: v.string(), agent: v.string(), native: v.boolean() }),
+  v.object({
+    type: v.literal('ended'),
+    proof: v.object({ ...proofResult.entries, platform: v.string(), output: v.string() }),
+  }),
+  v.object({ type: v.literal('error'), error: errorInfo }),
+  v.object({ type: v.literal('over') }),
+]);
+export type ProofLine = v.InferOutput<typeof proofLineSchema>;
+export type ProvenPlatform = Extract<ProofLine, { type: 'ended' }>['proof'];
 
 export const planSchema = v.object({
   platforms: v.array(

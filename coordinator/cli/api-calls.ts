@@ -64,10 +64,15 @@ export class ApiCalls implements Disposable {
       readonly signal: AbortSignal;
       /** The coordinator has begun to answer. */
       readonly onOpen?: (() => void) | undefined;
+      /** Posted, where there is one. */
+      readonly body?: unknown;
+      readonly answerWithin?: number;
     },
   ): AsyncGenerator<T> {
-    const { parse, signal, onOpen } = options;
-    const answer = await this.#request('GET', path, { signal });
+    const { parse, onOpen, ...call } = options;
+    const { signal } = call;
+    const method = call.body === undefined ? 'GET' : 'POST';
+    const answer = await this.#request(method, path, call);
     onOpen?.();
     try {
       for await (const line of readLines(answer)) yield this.#checked(() => parse(JSON.parse(line)));

@@ -1,8 +1,9 @@
 /** The coordinator's HTTP API, typed. One object is one connection pool: dispose of it when done. */
-import type * as v from 'valibot';
+import * as v from 'valibot';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
-import { ArchfarmError } from '../../shared/errors.ts';
+import { ArchfarmError, fromErrorInfo } from '../../shared/errors.ts';
 import type { BuildResult, BuildStatus, Frame } from '../../shared/progress.ts';
+import type { ProofRequest } from '../../shared/proof.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import { ApiCalls, type ApiOptions } from './api-calls.ts';
 import {
@@ -13,9 +14,11 @@ import {
   parseFrame,
   pathSchema,
   planSchema,
+  proofLineSchema,
   submittedSchema,
   type AgentInfo,
   type PlanAnswer,
+  type ProofLine,
 } from './api-answers.ts';
 
 export interface Submission {
@@ -176,6 +179,23 @@ export class Api implements Disposable {
     return this.#calls.read(planSchema, ['POST', 'v1/plan'], { body, signal });
   }
 
+  /** Has agents run a published image. Throws what kept that from coming to an end. */
+  async *verify(
+    body: ProofRequest &
+      Pick<BuildSpec, 'platforms' | 'allowEmulation' | 'waitAgent'> & { readonly reference: string },
+    signal: AbortSignal,
+  ): AsyncGenerator<Exclude<ProofLine, { type: 'error' | 'over' }>> {
+    const call = { parse: parseProofLine, signal, body, answerWithin: Infinity };
+    for await (const line of this.#calls.lines('v1/verify', call)) {
+      if (line.type === 'error') throw fromErrorInfo(line.error);
+      if (line.type === 'over') return;
+      yield line;
+    }
+    throw new ArchfarmError('coordinator-unreachable', 'the coordinator went away in the middle of it', {
+      hint: 'run the command again: nothing is left half done',
+    });
+  }
+
   #get<T>(schema: v.GenericSchema<unknown, T>, path: string, signal: AbortSignal): Promise<T> {
     return this.#calls.read(schema, ['GET', path], { signal });
   }
@@ -185,6 +205,10 @@ export class Api implements Disposable {
     const call = { body, signal, answerWithin: Infinity };
     return (await this.#calls.read(submittedSchema, ['POST', path], call)).build;
   }
+}
+
+function parseProofLine(line: unknown): ProofLine {
+  return v.parse(proofLineSchema, line);
 }
 
 function buildPath(id: string): string {

@@ -8,6 +8,7 @@ import { readAdditionalContext, type AdditionalContext } from '../project/additi
 import { attestationModes, checkListType, listTypes, readAnnotations } from '../project/annotations.ts';
 import { checkCacheTarget, readCacheSource } from '../project/cache-references.ts';
 import type { Environment } from '../project/interpolate.ts';
+import { readVerifyFlags } from '../project/image-proof.ts';
 import { parseTestTimeout, shellCommand, type TestRequest } from '../project/image-test.ts';
 import { parseSecret, parseSsh } from '../project/mounts.ts';
 import { parsePriority } from '../project/priority.ts';
@@ -61,6 +62,10 @@ const givenSchema = v.object({
   test: text,
   testTimeout: text,
   testNetwork: v.optional(v.boolean()),
+  verify: flag,
+  verifyRun: text,
+  verifyTimeout: text,
+  verifyNetwork: v.optional(v.boolean()),
   force: flag,
   allowEmulation: flag,
   waitAgent: v.optional(v.string(), '15s'),
@@ -118,6 +123,7 @@ export function readBuildOptions(flags: unknown, surroundings: Surroundings): Bu
     attestations: given.attestations,
     childTags: given.childTags,
     test: readTest(given),
+    verify: readVerifyFlags(given),
     force: given.force,
     allowEmulation: given.allowEmulation,
     waitAgent: parseDuration(given.waitAgent, '--wait-agent'),

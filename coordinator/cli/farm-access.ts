@@ -16,8 +16,10 @@ export interface FarmAccess extends AsyncDisposable {
   readonly failed: Promise<never>;
 }
 
+export type AccessOptions = Pick<BuildOptions, 'registry' | 'detach' | 'contextLimits'>;
+
 /** Throws `config` for what only one of the two can do. */
-export async function accessFarm(options: BuildOptions, global: GlobalOptions): Promise<FarmAccess> {
+export async function accessFarm(options: AccessOptions, global: GlobalOptions): Promise<FarmAccess> {
   const configured = await configuredCoordinator(global);
   if (configured === undefined) return localFarm(options, global);
   const flag = givenRegistryFlag(options.registry);
@@ -37,7 +39,7 @@ export async function accessFarm(options: BuildOptions, global: GlobalOptions): 
   };
 }
 
-async function localFarm(options: BuildOptions, { signal }: GlobalOptions): Promise<FarmAccess> {
+async function localFarm(options: AccessOptions, { signal }: GlobalOptions): Promise<FarmAccess> {
   if (options.detach) {
     throw new ArchfarmError('config', '--detach needs a coordinator that outlives this command', {
       hint: 'set --coordinator or ARCHFARM_COORDINATOR; start one with archfarm serve',

@@ -12,6 +12,7 @@ import type { ProgressMode } from './progress/create-renderer.ts';
 import { addRegistryCommands } from './registry-commands.ts';
 import { addRegistryFlags } from './registry-options.ts';
 import { addServe } from './serve-command.ts';
+import { addVerify } from './verify-command.ts';
 
 /** The command line's parser; commander's own errors are thrown after they were printed. */
 export function createProgram(context: ProgramContext): Command {
@@ -31,6 +32,7 @@ export function createProgram(context: ProgramContext): Command {
   addAttach(program, context);
   addFollowUpCommands(program, context);
   addRegistryCommands(program, context);
+  addVerify(program, context);
   addDoctor(program, context);
   return program;
 }
@@ -102,6 +104,10 @@ function addBuild(program: Command, { signal, second, exit }: ProgramContext): v
     .option('--test <command>', 'push each image only if this succeeds in a container of it')
     .option('--test-timeout <duration>', 'time that the test has (default: 10m)')
     .option('--test-network', "give the test the engine's default network")
+    .option('--verify', 'run what was published on an agent of every platform, as it starts by itself')
+    .option('--verify-run <command>', 'the same with this command in place of its own')
+    .option('--verify-timeout <duration>', 'time that it has there (default: 10m)')
+    .option('--verify-network', "give it the engine's default network there")
     .option('--force', 'publish even if a tag loses a platform that it has today')
     .option('--allow-emulation', 'let agents build platforms that are not their own')
     .option('--wait-agent <duration>', 'how long to wait for an agent of a platform (default: 15s)')

@@ -14,6 +14,7 @@ import {
   type ToCoordinator,
 } from '../../shared/messages.ts';
 import type { TaskEvent } from '../../shared/progress.ts';
+import type { ProofOutcome } from '../../shared/proof.ts';
 import type { Outcome } from '../../shared/task.ts';
 import type { DurableEvent, VolatileEvent } from './events.ts';
 
@@ -36,6 +37,8 @@ export interface SessionServices {
   /** The last frame of the attempt that is written; undefined when this process has seen none. */
   lastFrame(attempt: AttemptId): number | undefined;
   answer(attempt: AttemptId, question: Question, signal: AbortSignal): Promise<Answer>;
+  /** How a proof ended that this connection was asked for. */
+  proved(proof: string, outcome: ProofOutcome): void;
 }
 
 export interface AgentFrame {
@@ -66,6 +69,11 @@ export class AgentSession {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.heardAt = options.services.now();
+  }
+
+  /** Aborts when the connection has ended. */
+  get closedSignal(): AbortSignal {
+    return this.#closed.signal;
   }
 
   /** The agent has joined: tells the farm, and the agent which of its attempts nobody waits for. */
@@ -106,6 +114,7 @@ export class AgentSession {
       this.#noteState(message);
       return this.#options.channel.send({ type: 'beat' });
     }
+    if (message.type === 'proved') return this.#options.services.proved(message.proof, message.outcome);
     const attempt = parseAttempt(message.attempt);
     if (attempt === undefined) return this.#refuse('a message without a valid attempt');
     if (!this.#options.services.isOpen(attempt, this.#options.hello.name)) {
@@ -143,7 +152,7 @@ export class AgentSession {
 
   async #take(
     attempt: AttemptId,
-    message: Exclude<ToCoordinator, { type: 'hello' | 'beat' | 'ask' | 'selected' }>,
+    message: Exclude<ToCoordinator, { type: 'hello' | 'beat' | 'ask' | 'selected' | 'proved' }>,
   ): Promise<void> {
     const { services } = this.#options;
     const at = services.now();

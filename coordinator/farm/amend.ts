@@ -39,7 +39,8 @@ export function amendmentOf(
 ): FollowUp {
   const { build, status } = result;
   refuseOpen(result);
-  if (status !== 'succeeded') {
+  // One whose proof failed has.
+  if (result['containerimage.digest'] === undefined) {
     throw new ArchfarmError('usage', `build ${build} has published nothing that could be amended`, {
       hint: `it ended as ${status}; archfarm retry ${build} builds what failed`,
     });

@@ -1,9 +1,10 @@
 /** What the farm knows of a build that has not ended: its tasks, and every attempt at them. */
 import type { AttemptId } from '../../shared/attempt.ts';
 import type { ErrorInfo } from '../../shared/errors.ts';
+import type { ProofResult } from '../../shared/proof.ts';
 import type { AttemptOutcome, BuildStatus, TaskStatus, Timings } from '../../shared/progress.ts';
 import type { PushedImage } from '../../shared/task.ts';
-import type { NewBuild, VerifiedImage } from './events.ts';
+import type { DurableEvent, NewBuild, VerifiedImage } from './events.ts';
 
 export interface Attempt {
   readonly id: AttemptId;
@@ -46,6 +47,10 @@ export interface Build extends NewBuild {
   publishing: readonly string[] | undefined;
   /** What its tags stood for before it moved the first of several. */
   previous: Readonly<Record<string, string>> | undefined;
+  /** Its tags have moved. */
+  published: Extract<DurableEvent, { type: 'published' }> | undefined;
+  /** How what it published runs, by platform. */
+  proofs: Readonly<Record<string, ProofResult>> | undefined;
   /** Bytes of contents that its client sent. */
   sentBytes: number;
   error: ErrorInfo | undefined;
@@ -72,6 +77,8 @@ export function newBuild(build: NewBuild, createdAt: number): Build {
     tasks: new Map(tasks.map((task) => [task.platform, task])),
     publishing: undefined,
     previous: undefined,
+    published: undefined,
+    proofs: undefined,
     sentBytes: 0,
     error: undefined,
   };

@@ -1,10 +1,12 @@
 /** How a build begins, publishes and ends. */
 import type { ErrorInfo } from '../../shared/errors.ts';
+import type { ProofResult } from '../../shared/proof.ts';
 import type { StateEvent } from '../../shared/progress.ts';
 import { isFatal, isReady, isSettled, newBuild } from './build-state.ts';
 import type { Build, TaskState } from './build-state.ts';
-import type { DurableEvent, NewBuild, Remains, VerifiedImage } from './events.ts';
+import type { DurableEvent, Effect, NewBuild, Remains, VerifiedImage } from './events.ts';
 import type { FarmState, Step } from './farm-state.ts';
+import { verdictOf } from '../proof/verdict.ts';
 import { stopAttempts } from './stop-attempts.ts';
 import { resultOf } from './result.ts';
 import { Roster, waitReason } from './roster.ts';
@@ -61,15 +63,37 @@ export function beginPublishing(step: Step, build: Build, tags: readonly string[
 }
 
 export function endPublished(step: Step, build: Build, published: Published): void {
-  if (build.publishing === undefined) return;
+  if (build.publishing === undefined || build.published !== undefined) return;
+  build.published = published;
   for (const tag of build.publishing) {
     step.state.published.set(tag, Math.max(build.sequence, step.state.published.get(tag) ?? 0));
   }
-  end(step, build, { status: 'succeeded', published });
+  const proof = proofOf(build);
+  if (proof === undefined) return end(step, build, { status: 'succeeded' });
+  notifyBuild(step, build, { state: 'publishing', reason: 'published; running it on every platform' });
+  step.effects.push(proof);
+}
+
+/** What is to be proven of a build that has published; undefined where nothing is. */
+export function proofOf(build: Build): Extract<Effect, { type: 'prove' }> | undefined {
+  const [tag] = build.published?.tags ?? [];
+  if (build.spec.verify === undefined || build.published === undefined || tag === undefined) return undefined;
+  const platforms = [...build.tasks.values()].flatMap(({ platform, image }) =>
+    image === undefined ? [] : [platform],
+  );
+  return { type: 'prove', build: build.id, digest: build.published.descriptor.digest, tag, platforms };
+}
+
+export function endProved(step: Step, build: Build, proofs: Readonly<Record<string, ProofResult>>): void {
+  if (build.published === undefined) return;
+  build.proofs = proofs;
+  const error = verdictOf(proofs);
+  end(step, build, error === undefined ? { status: 'succeeded' } : { status: 'failed', error });
 }
 
 export function endUnpublished(step: Step, build: Build, error: ErrorInfo): void {
-  if (build.publishing !== undefined) end(step, build, { status: 'failed', error });
+  if (build.publishing !== undefined && build.published === undefined)
+    end(step, build, { status: 'failed', error });
 }
 
 export function endSuperseded(step: Step, build: Build): void {
@@ -116,7 +140,7 @@ function withoutUndefined({ reason, error, ...change }: Change): Change {
 }
 
 type Ending =
-  | { readonly status: 'succeeded'; readonly published: Published }
+  | { readonly status: 'succeeded' }
   | { readonly status: 'failed' | 'cancelled'; readonly error: ErrorInfo | undefined }
   | { readonly status: 'superseded'; readonly reason: string };
 
@@ -128,8 +152,7 @@ function end(step: Step, build: Build, ending: Ending): void {
     reason: 'reason' in ending ? ending.reason : undefined,
     error: build.error,
   });
-  const published = 'published' in ending ? { published: ending.published } : {};
-  const result = resultOf(build, { at: step.at, ...published });
+  const result = resultOf(build, { at: step.at });
   step.effects.push({ type: 'finished', build: build.id, result, remains: remainsOf(build) });
   forget(step.state, build);
 }

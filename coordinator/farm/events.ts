@@ -6,6 +6,7 @@ import type { AttemptId } from '../../shared/attempt.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import type { Digest } from '../../shared/context/tree.ts';
 import type { ErrorInfo } from '../../shared/errors.ts';
+import type { ProofResult } from '../../shared/proof.ts';
 import type { BuildResult, Descriptor, StateEvent, Timings } from '../../shared/progress.ts';
 import type { PushedImage } from '../../shared/task.ts';
 import type { BuildSpec } from '../project/spec.ts';
@@ -124,6 +125,12 @@ export type DurableEvent = At &
         readonly duration: number;
       }
     | { readonly type: 'publish-failed'; readonly build: string; readonly error: ErrorInfo }
+    /** How what was published runs, by platform. */
+    | {
+        readonly type: 'proved';
+        readonly build: string;
+        readonly proofs: Readonly<Record<string, ProofResult>>;
+      }
   );
 
 export interface AgentFacts {
@@ -197,6 +204,16 @@ export type Effect =
       readonly tags: readonly string[];
       /** Of a publication that was interrupted while it moved its tags. */
       readonly previous?: Readonly<Record<string, string>> | undefined;
+    }
+  /** Have agents run what was published, and answer with `proved`. */
+  | {
+      readonly type: 'prove';
+      readonly build: string;
+      readonly digest: string;
+      readonly tag: string;
+      readonly platforms: readonly string[];
+      /** Whether the coordinator was restarted meanwhile: agents need a while to come back. */
+      readonly resumed?: boolean | undefined;
     }
   /** Append to the build's log. */
   | {

@@ -21,6 +21,7 @@ export interface EffectHandlers {
   cancel(effect: EffectOf<'cancel'>): void;
   verify(effect: EffectOf<'verify'>): void;
   publish(effect: EffectOf<'publish'>): void;
+  prove(effect: EffectOf<'prove'>): void;
   notify(effect: EffectOf<'notify'>): void;
   settle(effect: EffectOf<'settle'>): void;
   /** The build is archived after this; called again when it threw, and after a restart in between. */
@@ -235,6 +236,8 @@ export class Farm extends FarmQueries implements AsyncDisposable {
           return this.#handlers.verify(effect);
         case 'publish':
           return this.#handlers.publish(effect);
+        case 'prove':
+          return this.#handlers.prove(effect);
         case 'notify':
           return this.#handlers.notify(effect);
         case 'settle':

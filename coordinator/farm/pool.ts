@@ -8,11 +8,14 @@ import { ArchfarmError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import {
   closeCodes,
+  PROOFS_SINCE,
   PROTOCOL_VERSION,
+  SERVED_VERSIONS,
   type Hello,
   type ToAgent,
   type ToCoordinator,
 } from '../../shared/messages.ts';
+import type { ProofOrder } from '../../shared/proof.ts';
 import type { Task } from '../../shared/task.ts';
 import type { Timers } from '../../shared/timers.ts';
 import { version } from '../../shared/version.ts';
@@ -88,6 +91,28 @@ export class AgentPool {
     this.#members.get(agent)?.channel.send({ type: 'settle', attempt: formatAttempt(attempt) });
   }
 
+  /** Whether this agent is connected, and knows what a proof is. */
+  proves(agent: string): boolean {
+    return (this.#members.get(agent)?.hello.protocol ?? 0) >= PROOFS_SINCE;
+  }
+
+  /** Gives what aborts when the connection that the proof was asked over has ended. */
+  prove(proof: string, agent: string, order: ProofOrder): AbortSignal {
+    const member = this.#members.get(agent);
+    member?.channel.send({ type: 'prove', proof, order });
+    return member?.session.closedSignal ?? AbortSignal.abort();
+  }
+
+  /** Milliseconds since a byte came from it; none of an agent that is not connected. */
+  silence(agent: string): number {
+    const member = this.#members.get(agent);
+    return member === undefined ? Infinity : this.#options.services.now() - member.session.heardAt;
+  }
+
+  stopProof(proof: string, agent: string): void {
+    if (this.proves(agent)) this.#members.get(agent)?.channel.send({ type: 'stop-proof', proof });
+  }
+
   /** Resolves when an agent is there, or was. */
   async joined(): Promise<void> {
     if (!this.#first.signal.aborted) await once(this.#first.signal, 'abort');
@@ -106,8 +131,9 @@ export class AgentPool {
   /** Before the rest is looked at: the hello of another version may have other fields. */
   #checkVersion(frame: Buffer, channel: Channel<ToCoordinator, ToAgent>): void {
     const spoken = versionOfHello(frame);
-    if (spoken === undefined || spoken === PROTOCOL_VERSION) return;
-    const reason = `agent speaks protocol ${spoken}, coordinator ${version} speaks ${PROTOCOL_VERSION}`;
+    if (spoken === undefined || SERVED_VERSIONS.includes(spoken)) return;
+    const served = SERVED_VERSIONS.join(' and ');
+    const reason = `agent speaks protocol ${spoken}, coordinator ${version} speaks ${served}`;
     channel.close(closeCodes.version, reason);
     throw new ArchfarmError('protocol', reason);
   }
@@ -131,7 +157,7 @@ export class AgentPool {
     }
     channel.send({
       type: 'welcome',
-      protocol: PROTOCOL_VERSION,
+      protocol: Math.min(hello.protocol, PROTOCOL_VERSION),
       version,
       heartbeat: timers.heartbeat,
       lost: timers.lost,

@@ -3,19 +3,17 @@ import type { BuildResult, PlatformResult, Timings } from '../../shared/progress
 import type { BuildSpec } from '../project/spec.ts';
 import { liveAttempt } from './build-state.ts';
 import type { Attempt, Build, TaskState } from './build-state.ts';
-import type { DurableEvent } from './events.ts';
 import { platformImage } from './task.ts';
 
 export interface ResultOptions {
   /** The end of the build, or now. */
   readonly at: number;
-  readonly published?: Extract<DurableEvent, { type: 'published' }>;
 }
 
 /** A snapshot of the build at `at`. */
 export function resultOf(build: Build, options: ResultOptions): BuildResult {
-  const { spec } = build;
-  const { at, published } = options;
+  const { spec, published, proofs } = build;
+  const { at } = options;
   return {
     build: build.id,
     name: spec.name,
@@ -38,7 +36,10 @@ export function resultOf(build: Build, options: ResultOptions): BuildResult {
       bytes: spec.context.bytes,
       sentBytes: build.sentBytes,
     },
-    platforms: [...build.tasks.values()].map((task) => platformResult(spec, task, at)),
+    platforms: [...build.tasks.values()].map((task) => {
+      const verify = proofs?.[task.platform];
+      return { ...platformResult(spec, task, at), ...(verify === undefined ? {} : { verify }) };
+    }),
     timings: {
       ...(published === undefined ? {} : { publish: published.duration }),
       total: at - build.createdAt,

@@ -100,7 +100,11 @@ function stalled({ id, agent, aliveAt }: Attempt, at: number): DurableEvent {
  * build has published is left alone; a build that has no other is superseded.
  */
 function publications(state: FarmState, at: number): DurableEvent[] {
-  const taken = new Set([...state.builds.values()].flatMap((build) => build.publishing ?? []));
+  const taken = new Set(
+    [...state.builds.values()].flatMap(({ publishing, published }) =>
+      published === undefined ? (publishing ?? []) : [],
+    ),
+  );
   const events: DurableEvent[] = [];
   for (const build of state.builds.values()) {
     if (!isReady(build)) continue;

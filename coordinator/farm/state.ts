@@ -17,9 +17,11 @@ import {
   beginPublishing,
   cancel,
   childrenOf,
+  endProved,
   endPublished,
   endSuperseded,
   endUnpublished,
+  proofOf,
   submit,
 } from './build-transitions.ts';
 import type { Effect, FarmEvent } from './events.ts';
@@ -40,6 +42,8 @@ export function apply(state: FarmState, event: FarmEvent): Effect[] {
 /** The work that was under way when the coordinator stopped, to be begun again. */
 export function unfinishedWork(state: FarmState): Effect[] {
   return [...state.builds.values()].flatMap((build) => {
+    const proof = proofOf(build);
+    if (proof !== undefined) return [{ ...proof, resumed: true }];
     if (build.publishing !== undefined) {
       const { id, publishing: tags, previous } = build;
       return [{ type: 'publish', build: id, children: childrenOf(build), tags, previous }];
@@ -89,6 +93,8 @@ function transition(step: Step, event: FarmEvent): void {
       return withBuild(step, event.build, (build) => endPublished(step, build, event));
     case 'publish-failed':
       return withBuild(step, event.build, (build) => endUnpublished(step, build, event.error));
+    case 'proved':
+      return withBuild(step, event.build, (build) => endProved(step, build, event.proofs));
     case 'agent-up':
       return connect(step, event);
     case 'agent-down':

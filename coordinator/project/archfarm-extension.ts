@@ -3,9 +3,10 @@ import leven from 'leven';
 import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
 import { attestationModes, listTypes, readAnnotations, type Annotations } from './annotations.ts';
 import type { ContextSource } from './context-source.ts';
+import { readVerify, type VerifyRequest } from './image-proof.ts';
 import { readTest, type TestRequest } from './image-test.ts';
 import type { Environment } from './interpolate.ts';
-import { checkKeys, notYet, type KnownKeys } from './known-keys.ts';
+import { checkKeys, type KnownKeys } from './known-keys.ts';
 import { itemsAt, uppermost, uppermostFlag, type Layer } from './layers.ts';
 import { labelsAt, pairsAt } from './pairs.ts';
 import { readPlatformOverrides } from './platform-overrides.ts';
@@ -24,6 +25,7 @@ type Extension = Pick<
   | 'optional'
   | 'agentLabels'
   | 'priority'
+  | 'verify'
 >;
 
 interface Surroundings {
@@ -35,10 +37,18 @@ interface Surroundings {
 
 const extensionKeys: KnownKeys = {
   supported: [
-    'suffix', 'type', 'annotations', 'attestations', 'child-tags', 'per-platform', 'test', 'optional', 'agent-labels',
+    'suffix',
+    'type',
+    'annotations',
+    'attestations',
+    'child-tags',
+    'per-platform',
+    'test',
+    'optional',
+    'agent-labels',
     'priority',
-  ], // prettier-ignore
-  refused: { verify: notYet },
+    'verify',
+  ],
 };
 
 /** Whether somebody meant `x-archfarm`. */
@@ -59,6 +69,7 @@ export function readExtension(layers: readonly Layer[], surroundings: Surroundin
     optional: optionalAt(layers),
     agentLabels: labelsAt(layers, 'agent-labels'),
     priority: priorityAt(layers),
+    verify: verifyAt(layers),
   };
 }
 
@@ -75,6 +86,11 @@ function optionalAt(layers: readonly Layer[]): string[] {
 
 function priorityAt(layers: readonly Layer[]): number | undefined {
   return uppermost(layers, 'priority')?.value.read((text) => parsePriority(text, 'priority'));
+}
+
+function verifyAt(layers: readonly Layer[]): VerifyRequest | undefined {
+  const verify = uppermost(layers, 'verify')?.value;
+  return verify === undefined ? undefined : readVerify(verify);
 }
 
 function oneOf<const T extends string>(

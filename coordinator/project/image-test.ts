@@ -13,7 +13,8 @@ export interface TestRequest {
   readonly network?: boolean | undefined;
 }
 
-const defaultTimeout = 10 * 60_000;
+/** Milliseconds. */
+export const defaultTimeout = 10 * 60_000;
 
 /** A command that was written as text. */
 export function shellCommand(text: string): string[] {
@@ -35,7 +36,7 @@ export function readTest(value: YamlValue): TestRequest {
   };
 }
 
-function readCommand(value: YamlValue): readonly string[] {
+export function readCommand(value: YamlValue): readonly string[] {
   const command = value.isList ? value.items().map((item) => item.text()) : shellCommand(value.text());
   if (command.length === 0 || command.at(value.isList ? 0 : -1)?.trim() === '') {
     throw value.error('the command is empty');

@@ -3,6 +3,7 @@ import type { AdditionalContext } from './additional-contexts.ts';
 import { noAnnotations, type Annotations, type AttestationMode, type ListType } from './annotations.ts';
 import type { ContextSource } from './context-source.ts';
 import { dockerfileIn } from './dockerfile-source.ts';
+import type { VerifyRequest } from './image-proof.ts';
 import type { TestRequest } from './image-test.ts';
 import type { BuildPlan, DockerfileSource, PlatformOverrides, SecretSource, SshSource } from './spec.ts';
 
@@ -37,6 +38,7 @@ export interface ProjectBuild {
   readonly attestations: AttestationMode | undefined;
   readonly childTags: boolean;
   readonly test: TestRequest | undefined;
+  readonly verify: VerifyRequest | undefined;
 }
 
 /** A context with nothing said about it. */
@@ -68,5 +70,6 @@ export function plainBuild(context: ContextSource): ProjectBuild {
     attestations: undefined,
     childTags: false,
     test: undefined,
+    verify: undefined,
   };
 }

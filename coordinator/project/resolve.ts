@@ -5,6 +5,7 @@ import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
 import { checkListType, mergeAnnotations, onlyOf } from './annotations.ts';
 import { findSubject, type Surroundings } from './find-subject.ts';
+import { settleVerify, type VerifyRequest } from './image-proof.ts';
 import { settleTest, type TestRequest } from './image-test.ts';
 import { isDirectory, isFile } from './path-kind.ts';
 import type { ProjectBuild } from './project-build.ts';
@@ -13,12 +14,22 @@ import type { BuildPlan, DockerfileSource, PlatformOverrides } from './spec.ts';
 /** What flags say about a build. They replace single values and lists of names, and add to the rest. */
 export interface PlanFlags extends Omit<
   BuildPlan,
-  'name' | 'context' | 'dockerfile' | 'extraHosts' | 'perPlatform' | 'suffix' | 'type' | 'test' | 'priority'
+  | 'name'
+  | 'context'
+  | 'dockerfile'
+  | 'extraHosts'
+  | 'perPlatform'
+  | 'suffix'
+  | 'type'
+  | 'test'
+  | 'priority'
+  | 'verify'
 > {
   readonly priority?: number | undefined;
   readonly suffix?: BuildPlan['suffix'] | undefined;
   readonly type?: BuildPlan['type'] | undefined;
   readonly test?: TestRequest | undefined;
+  readonly verify?: VerifyRequest | undefined;
   /** Relative to the current directory, or to the root of a context that is no directory. */
   readonly dockerfile?: string | undefined;
   /** A project file instead of the one that is looked for. */
@@ -76,6 +87,7 @@ export async function resolvePlan(
     force: flags.force,
     inlineCache: flags.inlineCache || build.inlineCache,
     test: settleTest(build.test, flags.test),
+    verify: settleVerify(build.verify, flags.verify),
     allowEmulation: flags.allowEmulation,
     waitAgent: flags.waitAgent,
     timeout: flags.timeout,

@@ -1,5 +1,6 @@
 /** A build as a client asks for it: what `project/` makes of files and flags, and what `POST /v1/builds` takes. */
 import type { Digest, TreeId } from '../../shared/context/tree.ts';
+import type { ProofRequest } from '../../shared/proof.ts';
 import type { BuildParameters, ImageTest, NamedContext } from '../../shared/task.ts';
 import type { AdditionalContext } from './additional-contexts.ts';
 import type { Annotations, AttestationMode, ListType } from './annotations.ts';
@@ -31,6 +32,8 @@ interface BuildRequest extends BuildParameters {
   /** Whether the images carry a cache for later builds. */
   readonly inlineCache: boolean;
   readonly test?: ImageTest | undefined;
+  /** Absent: what is published is not run. */
+  readonly verify?: ProofRequest | undefined;
   readonly allowEmulation: boolean;
   /** Milliseconds. */
   readonly waitAgent: number;

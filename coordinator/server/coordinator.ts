@@ -15,6 +15,8 @@ import type { AgentView } from '../farm/agent-state.ts';
 import { Farm } from '../farm/farm.ts';
 import { AgentPool } from '../farm/pool.ts';
 import { specTrees } from '../farm/task.ts';
+import { BuildProofs } from '../proof/build-proofs.ts';
+import { Proofs } from '../proof/proofs.ts';
 import type { Registries } from '../registry/registries.ts';
 import { FrameLog } from '../store/frames.ts';
 import { defaultHistory, History, type HistoryBounds } from '../store/history.ts';
@@ -101,9 +103,23 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   const blobs = await BlobStore.open(join(options.cache ?? data, 'contexts'), options.contextStore);
   cleanup.defer(() => blobs[Symbol.asyncDispose]());
   const farm = new Farm({ store, timers, handlers: effectHandlers(() => parts) });
+  const pool = new AgentPool({ timers, log, services: sessionServices(() => parts) });
+  const proofs = new Proofs({
+    agents: () => farm.agents(),
+    pool,
+    pullAuth: (host, repositories, signal) => registries.pullAuth(host, repositories, signal),
+    timers,
+  });
   const parts: Parts = {
     farm,
-    pool: new AgentPool({ timers, log, services: sessionServices(() => parts) }),
+    pool,
+    proofs,
+    buildProofs: new BuildProofs({
+      proofs,
+      timers,
+      log,
+      append: (build, told) => frames.append(build, told),
+    }),
     contexts: new Contexts({
       store: blobs,
       limits: options.contextLimits ?? defaultLimits,
@@ -129,6 +145,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   cleanup.defer(() => parts.contexts.close());
   cleanup.defer(() => farm.close());
   cleanup.defer(() => parts.publisher.close());
+  cleanup.defer(() => parts.buildProofs.close());
   await farm.restore();
   for (const { id, spec, client } of farm.submitted()) {
     await parts.contexts.restore(id, { trees: specTrees(spec), client });
@@ -141,7 +158,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     followUps: new FollowUps(parts),
     admission: new Admission(farm, options.maxQueued),
   });
-  addRoutes(app, { auth, actions, followerPatience: timers.follower });
+  addRoutes(app, { auth, actions, proofs: parts, followerPatience: timers.follower });
   const sockets = acceptUpgrades(app.server, { auth, log, routes: upgradeRoutes(parts) });
   cleanup.defer(() => app.close());
   cleanup.defer(() => {

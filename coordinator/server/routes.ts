@@ -13,6 +13,7 @@ import type { TokenAuth } from './auth.ts';
 import { sendFrames } from './event-stream.ts';
 import type { ReportedFindings } from './preflight.ts';
 import type { AmendRequest } from './follow-ups.ts';
+import { proofBody, sendProofs, type ProofSources } from './proof-lines.ts';
 import { readRequest } from './read-request.ts';
 import { amendSchema, retrySchema, secretValue, submitSchema } from './spec-schema.ts';
 
@@ -113,12 +114,13 @@ const planBody = v.object({
 export interface RouteOptions {
   readonly auth: TokenAuth;
   readonly actions: ApiActions;
+  readonly proofs: ProofSources;
   /** Milliseconds that a follower may take nothing of what it is sent. */
   readonly followerPatience: number;
 }
 
 export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
-  const { auth, actions } = options;
+  const { auth, actions, proofs } = options;
   app.setErrorHandler((error, _request, reply) => sendError(reply, error));
   app.setNotFoundHandler((request, reply) =>
     sendError(
@@ -211,6 +213,9 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
       return reply.code(204).send();
     });
     addAgentRoutes(api, actions.agents);
+    api.post('/v1/verify', async (request, reply) =>
+      sendProofs(reply, { body: readRequest(proofBody, request.body), sources: proofs, signal: gone(reply) }),
+    );
     api.get('/v1/version', () => ({ version, protocol: PROTOCOL_VERSION }));
     api.get('/v1/store', () => ({ contexts: actions.contextStore() }));
     api.post('/v1/plan', async (request, reply) =>

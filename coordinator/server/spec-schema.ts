@@ -3,7 +3,13 @@ import * as v from 'valibot';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { limits } from '../../shared/messages.ts';
 import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
-import { imageTestSchema, maxNamedContexts, namedContextSchema, timesSchema } from '../../shared/schemas.ts';
+import {
+  imageTestSchema,
+  maxNamedContexts,
+  namedContextSchema,
+  proofRequestSchema,
+  timesSchema,
+} from '../../shared/schemas.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
 import { platformImage } from '../farm/task.ts';
 import { attestationModes, checkListType, listTypes } from '../project/annotations.ts';
@@ -61,6 +67,7 @@ const buildSpecSchema = v.strictObject({
   force: v.boolean(),
   inlineCache: v.boolean(),
   test: v.optional(imageTestSchema),
+  verify: v.optional(proofRequestSchema),
   allowEmulation: v.boolean(),
   waitAgent: count,
   timeout: v.optional(v.pipe(count, v.minValue(1))),
@@ -125,7 +132,7 @@ export function normalizeSpec(spec: BuildSpec): BuildSpec {
     throw new ArchfarmError('usage', `${digested} names a digest: a build can only be published under a tag`);
   }
   const texts = Buffer.byteLength(
-    JSON.stringify([spec.args, spec.labels, spec.cacheFrom, spec.test, spec.perPlatform]),
+    JSON.stringify([spec.args, spec.labels, spec.cacheFrom, spec.test, spec.verify, spec.perPlatform]),
   );
   if (texts > maxTexts) {
     throw new ArchfarmError(

@@ -7,6 +7,8 @@ import type { SessionServices } from '../farm/agent-session.ts';
 import type { EffectHandlers, Farm } from '../farm/farm.ts';
 import type { AgentPool } from '../farm/pool.ts';
 import { taskOf } from '../farm/task.ts';
+import type { BuildProofs } from '../proof/build-proofs.ts';
+import type { Proofs } from '../proof/proofs.ts';
 import type { Registries } from '../registry/registries.ts';
 import type { FrameLog } from '../store/frames.ts';
 import { buildOf } from '../store/store.ts';
@@ -27,6 +29,8 @@ export interface Parts {
   readonly received: ReceivedFrames;
   readonly publisher: Publisher;
   readonly registries: Registries;
+  readonly proofs: Proofs;
+  readonly buildProofs: BuildProofs;
   readonly preflight: Preflight;
   readonly secrets: Secrets;
   readonly basePulls: BasePulls;
@@ -50,6 +54,7 @@ export function effectHandlers(parts: Later): EffectHandlers {
     settle: ({ attempt, agent }) => parts().pool.settle(attempt, agent),
     verify: (effect) => parts().publisher.verify(parts().farm, effect),
     publish: (effect) => parts().publisher.publish(parts().farm, effect),
+    prove: (effect) => parts().buildProofs.prove(parts().farm, effect),
     notify({ build, platform, agent, event }) {
       const { frames, contexts } = parts();
       frames.append(build, { platform, agent, events: [event] });
@@ -88,6 +93,7 @@ export function sessionServices(parts: Later): SessionServices {
       farm.note({ type: 'alive', at: farm.now, attempt });
     },
     selected: (attempt, tree, selection) => parts().contexts.selected(attempt, tree, selection),
+    proved: (proof, outcome) => parts().proofs.ended(proof, outcome),
     lastFrame: (attempt) => parts().received.last(attempt),
     answer(attempt, question, signal) {
       const { registries, secrets, basePulls, farm } = parts();

@@ -57,7 +57,7 @@ export class MemoryStore implements Store {
     entry.result = result;
     entry.remains = remains;
     this.#events = this.#events.filter((event) => buildOf(event) !== result.build);
-    if (result.status === 'succeeded') {
+    if (result['containerimage.digest'] !== undefined) {
       for (const tag of result.tags) {
         this.#published.set(tag, Math.max(entry.sequence, this.#published.get(tag) ?? 0));
       }

@@ -113,7 +113,7 @@ export class SqliteStore implements Store {
         JSON.stringify(remains),
       );
       this.#sql('DELETE FROM events WHERE build = ?').run(id);
-      for (const tag of status === 'succeeded' ? tags : []) {
+      for (const tag of result['containerimage.digest'] === undefined ? [] : tags) {
         this.#sql(
           `INSERT INTO tags (tag, sequence) SELECT ?, sequence FROM builds WHERE id = ?
            ON CONFLICT (tag) DO UPDATE SET sequence = max(sequence, excluded.sequence)`,

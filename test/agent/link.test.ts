@@ -31,6 +31,7 @@ function linkTo(coordinator: URL, timers: Partial<Timers> = {}): Link {
     hello: () => hello,
     state: () => ({ state: 'ready' }),
     up: () => {},
+    down: () => {},
     message: () => {},
   });
 }

@@ -167,6 +167,12 @@ export class FarmSimulation implements World {
         });
       case 'publish':
         return this.#publish(state, effect);
+      case 'prove':
+        return this.#later(() => {
+          const { build, platforms } = effect;
+          const proofs = platforms.map((platform) => [platform, { status: 'passed' }] as const);
+          return { type: 'proved', build, proofs: Object.fromEntries(proofs) };
+        });
       case 'finished':
         return this.#finish(effect.result);
       case 'notify':

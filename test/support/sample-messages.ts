@@ -105,6 +105,16 @@ export const messagesToCoordinator: readonly ToCoordinator[] = [
   { type: 'ask', attempt, ask: 2, question: { kind: 'pull-auth', host: 'h', repositories: ['r/s'] } },
   { type: 'ask', attempt, ask: 3, question: { kind: 'secret', id: 'token' } },
   { type: 'ask', attempt, ask: 4, question: { kind: 'pull-scheme', host: 'h:5000' } },
+  {
+    type: 'proved',
+    proof: 'cHJvb2YtMQ',
+    outcome: { status: 'passed', manner: 'healthy', output: 'ok', duration: 7 },
+  },
+  {
+    type: 'proved',
+    proof: 'cHJvb2YtMQ',
+    outcome: { status: 'failed', kind: 'image', error, output: '', duration: 7 },
+  },
 ];
 
 export const messagesToAgent: readonly ToAgent[] = [
@@ -130,4 +140,17 @@ export const messagesToAgent: readonly ToAgent[] = [
   },
   { type: 'answer', attempt, ask: 4, answer: { kind: 'secret', value: 'czNjcmV0' } },
   { type: 'answer', attempt, ask: 5, answer: { kind: 'error', error } },
+  {
+    type: 'prove',
+    proof: 'cHJvb2YtMQ',
+    order: {
+      reference: `localhost:5000/onap/py-app@${sampleDigest}`,
+      platform: 'linux/arm64/v8',
+      command: ['uname', '-m'],
+      timeout: 600_000,
+      network: false,
+      auth: { type: 'anonymous' },
+    },
+  },
+  { type: 'stop-proof', proof: 'cHJvb2YtMQ' },
 ];

@@ -1,22 +1,32 @@
 /** The table at the end of a build: who built what. */
 import type { BuildResult, PlatformResult } from '../../../shared/progress.ts';
+import type { ProofResult } from '../../../shared/proof.ts';
 import { formatDuration } from '../../duration.ts';
 import { formatTable } from '../table.ts';
 import { plainText } from './sanitize.ts';
 
-/** A line for each platform: agent, native or emulated, time, digest. */
+/** A line for each platform: agent, native or emulated, time, digest, and whether it was seen to run. */
 export async function summaryTable(result: BuildResult): Promise<string> {
+  const isVerified = result.platforms.some(({ verify }) => verify !== undefined);
   const rows = result.platforms.map((task) => [
     task.platform,
     task.agent ?? '-',
     task.native === undefined ? '-' : task.native ? 'native' : 'emulated',
     timeOf(task),
     task.digest ?? task.status,
+    ...(isVerified ? [task.verify === undefined ? '-' : provenIn(task.verify)] : []),
   ]);
   return formatTable(
-    ['PLATFORM', 'AGENT', 'MODE', 'TIME', 'DIGEST'],
+    ['PLATFORM', 'AGENT', 'MODE', 'TIME', 'DIGEST', ...(isVerified ? ['VERIFY'] : [])],
     rows.map((row) => row.map(plainText)),
   );
+}
+
+/** What a published image said last where it ran. */
+export function provenIn({ status, manner, agent, native, lastLine, error }: ProofResult): string {
+  const how = native === false ? `${manner ?? status}, emulated` : (manner ?? status);
+  if (status === 'passed') return lastLine === undefined ? `passed (${how})` : `passed: ${lastLine}`;
+  return agent === undefined ? (error?.code ?? 'failed') : `failed: ${lastLine ?? error?.message ?? ''}`;
 }
 
 /** Of the work itself: waiting for an agent is not part of it. */

@@ -22,6 +22,7 @@ class Recorder implements EffectHandlers {
   cancel = (effect: Effect): void => this.#take(effect);
   verify = (effect: Effect): void => this.#take(effect);
   publish = (effect: Effect): void => this.#take(effect);
+  prove = (effect: Effect): void => this.#take(effect);
   notify = (effect: Effect): void => this.#take(effect);
   settle = (effect: Effect): void => this.#take(effect);
   finished = (effect: Effect): void => this.#take(effect);

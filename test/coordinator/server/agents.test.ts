@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import * as v from 'valibot';
 import { ContextUpload } from '../../../coordinator/cli/context-upload.ts';
 import { storeUsageSchema, type StoreUsage } from '../../../shared/context/store-usage.ts';
-import { closeCodes, PROTOCOL_VERSION } from '../../../shared/messages.ts';
+import { closeCodes, PROTOCOL_VERSION, SERVED_VERSIONS } from '../../../shared/messages.ts';
 import { sampleSpec } from '../../support/farm-fixtures.ts';
 import { dir, memoryTree } from '../../support/memory-tree.ts';
 import { runningCoordinator, testToken, type RunningCoordinator } from '../../support/running-coordinator.ts';
@@ -130,7 +130,10 @@ test('a hello of another protocol version is refused with both versions named, h
     socket.send(JSON.stringify(hello));
     const { code, reason } = await closed;
     assert.is(code, closeCodes.version);
-    assert.match(reason, new RegExp(`protocol ${hello.protocol}, .* speaks ${PROTOCOL_VERSION}$`));
+    assert.match(
+      reason,
+      new RegExp(`protocol ${hello.protocol}, .* speaks ${SERVED_VERSIONS.join(' and ')}$`),
+    );
   }
   assert.equal(await agentsOf(running), []);
 });

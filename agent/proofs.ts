@@ -1,0 +1,73 @@
+/** The proofs that this agent was asked for over the connection it has: each ends with an answer, or with that. */
+import { ArchfarmError, messageOf } from '../shared/errors.ts';
+import type { Logger } from '../shared/log.ts';
+import type { ProofOrder, ProofOutcome } from '../shared/proof.ts';
+import type { Timers } from '../shared/timers.ts';
+import type { Engine } from './engine/engine.ts';
+
+export interface ProofsOptions {
+  readonly engine: Engine;
+  readonly timers: Timers;
+  readonly log: Logger;
+  readonly answer: (proof: string, outcome: ProofOutcome) => void;
+  /** One more has ended, and may have been the last that was waited for. */
+  readonly ended: () => void;
+}
+
+interface Running {
+  readonly stop: AbortController;
+  readonly done: Promise<void>;
+}
+
+export class Proofs {
+  readonly #options: ProofsOptions;
+  readonly #running = new Map<string, Running>();
+
+  constructor(options: ProofsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#running.size;
+  }
+
+  start(proof: string, order: ProofOrder): void {
+    if (this.#running.has(proof)) return;
+    const stop = new AbortController();
+    const done = this.#run(proof, order, stop.signal).finally(() => {
+      this.#running.delete(proof);
+      this.#options.ended();
+    });
+    this.#running.set(proof, { stop, done });
+  }
+
+  /** Another agent would be asked. */
+  refuse(proof: string, reason: string): void {
+    const error = { code: 'agent-lost', message: reason } as const;
+    this.#options.answer(proof, { status: 'failed', kind: 'infrastructure', error, output: '', duration: 0 });
+  }
+
+  stop(proof: string): void {
+    this.#running.get(proof)?.stop.abort(new ArchfarmError('cancelled', 'nobody waits for it any more'));
+  }
+
+  /** Resolves when nothing of them is left. */
+  async stopAll(): Promise<void> {
+    const running = [...this.#running];
+    for (const [proof] of running) this.stop(proof);
+    await Promise.all(running.map(([, { done }]) => done));
+  }
+
+  async #run(proof: string, order: ProofOrder, signal: AbortSignal): Promise<void> {
+    const { engine, timers, log, answer } = this.#options;
+    const { reference, platform } = order;
+    log.info({ proof, reference, platform }, 'proof started');
+    try {
+      const outcome = await engine.prove(order, { signal, upAfter: timers.up });
+      log.info({ proof, status: outcome.status }, 'proof ended');
+      answer(proof, outcome);
+    } catch (error) {
+      log.info({ proof, reason: messageOf(error) }, 'proof stopped');
+    }
+  }
+}
