@@ -40,7 +40,7 @@ export function amendmentOf(
   const { build, status } = result;
   refuseOpen(result);
   // One whose proof failed has.
-  if (result['containerimage.digest'] === undefined) {
+  if (status !== 'succeeded' && result['containerimage.digest'] === undefined) {
     throw new ArchfarmError('usage', `build ${build} has published nothing that could be amended`, {
       hint: `it ended as ${status}; archfarm retry ${build} builds what failed`,
     });

@@ -16,9 +16,6 @@ export interface Refusal {
   readonly harmless?: readonly string[];
 }
 
-/** For what a later version will do. */
-export const notYet: Refusal = { why: 'not supported yet', hint: 'remove the key to build without it' };
-
 /** Throws `config` for the first key that is not one of those. */
 export function checkKeys(section: YamlValue, { supported, refused = {}, isIgnored }: KnownKeys): void {
   for (const [key, value] of section.entries()) {
