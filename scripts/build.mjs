@@ -23,9 +23,8 @@ const common = {
   logLevel: 'warning',
 };
 
-/** Packages that are large, and loaded by some commands only; and what is loaded of them, where that is not all. */
-const apart = ['fastify', 'pino', 'undici', 'yaml'];
-const parts = { undici: `${root}/scripts/build/undici.cjs` };
+/** Packages that are large, and loaded by `serve` only. */
+const apart = ['fastify', 'pino'];
 
 /** Has them loaded from files beside the command. */
 const packagesApart = {
@@ -34,6 +33,7 @@ const packagesApart = {
     onResolve({ filter: new RegExp(`^(${apart.join('|')})$`) }, ({ kind, path }) =>
       kind === 'entry-point' ? undefined : { path: `./archfarm-${path}.js`, external: true },
     );
+    onResolve({ filter: /^undici$/ }, () => ({ path: `${root}/scripts/build/undici.cjs` }));
     onResolve({ filter: /^node:http2$/ }, ({ importer }) =>
       importer.includes('/undici/') ? { path: `${root}/scripts/build/no-http2.cjs` } : undefined,
     );
@@ -53,7 +53,7 @@ try {
       ...common,
       entryPoints: [
         { in: `${root}/coordinator/main.ts`, out: 'archfarm-program' },
-        ...apart.map((name) => ({ in: parts[name] ?? name, out: `archfarm-${name}` })),
+        ...apart.map((name) => ({ in: name, out: `archfarm-${name}` })),
       ],
       absWorkingDir: root,
       outdir: made,

@@ -1,6 +1,6 @@
 /**
- * What V8 makes of the program while an image is built, kept for the next start. The coordinator that it talks to is not
- * one: it answers as one that has everything would.
+ * What V8 makes of the program while an image is built and while a list is pushed, kept for the next start. The coordinator
+ * and the registry that it talks to are none: they answer as those would that have everything.
  */
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { WebSocketServer } from 'ws';
+import { createWarmRegistry, listOf } from './warm-registry.mjs';
 
 const run = promisify(execFile);
 const name = 'registry.example/warm-up';
@@ -34,18 +35,16 @@ export async function writeCodeCache(dist) {
       CODE_FILE: `${dist}/archfarm-program.code`,
     };
     const recorder = fileURLToPath(new URL('record-code.cjs', import.meta.url));
-    const command = [
-      '--require',
-      recorder,
-      `${dist}/archfarm.js`,
-      'build',
-      context,
-      '-t',
-      name,
-      '--platform',
-      'linux/amd64',
-    ];
-    await run(process.execPath, command, { cwd: scratch, env, timeout: 60_000 });
+    const record = (...args) =>
+      run(process.execPath, ['--require', recorder, `${dist}/archfarm.js`, ...args], {
+        cwd: scratch,
+        env,
+        timeout: 60_000,
+      });
+    await record('build', context, '-t', name, '--platform', 'linux/amd64');
+    // The second starts from what the first has left, and leaves that too.
+    await writeFile(`${scratch}/list.yaml`, listOf(coordinator.address));
+    await record('push', 'from-spec', `${scratch}/list.yaml`);
   } finally {
     coordinator.close();
     await rm(scratch, { recursive: true, force: true });
@@ -53,9 +52,10 @@ export async function writeCodeCache(dist) {
 }
 
 async function startCoordinator() {
+  const registry = createWarmRegistry();
   const server = createServer((request, response) => {
-    request.resume();
-    if (request.method === 'POST') response.end(JSON.stringify({ build }));
+    if (request.url?.startsWith('/v2/')) void registry(request, response);
+    else if (request.resume().method === 'POST') response.end(JSON.stringify({ build }));
     else
       response.end(
         frames()
