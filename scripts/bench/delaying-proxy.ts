@@ -13,16 +13,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface DelayingProxy extends AsyncDisposable {
   /** `127.0.0.1:PORT` */
   readonly host: string;
-  /** So far. */
+  /** Since `restart`. */
   readonly requests: number;
+  /** The longest chain of requests each of which came after the answer to the one before. */
+  readonly depth: number;
+  restart(): void;
 }
 
 /** `delay`: milliseconds; with 0 it only counts. */
 export async function startDelayingProxy(upstream: string, delay: number): Promise<DelayingProxy> {
   const agent = new Agent({ keepAlive: true });
   let requests = 0;
+  let depth = 0;
   const pass = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     requests++;
+    const own = depth + 1;
+    response.once('finish', () => (depth = Math.max(depth, own)));
     if (delay > 0) await sleep(delay);
     // The Host header stays, so that the registry's Locations lead back here.
     const { method, url, headers } = request;
@@ -42,6 +48,13 @@ export async function startDelayingProxy(upstream: string, delay: number): Promi
     host: `127.0.0.1:${address.port}`,
     get requests() {
       return requests;
+    },
+    get depth() {
+      return depth;
+    },
+    restart() {
+      requests = 0;
+      depth = 0;
     },
     async [Symbol.asyncDispose]() {
       agent.destroy();

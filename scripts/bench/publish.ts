@@ -1,14 +1,16 @@
 /**
  * Two platform images of one registry into a new repository there, under one list: `archfarm push from-spec` against
- * the tools at hand, as whole processes, in turns, near the registry and 20 ms away from it.
+ * the tools at hand, as whole processes, in turns, near the registry and 20 ms away from it. And the last step of a build
+ * alone, whose requests and round trips have bounds.
  */
-import { createHash, randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { startRegistry } from '../rig/registry.ts';
 import { scratchDirectory } from '../rig/scratch.ts';
 import { startDelayingProxy } from './delaying-proxy.ts';
 import { median, spread } from './figures.ts';
+import { newBlobs, putImage } from './publish-images.ts';
+import { publishSteps, stepCases, type StepCase, type StepFigures } from './publish-step.ts';
 import { publishTools } from './publish-tools.ts';
 import { untilQuiet } from './quiet.ts';
 
@@ -16,15 +18,14 @@ const { values } = parseArgs({
   options: { runs: { type: 'string', default: '7' }, busy: { type: 'boolean', default: false } },
 });
 const runs = Number(values.runs);
-const layerBytes = 100_000;
-const docker = 'application/vnd.docker';
 
 await using registry = await startRegistry();
 await using scratch = await scratchDirectory('bench');
 // Some tools insist that there is one.
 await writeFile(`${scratch.path}/config.json`, '{}');
-await putImage('bench/app-amd64', 'amd64');
-await putImage('bench/app-arm64', 'arm64');
+for (const architecture of ['amd64', 'arm64']) {
+  await putImage({ host: registry.host, repository: `bench/app-${architecture}` }, newBlobs(architecture));
+}
 
 for (const delay of [0, 20]) {
   await using proxy = await startDelayingProxy(registry.host, delay);
@@ -38,13 +39,13 @@ for (const delay of [0, 20]) {
     for (const tool of tools) {
       const target = `${proxy.host}/bench/${tool.name}-${delay}-${turn}:1`;
       if (!values.busy) await untilQuiet();
-      const before = proxy.requests;
+      proxy.restart();
       const start = performance.now();
       await tool.publish({ target, images });
       const time = performance.now() - start;
       if (turn === 0) continue;
       figures.get(tool.name)?.times.push(time);
-      figures.get(tool.name)?.requests.push(proxy.requests - before);
+      figures.get(tool.name)?.requests.push(proxy.requests);
     }
   }
   const reference = median(figures.get('docker')?.times ?? []);
@@ -65,44 +66,49 @@ for (const delay of [0, 20]) {
   }
 }
 
-/** With a config and two layers that no other image has. */
-async function putImage(repository: string, architecture: string): Promise<void> {
-  const rootfs = { type: 'layers', diff_ids: [] };
-  const salt = randomBytes(8).toString('hex');
-  const config = Buffer.from(
-    JSON.stringify({ architecture, os: 'linux', rootfs, config: { Labels: { salt } } }),
+/** At most: requests, and round trips one after another with the one that reads the tag back. */
+const bounds: Readonly<Record<StepCase, { requests: number; depth: number }>> = {
+  new: { requests: 13, depth: 5 },
+  blobs: { requests: 7, depth: 4 },
+  unchanged: { requests: 1, depth: 1 },
+};
+
+for (const delay of [0, 20]) {
+  await using proxy = await startDelayingProxy(registry.host, delay);
+  const figures = new Map<StepCase, StepFigures>(
+    stepCases.map((step) => [step, { times: [], requests: [], depths: [] }]),
   );
-  const layers = [randomBytes(layerBytes), randomBytes(layerBytes)];
-  for (const blob of [config, ...layers]) {
-    const opened = await ask(`${repository}/blobs/uploads/`, { method: 'POST' });
-    const location = new URL(opened.headers.get('location') ?? '');
-    location.searchParams.set('digest', digestOf(blob));
-    await ask(location.href, { method: 'PUT', body: blob });
+  for (let turn = 0; turn <= runs; turn++) {
+    if (!values.busy) await untilQuiet();
+    const place = { name: `step-${delay}-${turn}`, upstream: registry.host };
+    await publishSteps(proxy, place, (step, { time, requests, depth }) => {
+      if (turn === 0) return;
+      figures.get(step)?.times.push(time);
+      figures.get(step)?.requests.push(requests);
+      figures.get(step)?.depths.push(depth);
+    });
   }
-  const describe = (mediaType: string, blob: Buffer): object => {
-    return { mediaType, size: blob.length, digest: digestOf(blob) };
-  };
-  const mediaType = `${docker}.distribution.manifest.v2+json`;
-  const manifest = {
-    schemaVersion: 2,
-    mediaType,
-    config: describe(`${docker}.container.image.v1+json`, config),
-    layers: layers.map((layer) => describe(`${docker}.image.rootfs.diff.tar.gzip`, layer)),
-  };
-  await ask(`${repository}/manifests/1`, {
-    method: 'PUT',
-    headers: { 'content-type': mediaType },
-    body: JSON.stringify(manifest),
-  });
-}
-
-async function ask(path: string, init: RequestInit): Promise<Response> {
-  const answer = await fetch(new URL(path, `http://${registry.host}/v2/`), init);
-  const text = await answer.text();
-  if (!answer.ok) throw new Error(`${init.method} ${path}: ${answer.status} ${text}`);
-  return answer;
-}
-
-function digestOf(bytes: Buffer): string {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  for (const [step, { times, requests, depths }] of figures) {
+    // What has nothing to do with another may still come after it on a busy machine: the least is how it is made.
+    const depth = Math.min(...depths);
+    console.log(
+      `publish step, ${step}, ${delay} ms away: ${spread(times)}, ${median(requests)} requests, ${depth} deep`,
+    );
+    console.log(
+      JSON.stringify({
+        bench: 'publish-step',
+        case: step,
+        delay,
+        runs,
+        milliseconds: Math.round(median(times)),
+        requests: median(requests),
+        depth,
+      }),
+    );
+    const bound = bounds[step];
+    if (Math.max(...requests) > bound.requests || (delay > 0 && depth > bound.depth)) {
+      console.error(`more than ${bound.requests} requests or ${bound.depth} round trips: ${step}`);
+      process.exitCode = 1;
+    }
+  }
 }
