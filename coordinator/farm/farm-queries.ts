@@ -25,6 +25,8 @@ export class FarmQueries {
   protected state: FarmState;
   /** Ended builds that are not archived yet. */
   protected readonly ended = new Map<string, Extract<Effect, { type: 'finished' }>>();
+  /** Milliseconds that the farm's time is ahead of the clock it was given. */
+  protected ahead = 0;
   readonly #now: () => number;
 
   constructor({ store, timers, now = steadyNow }: QueryOptions) {
@@ -36,7 +38,7 @@ export class FarmQueries {
 
   /** Time as the farm counts it, and as every event given to it must. */
   get now(): number {
-    return this.#now();
+    return this.#now() + this.ahead;
   }
 
   /** Builds of which no agent has begun anything, by client. */

@@ -67,6 +67,8 @@ export class Farm extends FarmQueries implements AsyncDisposable {
   async restore(): Promise<void> {
     const { events, sequence, published, drained } = await this.store.load();
     this.#sequence = sequence;
+    // A clock that was set back meanwhile would have all that is stored lie in the future, and hold up what waits.
+    this.ahead = events.reduce((ahead, { at }) => Math.max(ahead, at - this.now), 0);
     this.state = createState({ timers: this.timers, startedAt: this.now, published, drained });
     for (const event of events) {
       for (const effect of apply(this.state, event)) {

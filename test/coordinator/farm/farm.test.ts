@@ -174,6 +174,34 @@ test('loses nothing because it was stopped itself, in the middle of whatever', a
   assert.equal(losses, []);
 });
 
+test('a clock that was set back while the coordinator was away holds up nothing', async () => {
+  const hour = 3_600_000;
+  const store = new MemoryStore();
+  let [base, start] = [Date.now(), performance.now()];
+  const now = (): number => Math.round(base + performance.now() - start);
+  const options = { store, timers: { ...defaultTimers, tick: 10, grace: 100, lost: 50, suspect: 20 }, now };
+  let build = '';
+  {
+    await using farm = new Farm({ ...options, handlers: new Recorder() });
+    await farm.restore();
+    connect(farm);
+    build = await farm.submit(spec, { client: 'test' });
+    const attempt = { build, platform: amd64, number: 1 };
+    await until(() => farm.wants(attempt, 'a'));
+    await farm.record({ type: 'accepted', at: farm.now, attempt });
+  }
+  [base, start] = [Date.now() - hour, performance.now()];
+  await using farm = new Farm({ ...options, handlers: new Recorder() });
+  await farm.restore();
+  // Its agent never comes back.
+  await until(async () => {
+    const [task] = (await farm.build(build))?.platforms ?? [];
+    return task?.attempts[0]?.outcome === 'lost';
+  });
+  const later = await farm.submit(spec, { client: 'test' });
+  assert.ok(later > build, 'ids go on in order of submission');
+});
+
 test('after a restart takes up what was under way without telling followers twice', async () => {
   const store = new MemoryStore();
   const ids: string[] = [];
