@@ -11,3 +11,14 @@ export function median(values: readonly number[]): number {
 export function spread(values: readonly number[]): string {
   return `${median(values).toFixed(0)} ms (${Math.min(...values).toFixed(0)}-${Math.max(...values).toFixed(0)})`;
 }
+
+/** The value that `share` of all do not exceed; NaN of none. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((left, right) => left - right);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+/** To a tenth. */
+export function rounded(value: number): number {
+  return Math.round(value * 10) / 10;
+}

@@ -113,7 +113,7 @@ async function isReady(name: string, coordinator: string): Promise<boolean> {
 
 const agentList = v.object({ agents: v.array(v.object({ name: v.string(), state: v.string() })) });
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -123,7 +123,7 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-function listens(address: string): Promise<boolean> {
+export function listens(address: string): Promise<boolean> {
   const { hostname, port } = new URL(`http://${address}`);
   return new Promise((resolve) => {
     const socket = createConnection(Number(port), hostname, () => {
