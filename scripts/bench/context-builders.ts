@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { installBuildx } from '../rig/buildx.ts';
 import { archfarmCommand, type RunningFarm } from '../rig/farm.ts';
+import { processorTime } from './processor-time.ts';
 
 export interface ContextBuilder {
   readonly name: 'archfarm' | 'engines';
@@ -14,14 +15,16 @@ export interface ContextBuilder {
   /** The next build comes from a machine that has built nothing yet. */
   newClient(): Promise<void>;
   /** Publishes `image`, a repository of the farm's registry, for both platforms. */
-  build(directory: string, image: string): Promise<SentBytes | undefined>;
+  build(directory: string, image: string): Promise<FarmFacts | undefined>;
 }
 
-/** Content alone, each hop by itself. */
-export interface SentBytes {
+export interface FarmFacts {
+  /** Content alone, each hop by itself. */
   readonly context: number;
   readonly uplink: number;
   readonly agents: readonly number[];
+  /** Seconds, of the coordinator and of both agents together. */
+  readonly processorTime: { readonly coordinator: number; readonly agents: number };
 }
 
 const platforms = [
@@ -67,8 +70,9 @@ export class Archfarm implements ContextBuilder {
     this.#clients++;
   }
 
-  async build(directory: string, image: string): Promise<SentBytes> {
+  async build(directory: string, image: string): Promise<FarmFacts> {
     const { env, registry } = this.#farm;
+    const before = await this.#processorTime();
     const written = join(this.#scratch, 'metadata.json');
     const what = [
       '-t',
@@ -81,11 +85,24 @@ export class Archfarm implements ContextBuilder {
       ...env,
       XDG_CACHE_HOME: join(this.#scratch, `client-${this.#clients}`),
     });
+    const after = await this.#processorTime();
     const { context, platforms: built } = v.parse(metadata, JSON.parse(await readFile(written, 'utf8')));
     return {
       context: context.bytes,
       uplink: context.sentBytes,
       agents: built.map((task) => task.context.sentBytes),
+      processorTime: {
+        coordinator: after.coordinator - before.coordinator,
+        agents: after.agents - before.agents,
+      },
+    };
+  }
+
+  async #processorTime(): Promise<FarmFacts['processorTime']> {
+    const { server, agents } = this.#farm;
+    return {
+      coordinator: await processorTime([server.pid]),
+      agents: await processorTime([...agents.values()].map(({ pid }) => pid)),
     };
   }
 }

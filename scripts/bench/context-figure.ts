@@ -1,10 +1,10 @@
-/** One case of one kind: times of both builders, and the bytes that archfarm sent. */
-import type { ContextBuilder, SentBytes } from './context-builders.ts';
+/** One case of one kind: times of both builders, and what archfarm sent and used of the processors. */
+import type { ContextBuilder, FarmFacts } from './context-builders.ts';
 import { median, spread } from './figures.ts';
 
 interface Measured {
   readonly milliseconds: number;
-  readonly sent: SentBytes | undefined;
+  readonly facts: FarmFacts | undefined;
   readonly quiet: boolean;
 }
 
@@ -12,7 +12,7 @@ export class ContextFigure {
   readonly #context: string;
   readonly #kind: string;
   readonly #times = { archfarm: [] as number[], engines: [] as number[] };
-  #sent: SentBytes | undefined;
+  #facts: FarmFacts | undefined;
   #noisy = 0;
 
   constructor(context: string, kind: string) {
@@ -20,10 +20,10 @@ export class ContextFigure {
     this.#kind = kind;
   }
 
-  add(builder: ContextBuilder['name'], { milliseconds, sent, quiet }: Measured): void {
+  add(builder: ContextBuilder['name'], { milliseconds, facts, quiet }: Measured): void {
     this.#times[builder].push(milliseconds);
     // Of the last run.
-    if (sent !== undefined) this.#sent = sent;
+    if (facts !== undefined) this.#facts = facts;
     if (!quiet) this.#noisy++;
   }
 
@@ -43,9 +43,10 @@ export class ContextFigure {
         archfarm: Math.round(ours),
         engines: Math.round(theirs),
         ratio: Number(ratio),
-        contextBytes: this.#sent?.context,
-        uplinkBytes: this.#sent?.uplink,
-        agentBytes: this.#sent?.agents,
+        contextBytes: this.#facts?.context,
+        uplinkBytes: this.#facts?.uplink,
+        agentBytes: this.#facts?.agents,
+        processorSeconds: this.#facts?.processorTime,
         // Runs that began while something else kept the machine busy.
         noisy: this.#noisy,
       }),

@@ -56,8 +56,8 @@ async function measure(context: ContextCase): Promise<void> {
         const image = `${kind === 'cold' ? `cold-${run}` : 'known'}-${builder.name}`;
         const quiet = await untilQuiet();
         const start = performance.now();
-        const sent = await builder.build(directory, image);
-        figure.add(builder.name, { milliseconds: performance.now() - start, sent, quiet });
+        const facts = await builder.build(directory, image);
+        figure.add(builder.name, { milliseconds: performance.now() - start, facts, quiet });
       }
     }
     figure.print();
