@@ -142,9 +142,14 @@ function addPush(program: Command, { signal }: ProgramContext): void {
     .command('push')
     .description('publish a manifest list of images that are in registries, as manifest-tool push')
     .addHelpText('after', example('archfarm push from-spec py-app.yaml'));
-  const fromSpec = async (file: string, flags: PushFlags, command: Command): Promise<void> => {
+  // manifest-tool has these before the verb.
+  addPublishing(push);
+  const fromSpec = async (file: string, _flags: unknown, command: Command): Promise<void> => {
     const { runFromSpec } = await import('./push.ts');
-    await runFromSpec(file, { flags, global: globalOptions(command, signal) });
+    await runFromSpec(file, {
+      flags: command.optsWithGlobals<PushFlags>(),
+      global: globalOptions(command, signal),
+    });
   };
   addPublishing(
     push
@@ -177,8 +182,9 @@ function addPush(program: Command, { signal }: ProgramContext): void {
           'archfarm push from-args --platforms linux/amd64,linux/arm/v7 --template onap/py-app-ARCHVARIANT --target onap/py-app',
         ),
       )
-      .action(async (flags: TemplateFlags, command: Command) => {
+      .action(async (_flags: unknown, command: Command) => {
         const { runFromArgs } = await import('./push.ts');
+        const flags = command.optsWithGlobals<TemplateFlags>();
         await runFromArgs({ flags, global: globalOptions(command, signal) });
       }),
   );

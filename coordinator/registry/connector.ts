@@ -42,7 +42,12 @@ export function connectorFor(options: ConnectorOptions): Connector {
     } catch (error) {
       return callback(error instanceof Error ? error : new Error(String(error)), null);
     }
-    connect(target, callback);
+    connect(target, (...outcome) => {
+      // A server of TLS 1.3 refuses a client's certificate after the handshake, and then hangs up: the first is the reason.
+      const [, socket] = outcome;
+      if (target.protocol === 'https:') socket?.prependOnceListener('error', () => socket.destroy());
+      callback(...outcome);
+    });
   };
   return (target, callback) => void open(target, callback);
 }

@@ -68,7 +68,7 @@ export function networkFailure(asked: Asked, cause: unknown): RegistryError {
   if (refused !== undefined) {
     return new RegistryError(
       'registry-unreachable',
-      `registry ${host} ${refused.what}: ${what}: ${messageOf(cause)}`,
+      `registry ${host} ${refused.what}: ${what}: ${tlsReason(messageOf(cause))}`,
       { cause, hint: refused.hint },
     );
   }
@@ -77,6 +77,11 @@ export function networkFailure(asked: Asked, cause: unknown): RegistryError {
     `registry ${host} cannot be reached: ${what}: ${messageOf(cause)}`,
     { cause, hint: reachHint(asked, code), temporary: !permanentCodes.test(code) },
   );
+}
+
+/** OpenSSL writes THREAD:error:NUMBER:LIBRARY:FUNCTION:REASON:FILE:LINE. */
+function tlsReason(message: string): string {
+  return /:error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(message)?.[1] ?? message;
 }
 
 function reachHint(asked: Asked, code: string): string {

@@ -165,6 +165,11 @@ manifests:
   assert.match(pushed.stderr, /^archfarm: warning: no such manifest/);
   for (const tag of ['latest', 'v1'])
     assert.is((await pullDocument({ host, repository: 'spec' }, tag))?.digest, list?.digest);
+  // As manifest-tool has it, before the verb.
+  const early = await bench.archfarm('push --type oci --ignore-missing from-spec spec.yaml');
+  assert.is(early.status, 0, early.stderr);
+  const { mediaType } = (await pullDocument({ host, repository: 'spec' }, 'v1')) ?? {};
+  assert.is(mediaType, 'application/vnd.oci.image.index.v1+json');
 
   const before = (await registry.accessLog()).length;
   const images = '--template HOST/app-ARCHVARIANT --target HOST/args';

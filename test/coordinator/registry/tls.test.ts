@@ -112,6 +112,8 @@ test('a client certificate is shown where Docker keeps one, and its lack is name
     await keep(certificates.path, host, { 'ca.crt': authority.certificate });
     const error = await failureOf(read(host, options));
     assert.is(error.code, 'registry-unreachable');
+    assert.match(error.message, /did not accept the certificate that was shown to it, or wants one: .*alert/);
+    assert.not.match(error.message, /openssl/);
     assert.match(error.hint ?? '', `/etc/docker/certs.d/${host}/client.cert and client.key`);
     await keep(certificates.path, host, { 'client.cert': client.certificate, 'client.key': client.key });
     assert.is(await read(host, options), undefined);
