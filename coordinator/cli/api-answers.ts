@@ -113,6 +113,8 @@ const eventSchema = v.variant('type', [
 ]) satisfies v.GenericSchema<unknown, BuildEvent>;
 
 const numberingSchema = v.looseObject({
+  /** Which message of an agent brought it: the coordinator's own note in its log, whose lines it sends as they lie there. */
+  received: v.optional(v.unknown()),
   seq: v.pipe(count, v.minValue(1)),
   build: v.string(),
   platform: v.optional(v.string()),
@@ -121,7 +123,7 @@ const numberingSchema = v.looseObject({
 
 /** A frame is an event and its numbering in one object; throws valibot's error. */
 export function parseFrame(value: unknown): Frame {
-  const { seq, build, platform, agent, ...rest } = v.parse(numberingSchema, value);
+  const { seq, build, platform, agent, received: _, ...rest } = v.parse(numberingSchema, value);
   const event = v.parse(eventSchema, rest);
   return {
     seq,
