@@ -1,6 +1,7 @@
 /** What a test file left on the machine. Others use the machine too, so only what carries its mark counts. */
 import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { findPacketRules } from './rig/packet-rules.ts';
 import { scratchOwner, scratchRoot } from './rig/scratch.ts';
 
 /** Variable that every process of a test file inherits. */
@@ -8,12 +9,13 @@ export const markVariable = 'ARCHFARM_TEST_FILE';
 
 /** Directories, mounts, bridges and the like of a test file's process that has ended. */
 export async function thingsOf(pid: number): Promise<string[]> {
-  const [directories, interfaces, groups, users, mountinfo] = await Promise.all([
+  const [directories, interfaces, groups, users, mountinfo, rules] = await Promise.all([
     readdir(scratchRoot),
     readdir('/sys/class/net'),
     readdir('/sys/fs/cgroup/pids').catch(() => readdir('/sys/fs/cgroup')),
     readdir('/run/archfarm-emulation').catch(() => []),
     readFile('/proc/self/mountinfo', 'utf8'),
+    findPacketRules(),
   ]);
   const aliases = await Promise.all(interfaces.map((name) => read(`/sys/class/net/${name}/ifalias`)));
   const mounts = mountinfo.split('\n').map((line) => line.split(' ')[4] ?? '');
@@ -25,6 +27,7 @@ export async function thingsOf(pid: number): Promise<string[]> {
     ...groups.filter(isOurs).map((name) => `control group ${name}`),
     ...mounts.filter((point) => isOurs(point.split('/')[2])).map((point) => `mount ${point}`),
     ...users.filter((name) => name.endsWith(`-${pid}`)).map((name) => `emulation ${name}`),
+    ...rules.filter(({ owner }) => owner === pid).map(({ rule }) => `packet rule ${rule.join(' ')}`),
   ];
 }
 

@@ -1,7 +1,9 @@
 /** The coordinator's HTTP API, typed. One object is one connection pool: dispose of it when done. */
 import * as v from 'valibot';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
-import { ArchfarmError, fromErrorInfo } from '../../shared/errors.ts';
+import { delay } from '../../shared/abort.ts';
+import { Backoff } from '../../shared/backoff.ts';
+import { ArchfarmError, fromErrorInfo, systemCode } from '../../shared/errors.ts';
 import type { BuildResult, BuildStatus, Frame } from '../../shared/progress.ts';
 import type { ProofRequest } from '../../shared/proof.ts';
 import type { BuildSpec } from '../project/spec.ts';
@@ -49,6 +51,10 @@ export interface BuildsQuery {
   readonly before?: string | undefined;
   readonly status?: BuildStatus | undefined;
 }
+
+/** Milliseconds that a coordinator has to come back from under a submission, and between two tries. */
+const createPatience = 30_000;
+const createPause = { first: 200, max: 2_000 };
 
 export class Api implements Disposable {
   readonly #calls: ApiCalls;
@@ -200,10 +206,24 @@ export class Api implements Disposable {
     return this.#calls.read(schema, ['GET', path], { signal });
   }
 
-  /** A build; its submission may wait for registries. */
+  /**
+   * A build; its submission may wait for registries. It has a key, under which it is one build however often it is
+   * told: where the coordinator goes away before it has answered, it is told again.
+   */
   async #create(path: string, body: unknown, signal: AbortSignal): Promise<string> {
     const call = { body, signal, answerWithin: Infinity };
-    return (await this.#calls.read(submittedSchema, ['POST', path], call)).build;
+    const backoff = new Backoff(createPause);
+    for (let brokenAt: number | undefined; ; await delay(backoff.next(), signal)) {
+      try {
+        return (await this.#calls.read(submittedSchema, ['POST', path], call)).build;
+      } catch (error) {
+        if (!(error instanceof ArchfarmError) || error.code !== 'coordinator-unreachable') throw error;
+        // One that was not there to begin with is not waited for.
+        if (brokenAt === undefined && systemCode(error.cause) !== 'ECONNRESET') throw error;
+        brokenAt ??= performance.now();
+        if (performance.now() - brokenAt > createPatience) throw error;
+      }
+    }
   }
 }
 

@@ -148,6 +148,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   cleanup.defer(() => parts.buildProofs.close());
   await farm.restore();
   for (const { id, spec, client } of farm.submitted()) {
+    frames.begin(id);
     await parts.contexts.restore(id, { trees: specTrees(spec), client });
   }
 

@@ -91,6 +91,13 @@ export class FrameLog implements AsyncDisposable {
     return frames;
   }
 
+  /** Begins the log of a build where a crash came before its first frame. */
+  begin(build: string): void {
+    if (this.has(build)) return;
+    const log = this.#add(build, this.#create(build));
+    unlessStoreFull(this.directory, () => appendLines(log.path, '', 0));
+  }
+
   has(build: string): boolean {
     return this.#open(build) !== undefined;
   }

@@ -7,6 +7,7 @@ import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { findPacketRules, removePacketRule } from './packet-rules.ts';
 import { scratchOwner, scratchRoot } from './scratch.ts';
 
 const run = promisify(execFile);
@@ -30,6 +31,8 @@ export async function sweepDeadOwners(): Promise<void> {
     const owner = scratchOwner(name);
     if (owner !== undefined && (await isGone(owner))) await removeEngine(`${scratchRoot}/${name}`);
   }
+  for (const { rule, owner } of await findPacketRules())
+    if (await isGone(owner)) await removePacketRule(rule);
 }
 
 /** Removes what engines share in /run and nobody uses. Only where no other engine is about to start. */

@@ -12,8 +12,14 @@ export interface SlowLink extends AsyncDisposable {
   readonly received: number;
   /** Bytes a second in each direction from now on; Infinity at first. */
   rate: number;
+  /** Bytes that are passed on together at most; each piece is of any size up to that. */
+  pieces: number;
+  /** Milliseconds that each piece waits at most; each waits for any time up to that. */
+  jitter: number;
   /** Breaks every connection as soon as so many more bytes have passed, in whichever direction. */
   cutAfter(bytes: number): void;
+  /** Breaks every connection now. */
+  cut(): void;
   /** Waits until so many bytes have passed in all. */
   passed(bytes: number): Promise<void>;
 }
@@ -21,7 +27,7 @@ export interface SlowLink extends AsyncDisposable {
 export async function slowLink(server: string): Promise<SlowLink> {
   const { hostname, port } = new URL(`http://${server}`);
   const sockets = new Set<Socket>();
-  const meter = { sent: 0, received: 0, rate: Infinity, cutAt: Infinity };
+  const meter = { sent: 0, received: 0, rate: Infinity, cutAt: Infinity, pieces: Infinity, jitter: 0 };
   const total = (): number => meter.sent + meter.received;
 
   async function carry(from: Socket, to: Socket, direction: 'sent' | 'received'): Promise<void> {
@@ -29,7 +35,10 @@ export async function slowLink(server: string): Promise<SlowLink> {
       const room = meter.cutAt - total();
       const part = chunk.subarray(0, Math.max(0, room));
       meter[direction] += part.length;
-      if (!to.write(part)) await once(to, 'drain');
+      for (const piece of sliced(part, meter.pieces)) {
+        if (meter.jitter > 0) await sleep(Math.random() * meter.jitter);
+        if (!to.write(piece)) await once(to, 'drain');
+      }
       if (part.length === room) {
         meter.cutAt = Infinity;
         for (const socket of sockets) socket.destroy();
@@ -70,6 +79,21 @@ export async function slowLink(server: string): Promise<SlowLink> {
     set rate(bytes: number) {
       meter.rate = bytes;
     },
+    get pieces() {
+      return meter.pieces;
+    },
+    set pieces(bytes: number) {
+      meter.pieces = bytes;
+    },
+    get jitter() {
+      return meter.jitter;
+    },
+    set jitter(milliseconds: number) {
+      meter.jitter = milliseconds;
+    },
+    cut() {
+      for (const socket of sockets) socket.destroy();
+    },
     cutAfter(bytes) {
       meter.cutAt = total() + bytes;
     },
@@ -82,4 +106,12 @@ export async function slowLink(server: string): Promise<SlowLink> {
       await once(listener, 'close');
     },
   };
+}
+
+function* sliced(bytes: Buffer, most: number): Generator<Buffer> {
+  for (let at = 0; at < bytes.length;) {
+    const length = most < Infinity ? 1 + Math.floor(Math.random() * most) : bytes.length;
+    yield bytes.subarray(at, at + length);
+    at += length;
+  }
 }
