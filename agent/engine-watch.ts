@@ -14,12 +14,12 @@ export interface EngineWatchOptions {
   readonly log: Logger;
   /** Milliseconds between two looks. */
   readonly interval?: number;
+  /** Milliseconds that it has for one answer. */
+  readonly answerWithin?: number;
 }
 
 /** Looks that must fail in a row before the engine counts as down: one may be a busy engine. */
 const maxMisses = 3;
-/** Milliseconds that an engine has for one answer. */
-const answerWithin = 10_000;
 
 export class EngineWatch {
   readonly engine: Engine;
@@ -89,7 +89,21 @@ export class EngineWatch {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const soon = AbortSignal.any([signal, AbortSignal.timeout(answerWithin)]);
+    const { answerWithin = 10_000 } = this.#options;
+    const late = new AbortController();
+    const silence = new ArchfarmError(
+      'engine-down',
+      `the Docker engine at ${this.engine.host} does not answer`,
+    );
+    const timer = setTimeout(() => late.abort(silence), answerWithin);
+    try {
+      await this.#ask(AbortSignal.any([signal, late.signal]));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #ask(soon: AbortSignal): Promise<void> {
     // An engine starts several programs to describe itself; while it is well, a ping says enough.
     if (this.#native !== undefined && this.#trouble === undefined) await this.engine.ping(soon);
     else await this.#describe(soon);
@@ -117,6 +131,7 @@ export class EngineWatch {
   #fail(reason: string): void {
     if (this.#trouble !== reason) this.#options.log.warn({ reason }, 'the engine cannot build');
     this.#trouble = reason;
+    this.engine.giveUp(new ArchfarmError('engine-down', reason));
   }
 }
 

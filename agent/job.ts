@@ -46,24 +46,25 @@ const buildErrors: ReadonlySet<ErrorCode> = new Set([
 export async function runJob(task: Task, services: JobServices, options: JobOptions): Promise<Outcome> {
   const timings: Mutable<Timings> = {};
   const { engine, context } = services;
+  const work = { ...options, signal: AbortSignal.any([options.signal, engine.lost]) };
   try {
     await timed(timings, 'context', () =>
-      context.prepare(treesOf(task), { limits: task.contextLimits, signal: options.signal }),
+      context.prepare(treesOf(task), { limits: task.contextLimits, signal: work.signal }),
     );
     const image = await timed(timings, 'build', () =>
       engine.build(task, buildServices(task, services), {
-        ...options,
-        onEngineBytes: reporter(context, options),
+        ...work,
+        onEngineBytes: reporter(context, work),
       }),
     );
     const { test } = task;
     if (test !== undefined) {
       // Programs of another platform may run here, too, emulated: then what they do would be no test of this image.
       const { imageId } = image;
-      await engine.checkPrograms({ imageId, reference: task.image, platform: task.platform }, options);
-      await timed(timings, 'test', () => engine.test({ imageId, test }, options));
+      await engine.checkPrograms({ imageId, reference: task.image, platform: task.platform }, work);
+      await timed(timings, 'test', () => engine.test({ imageId, test }, work));
     }
-    const pushed = await timed(timings, 'push', () => pushChecked(task, image, { services, options }));
+    const pushed = await timed(timings, 'push', () => pushChecked(task, image, { services, options: work }));
     return {
       status: 'pushed',
       image: {

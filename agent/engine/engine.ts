@@ -68,6 +68,7 @@ export class Engine {
   #hasBuildKit = false;
   /** Image ids and platforms that passed the check of programs. */
   readonly #rightImages = new Set<string>();
+  #lost = new AbortController();
 
   /** Does not connect yet; throws `config` for a host it cannot use. */
   constructor({ host, environment, dataDirectory, owner = dataDirectory }: EngineOptions) {
@@ -78,6 +79,17 @@ export class Engine {
 
   get host(): string {
     return this.#connection.host;
+  }
+
+  /** Aborts when the engine is given up: what a hung one has in hand would never end by itself. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Ends what is under way with this; what begins later has another chance. */
+  giveUp(reason: ArchfarmError): void {
+    this.#lost.abort(reason);
+    this.#lost = new AbortController();
   }
 
   /** Throws `engine-down` when nobody answers. */

@@ -3,8 +3,11 @@ import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Engine } from '../../agent/engine/engine.ts';
+import { EngineWatch } from '../../agent/engine-watch.ts';
 import { runJob } from '../../agent/job.ts';
+import { Deferred } from '../../shared/context/deferred.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
+import { silentLogger } from '../../shared/log.ts';
 import type { Question } from '../../shared/messages.ts';
 import type { TaskEvent } from '../../shared/progress.ts';
 import type { Outcome, Task } from '../../shared/task.ts';
@@ -13,6 +16,8 @@ import { startEngine } from '../../scripts/rig/engine.ts';
 import { startRegistry } from '../../scripts/rig/registry.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { pullDocument } from '../support/sample-image.ts';
+import { stepProcesses } from '../support/step-processes.ts';
+import { until } from '../support/until.ts';
 import { file, memoryContext, type Contents } from './engine/memory-context.ts';
 
 const base = await busyboxBase();
@@ -28,6 +33,7 @@ interface JobSetup {
   readonly dockerfile: string;
   readonly repository: string;
   readonly signal?: AbortSignal;
+  readonly onEvent?: (event: TaskEvent) => void;
   /** Hears of each question before it is answered. */
   readonly onQuestion?: (question: Question, signal: AbortSignal) => Promise<void> | void;
 }
@@ -67,7 +73,10 @@ async function run(setup: JobSetup): Promise<{ outcome: Outcome; events: TaskEve
     },
     {
       signal: setup.signal ?? AbortSignal.timeout(60_000),
-      onEvent: (event) => events.push(event),
+      onEvent(event) {
+        events.push(event);
+        setup.onEvent?.(event);
+      },
     },
   );
   return { outcome, events };
@@ -163,6 +172,50 @@ test('is cancelled while it checks and pushes', async () => {
   });
   assert.equal(outcome, { status: 'cancelled', reason: 'the user said so' });
   assert.is(await pushed('cancelled'), undefined);
+});
+
+test('an engine that hangs is noticed, and fails what it has in hand', async () => {
+  const watch = new EngineWatch({
+    engine,
+    restrictTo: undefined,
+    log: silentLogger,
+    interval: 20,
+    answerWithin: 500,
+  });
+  const stop = new AbortController();
+  await watch.start(stop.signal);
+  const sleep = 'busybox sleep 611';
+  const started = new Deferred<void>();
+  const job = run({
+    platform: 'linux/amd64',
+    contents: { sh: program('amd64') },
+    dockerfile: `${scratch}COPY sh /bin/busybox\nRUN echo started; ${sleep}\n`,
+    repository: 'hung',
+    onEvent: (event) => event.type === 'log' && event.text.includes('started') && started.resolve(),
+  });
+  await started.promise;
+  const watching = watch.run(stop.signal);
+  await rig.kill('SIGSTOP');
+  try {
+    const { outcome } = await job;
+    assert.ok(outcome.status === 'failed' && outcome.kind === 'infrastructure', JSON.stringify(outcome));
+    assert.is(outcome.error.code, 'engine-down');
+    assert.is(watch.trouble, `the Docker engine at ${rig.host} does not answer`);
+  } finally {
+    await rig.kill('SIGCONT');
+  }
+  await until(() => watch.trouble === undefined, { timeout: 30_000, what: 'the engine answers again' });
+  const isOver = async (): Promise<boolean> => (await stepProcesses(rig, sleep)).length === 0;
+  await until(isOver, { timeout: 30_000, what: 'the step has ended' });
+  const { outcome } = await run({
+    platform: 'linux/amd64',
+    contents: { sh: program('amd64') },
+    dockerfile: scratch,
+    repository: 'after',
+  });
+  assert.is(outcome.status, 'pushed', 'it is trusted again');
+  stop.abort();
+  await watching;
 });
 
 test('leaves no container behind', () => {
