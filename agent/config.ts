@@ -8,11 +8,13 @@ import type { StoreBounds } from '../shared/context/sweep.ts';
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import { formatPlatform, parsePlatform } from '../shared/platform.ts';
 import { parseToken } from '../shared/token.ts';
+import { readTrust, type TlsTrust } from '../shared/trust.ts';
 
 export interface AgentConfig {
   /** The http(s) form. */
   readonly coordinator: URL;
   readonly token: string | undefined;
+  readonly trust?: TlsTrust | undefined;
   readonly name: string;
   /** Formatted; undefined offers everything that the engine can. */
   readonly platforms: readonly string[] | undefined;
@@ -33,6 +35,7 @@ export interface AgentConfig {
 export interface AgentFlags {
   readonly coordinator?: string;
   readonly tokenFile?: string;
+  readonly ca?: string;
   readonly name?: string;
   readonly platform?: readonly string[];
   readonly slots?: string;
@@ -60,9 +63,11 @@ export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
   }
   const data = dataDirectory(flags.data, env);
   const platforms = flags.platform ?? split(env['ARCHFARM_PLATFORM']);
+  const coordinator = parseCoordinatorUrl(address);
   return {
-    coordinator: parseCoordinatorUrl(address),
+    coordinator,
     token: readToken(flags.tokenFile, env),
+    trust: readTrust(flags.ca ?? env['ARCHFARM_CA'], coordinator),
     name: agentName(flags.name ?? (env['ARCHFARM_NAME'] || hostname())),
     platforms:
       platforms === undefined

@@ -29,7 +29,7 @@ export interface PrepareOptions {
 }
 
 export interface ContextLinkOptions {
-  readonly config: Pick<AgentConfig, 'coordinator' | 'token' | 'name' | 'cache' | 'contextStore'>;
+  readonly config: Pick<AgentConfig, 'coordinator' | 'token' | 'trust' | 'name' | 'cache' | 'contextStore'>;
   readonly timers: Timers;
   readonly log: Logger;
 }

@@ -7,6 +7,7 @@ import { checkDisk } from '../shared/check-disk.ts';
 import { check, type Check } from '../shared/checks.ts';
 import { systemCode } from '../shared/errors.ts';
 import { formatPlatform } from '../shared/platform.ts';
+import type { TlsTrust } from '../shared/trust.ts';
 import { emulatedPlatforms } from './emulation.ts';
 import { Connection } from './engine/connection.ts';
 import { Engine } from './engine/engine.ts';
@@ -17,6 +18,7 @@ export interface DoctorOptions {
   /** The http(s) form; undefined where none is configured. */
   readonly coordinator: URL | undefined;
   readonly token: string | undefined;
+  readonly trust?: TlsTrust | undefined;
   readonly data: string;
   readonly docker: string | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -39,7 +41,7 @@ const noCoordinator: readonly Check[] = [
 
 /** Changes nothing on this host. */
 export async function examine(options: DoctorOptions): Promise<readonly Check[]> {
-  const { engineOnly, coordinator, token, data, signal } = options;
+  const { engineOnly, coordinator, token, trust, data, signal } = options;
   const groups = await Promise.all([
     check('engine', () => checkEngine(options)),
     checkEmulation(),
@@ -48,7 +50,7 @@ export async function examine(options: DoctorOptions): Promise<readonly Check[]>
       ? []
       : coordinator === undefined
         ? noCoordinator
-        : checkCoordinator({ url: coordinator, token, signal }),
+        : checkCoordinator({ url: coordinator, token, trust, signal }),
   ]);
   return groups.flat();
 }

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile, realpath, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { parseCoordinatorUrl } from '../shared/address.ts';
 import { ArchfarmError, messageOf, systemCode } from '../shared/errors.ts';
@@ -11,6 +11,7 @@ import { parseToken } from '../shared/token.ts';
 export interface InstallOptions {
   readonly coordinator?: string;
   readonly tokenFile?: string;
+  readonly ca?: string;
   /** Everything goes below this directory. */
   readonly root: string;
   readonly alsoCoordinator?: boolean;
@@ -27,6 +28,7 @@ const environmentFile = '/etc/archfarm/agent.env';
 const emptyEnvironment = `# Settings of archfarm-agent.service; systemctl restart archfarm-agent applies them.
 # ARCHFARM_COORDINATOR=wss://farm.example:7480
 # ARCHFARM_TOKEN=
+# ARCHFARM_CA=/etc/archfarm/ca.crt
 # ARCHFARM_NAME=
 # ARCHFARM_PLATFORM=
 # ARCHFARM_SLOTS=2
@@ -99,7 +101,7 @@ function unitDirectory(): string {
 }
 
 /** The settings that are there stay; those that were given now replace theirs. */
-async function environment({ root, coordinator, tokenFile }: InstallOptions): Promise<string> {
+async function environment({ root, coordinator, tokenFile, ca }: InstallOptions): Promise<string> {
   let text = await readFile(join(root, environmentFile), 'utf8').catch((error: unknown) => {
     if (systemCode(error) === 'ENOENT') return emptyEnvironment;
     throw new ArchfarmError('config', `cannot read ${environmentFile}: ${messageOf(error)}`, {
@@ -108,6 +110,7 @@ async function environment({ root, coordinator, tokenFile }: InstallOptions): Pr
   });
   if (coordinator !== undefined)
     text = set(text, 'ARCHFARM_COORDINATOR', parseCoordinatorUrl(coordinator).href);
+  if (ca !== undefined) text = set(text, 'ARCHFARM_CA', resolve(ca));
   if (tokenFile !== undefined) {
     const content = await readFile(tokenFile, 'utf8').catch((cause: unknown) => {
       throw new ArchfarmError('usage', `cannot read the token file ${tokenFile}: ${messageOf(cause)}`, {

@@ -8,10 +8,12 @@ import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { closeCodes, type Hello, type ToAgent, type ToCoordinator } from '../shared/messages.ts';
 import type { Timers } from '../shared/timers.ts';
+import { tlsTrouble, type TlsTrust } from '../shared/trust.ts';
 
 export interface LinkOptions {
   readonly coordinator: URL;
   readonly token: string | undefined;
+  readonly trust?: TlsTrust | undefined;
   readonly timers: Timers;
   readonly log: Logger;
   hello(): Hello;
@@ -75,8 +77,8 @@ export class Link {
 
   /** One connection, from dial to close. Resolves with how long it was up. Never rejects. */
   #connect(signal: AbortSignal): Promise<number> {
-    const { coordinator, token, timers, log } = this.#options;
-    const socket = dial('/v1/agent', { coordinator, token });
+    const { coordinator, token, trust, timers, log } = this.#options;
+    const socket = dial('/v1/agent', { coordinator, token, trust });
     let heardAt = performance.now();
     let upAt: number | undefined;
     let lost = timers.lost;
@@ -130,7 +132,7 @@ export class Link {
         socket.terminate();
       });
       socket.on('error', (error) => {
-        if (upAt === undefined && this.#dialError === '') this.#dialError = messageOf(error);
+        if (upAt === undefined && this.#dialError === '') this.#dialError = failure(error, coordinator);
       });
     });
   }
@@ -157,9 +159,17 @@ export class Link {
   }
 }
 
+function failure(error: Error, coordinator: URL): string {
+  const trouble = tlsTrouble(error);
+  return trouble === undefined ? messageOf(error) : `${coordinator.href} ${trouble.what}: ${trouble.hint}`;
+}
+
 function refusal(status: number, coordinator: URL): string {
   if (status === 401 || status === 403) {
     return `${coordinator.href} refuses this agent's token (HTTP ${status}): set ARCHFARM_TOKEN or --token-file`;
+  }
+  if (status === 400 && coordinator.protocol === 'http:') {
+    return `${coordinator.href} takes no plain request (HTTP 400): does it speak TLS? Then its address begins with wss://`;
   }
   return `${coordinator.href} answered HTTP ${status}: is it an archfarm coordinator?`;
 }

@@ -27,6 +27,7 @@ function createProgram(): Command {
     .description('connect to a coordinator and build for it until told to stop')
     .option('--coordinator <url>', 'ws://, wss://, http://, https:// or HOST:PORT (ARCHFARM_COORDINATOR)')
     .option('--token-file <file>', 'file that holds the shared token (else ARCHFARM_TOKEN)')
+    .option('--ca <file>', 'authorities that vouch for the coordinator (ARCHFARM_CA)')
     .option('--name <name>', 'name of this agent (ARCHFARM_NAME; default: the host name)')
     .option('--platform <list>', 'offer only these platforms (ARCHFARM_PLATFORM)', collect)
     .option('--slots <n>', 'builds at once (ARCHFARM_SLOTS; default: 2)')
@@ -70,6 +71,7 @@ function createProgram(): Command {
     .description('look for what would keep an agent on this host from building, and say what to do')
     .option('--coordinator <url>', 'ws://, wss://, http://, https:// or HOST:PORT (ARCHFARM_COORDINATOR)')
     .option('--token-file <file>', 'file that holds the shared token (else ARCHFARM_TOKEN)')
+    .option('--ca <file>', 'authorities that vouch for the coordinator (ARCHFARM_CA)')
     .option('--data <dir>', 'state of the agent (ARCHFARM_DATA)')
     .option('--docker <host>', 'Docker Engine (default: DOCKER_HOST, else unix:///var/run/docker.sock)')
     .option('--engine-only', 'look at the engine alone')
@@ -80,9 +82,14 @@ function createProgram(): Command {
       const { formatChecks, isWell } = await import('../shared/checks.ts');
       const { parseCoordinatorUrl } = await import('../shared/address.ts');
       const address = flags.coordinator ?? process.env['ARCHFARM_COORDINATOR'];
+      const { readTrust } = await import('../shared/trust.ts');
+      const coordinator = address ? parseCoordinatorUrl(address) : undefined;
+      const trust =
+        coordinator === undefined ? {} : readTrust(flags.ca ?? process.env['ARCHFARM_CA'], coordinator);
       const checks = await examine({
         engineOnly: flags.engineOnly === true,
-        coordinator: address ? parseCoordinatorUrl(address) : undefined,
+        coordinator,
+        trust,
         token: readToken(flags.tokenFile, process.env),
         data: dataDirectory(flags.data, process.env),
         docker: flags.docker,
@@ -100,6 +107,7 @@ function createProgram(): Command {
     .description('install the systemd service of the agent, with its environment file')
     .option('--coordinator <url>', 'written to /etc/archfarm/agent.env')
     .option('--token-file <file>', 'file whose token is written to /etc/archfarm/agent.env')
+    .option('--ca <file>', 'authorities that vouch for the coordinator, for /etc/archfarm/agent.env')
     .option('--also-coordinator', 'install the service of a coordinator as well')
     .option('--root <dir>', 'install below this directory instead of /', '/')
     .option('--dry-run', 'print the files instead of writing them')

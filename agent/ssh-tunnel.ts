@@ -7,7 +7,7 @@ import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import type { AgentConfig } from './config.ts';
 
 export interface SshTunnel {
-  readonly config: Pick<AgentConfig, 'coordinator' | 'token'>;
+  readonly config: Pick<AgentConfig, 'coordinator' | 'token' | 'trust'>;
   readonly attempt: string;
   /** The id that `--ssh` and `RUN --mount=type=ssh,id=` share. */
   readonly id: string;

@@ -53,6 +53,7 @@ export class Worker {
     this.#link = new Link({
       coordinator: config.coordinator,
       token: config.token,
+      trust: config.trust,
       timers,
       log,
       hello: () => this.#hello(),

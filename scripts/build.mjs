@@ -24,14 +24,17 @@ const common = {
 };
 
 /** Packages that are large, and loaded by `serve` only. */
-const apart = ['fastify', 'pino'];
+const apart = ['@peculiar/x509', 'fastify', 'pino'];
+
+/** Without the scope of its name. */
+const fileOf = (name) => `archfarm-${name.replace(/^@.*\//, '')}`;
 
 /** Has them loaded from files beside the command. */
 const packagesApart = {
   name: 'packages-apart',
   setup({ onResolve }) {
     onResolve({ filter: new RegExp(`^(${apart.join('|')})$`) }, ({ kind, path }) =>
-      kind === 'entry-point' ? undefined : { path: `./archfarm-${path}.js`, external: true },
+      kind === 'entry-point' ? undefined : { path: `./${fileOf(path)}.js`, external: true },
     );
     onResolve({ filter: /^undici$/ }, () => ({ path: `${root}/scripts/build/undici.cjs` }));
     onResolve({ filter: /^node:http2$/ }, ({ importer }) =>
@@ -53,7 +56,7 @@ try {
       ...common,
       entryPoints: [
         { in: `${root}/coordinator/main.ts`, out: 'archfarm-program' },
-        ...apart.map((name) => ({ in: name, out: `archfarm-${name}` })),
+        ...apart.map((name) => ({ in: name, out: fileOf(name) })),
       ],
       absWorkingDir: root,
       outdir: made,

@@ -1,14 +1,18 @@
 /** Whether a coordinator is there, takes the token, speaks our version and has our time. */
+import http from 'node:http';
+import https from 'node:https';
 import * as v from 'valibot';
 import { messageOf, systemCode } from './errors.ts';
 import type { Check } from './checks.ts';
 import { PROTOCOL_VERSION } from './messages.ts';
+import { tlsTrouble, type TlsTrust } from './trust.ts';
 import { version } from './version.ts';
 
 export interface CoordinatorQuestion {
   /** The http(s) form. */
   readonly url: URL;
   readonly token: string | undefined;
+  readonly trust?: TlsTrust | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -19,42 +23,68 @@ const harmlessSkew = 30_000;
 
 const answerSchema = v.object({ version: v.string(), protocol: v.number() });
 
-export async function checkCoordinator({
-  url,
-  token,
-  signal,
-}: CoordinatorQuestion): Promise<readonly Check[]> {
+export async function checkCoordinator(question: CoordinatorQuestion): Promise<readonly Check[]> {
+  const { url, token, signal } = question;
   const subject = 'coordinator';
   const asked = Date.now();
-  let answer: Response;
+  let answer: Answer;
   try {
-    answer = await fetch(new URL('v1/version', url), {
-      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
-    });
+    answer = await askVersion(question);
   } catch (error) {
     signal.throwIfAborted();
-    const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
-    const isTrust = /CERT|SELF_SIGNED|SSL|TLS/.test(systemCode(cause) ?? '');
+    const trouble = tlsTrouble(error);
     return [
       {
         state: 'fail',
         subject,
-        what: `cannot reach ${url.href}: ${messageOf(cause) || (systemCode(cause) ?? 'no connection')}`,
-        hint: isTrust
-          ? 'its certificate is not trusted here: NODE_EXTRA_CA_CERTS names a file of further authorities'
-          : 'is it running there? archfarm serve starts one',
+        what:
+          trouble === undefined
+            ? `cannot reach ${url.href}: ${messageOf(error) || (systemCode(error) ?? 'no connection')}`
+            : `${url.href} ${trouble.what}`,
+        hint: trouble?.hint ?? 'is it running there? archfarm serve starts one',
       },
     ];
   }
-  const text = await answer.text();
+  const { text } = answer;
   const reached: Check = {
     state: 'ok',
     subject,
     what: `${url.href} answers${url.protocol === 'https:' ? ' by TLS, with a certificate that is trusted here' : ''}`,
   };
-  const time = clock(answer.headers.get('date'), { asked, answered: Date.now() });
+  const time = clock(answer.date, { asked, answered: Date.now() });
   return [reached, entry(answer.status, { text, token }), ...(time === undefined ? [] : [time])];
+}
+
+interface Answer {
+  readonly status: number;
+  readonly date: string | undefined;
+  readonly text: string;
+}
+
+/** Bytes; who answers may be anybody. */
+const maxAnswer = 64 * 1024;
+
+function askVersion({ url, token, trust, signal }: CoordinatorQuestion): Promise<Answer> {
+  const { get } = url.protocol === 'https:' ? https : http;
+  return new Promise((resolve, reject) => {
+    const request = get(new URL('v1/version', url), {
+      agent: false,
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
+      ...trust,
+    });
+    request.on('error', reject);
+    request.on('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (piece: string) => {
+        text += piece;
+        if (text.length > maxAnswer) response.destroy();
+      });
+      response.on('close', () =>
+        resolve({ status: response.statusCode ?? 0, date: response.headers.date, text }),
+      );
+    });
+  });
 }
 
 function entry(status: number, { text, token }: { text: string; token: string | undefined }): Check {
@@ -90,7 +120,7 @@ function entry(status: number, { text, token }: { text: string; token: string | 
 
 /** The header has whole seconds. */
 function clock(
-  date: string | null,
+  date: string | undefined,
   { asked, answered }: { asked: number; answered: number },
 ): Check | undefined {
   const theirs = Date.parse(date ?? '');

@@ -2,11 +2,13 @@
 import { WebSocket } from 'ws';
 import { webSocketUrl } from './address.ts';
 import { limits } from './messages.ts';
+import type { TlsTrust } from './trust.ts';
 
 export interface DialOptions {
   /** The http(s) form. */
   readonly coordinator: URL;
   readonly token: string | undefined;
+  readonly trust?: TlsTrust | undefined;
   readonly query?: Readonly<Record<string, string>>;
 }
 
@@ -16,7 +18,7 @@ const handshakeTimeout = 10_000;
 /** Milliseconds of silence before TCP asks whether the other host is still there; half a minute later it knows. */
 export const keepAliveAfter = 15_000;
 
-export function dial(path: string, { coordinator, token, query }: DialOptions): WebSocket {
+export function dial(path: string, { coordinator, token, trust, query }: DialOptions): WebSocket {
   const url = webSocketUrl(coordinator, path);
   if (query !== undefined) url.search = new URLSearchParams(query).toString();
   const socket = new WebSocket(url, {
@@ -24,6 +26,7 @@ export function dial(path: string, { coordinator, token, query }: DialOptions): 
     maxPayload: limits.message,
     perMessageDeflate: false,
     handshakeTimeout,
+    ...trust,
     ...(isThisHost(url) ? { generateMask: () => {} } : {}),
   });
   // Whoever waits for an answer sends nothing, and would wait for a host that is gone without end.

@@ -4,6 +4,7 @@ import https from 'node:https';
 import * as v from 'valibot';
 import { reasonOf } from '../../shared/abort.ts';
 import { ArchfarmError, fromErrorInfo, messageOf, systemCode } from '../../shared/errors.ts';
+import { tlsTrouble, type TlsTrust } from '../../shared/trust.ts';
 import { readLines, readText } from './answer-body.ts';
 import { errorAnswerSchema } from './api-answers.ts';
 
@@ -15,6 +16,7 @@ const answerTimeout = 30_000;
 export interface ApiOptions {
   readonly url: URL;
   readonly token?: string | undefined;
+  readonly trust?: TlsTrust | undefined;
 }
 
 export interface Call {
@@ -30,11 +32,13 @@ export class ApiCalls implements Disposable {
   readonly #token: string | undefined;
   readonly #agent: http.Agent;
 
-  constructor({ url, token }: ApiOptions) {
+  constructor({ url, token, trust }: ApiOptions) {
     this.url = url;
     this.#token = token;
     this.#agent =
-      url.protocol === 'https:' ? new https.Agent({ keepAlive: true }) : new http.Agent({ keepAlive: true });
+      url.protocol === 'https:'
+        ? new https.Agent({ keepAlive: true, ...trust })
+        : new http.Agent({ keepAlive: true });
   }
 
   [Symbol.dispose](): void {
@@ -170,10 +174,15 @@ export class ApiCalls implements Disposable {
   #failure(error: unknown, signal: AbortSignal): Error {
     if (signal.aborted) return reasonOf(signal);
     if (error instanceof ArchfarmError) return error;
+    const trouble = tlsTrouble(error);
     return new ArchfarmError(
       'coordinator-unreachable',
-      `cannot reach the coordinator ${this.url.href}: ${messageOf(error)}`,
-      { cause: error, hint: hintFor(error) },
+      trouble === undefined
+        ? `cannot reach the coordinator ${this.url.href}: ${messageOf(error)}`
+        : `the coordinator ${this.url.href} ${trouble.what}`,
+      trouble === undefined
+        ? { cause: error, hint: 'is it running there? archfarm serve starts one' }
+        : { hint: trouble.hint },
     );
   }
 
@@ -196,11 +205,4 @@ function errorIn(text: string): ArchfarmError | undefined {
   } catch {
     return undefined;
   }
-}
-
-function hintFor(error: unknown): string {
-  const code = systemCode(error) ?? '';
-  return /CERT|SELF_SIGNED|SSL|TLS/.test(code)
-    ? 'its certificate is not trusted here: NODE_EXTRA_CA_CERTS names a file of further authorities'
-    : 'is it running there? archfarm serve starts one';
 }

@@ -77,7 +77,13 @@ export async function runBuild(
   for (let turn = 0; turn < 2; turn++) await setImmediate();
   const { ContextUpload } = await import('./context-upload.ts');
   const source = new SnapshotSource(snapshots);
-  const upload = new ContextUpload({ coordinator: farm.url, token: farm.token, link, source });
+  const upload = new ContextUpload({
+    coordinator: farm.url,
+    token: farm.token,
+    trust: farm.trust,
+    link,
+    source,
+  });
   try {
     const build = await submitting;
     upload.submitted(build);
@@ -148,9 +154,13 @@ function rootOf({ root, name }: DockerfileTree): DockerfileRoot {
   return { root, name };
 }
 
-async function forwardSsh(plan: BuildPlan, build: string, { url, token }: FarmAccess): Promise<Disposable> {
+async function forwardSsh(
+  plan: BuildPlan,
+  build: string,
+  { url, token, trust }: FarmAccess,
+): Promise<Disposable> {
   if (plan.ssh.length === 0) return { [Symbol.dispose]() {} };
   const { SshForward } = await import('./ssh-forward.ts');
-  const forward = new SshForward({ coordinator: url, token, build, sources: plan.ssh });
+  const forward = new SshForward({ coordinator: url, token, trust, build, sources: plan.ssh });
   return { [Symbol.dispose]: () => forward.close() };
 }

@@ -13,13 +13,14 @@ export interface ProgramContext {
 interface GlobalFlags {
   readonly coordinator?: string;
   readonly tokenFile?: string;
+  readonly ca?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
 
 export function globalOptions(command: Command, signal: AbortSignal): GlobalOptions {
-  const { coordinator, tokenFile, json = false, quiet = false } = command.optsWithGlobals<GlobalFlags>();
-  return { coordinator, tokenFile, json, quiet, signal };
+  const { coordinator, tokenFile, ca, json = false, quiet = false } = command.optsWithGlobals<GlobalFlags>();
+  return { coordinator, tokenFile, ca, json, quiet, signal };
 }
 
 export function oneOf(flags: string, description: string, choices: readonly string[]): Option {

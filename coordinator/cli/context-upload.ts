@@ -4,7 +4,7 @@ import { Backoff } from '../../shared/backoff.ts';
 import { sendContents, type ContentSource } from '../../shared/context/sender.ts';
 import { dial, onceOpen, type DialOptions } from '../../shared/dial.ts';
 
-export interface ContextUploadOptions extends Pick<DialOptions, 'coordinator' | 'token'> {
+export interface ContextUploadOptions extends Pick<DialOptions, 'coordinator' | 'token' | 'trust'> {
   /** What the coordinator knows this client by. */
   readonly link: string;
   readonly source: ContentSource;

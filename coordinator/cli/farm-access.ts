@@ -1,6 +1,7 @@
 /** The farm that a build runs on: the configured coordinator, or one in this process for this machine's engine. */
 import { ArchfarmError } from '../../shared/errors.ts';
 import { Cleanup } from '../../shared/cleanup.ts';
+import type { TlsTrust } from '../../shared/trust.ts';
 import { Api } from './api.ts';
 import type { BuildOptions } from './build-options.ts';
 import { configuredCoordinator, type GlobalOptions } from './global-options.ts';
@@ -9,6 +10,7 @@ import { givenRegistryFlag, registriesOptions } from './registry-options.ts';
 export interface FarmAccess extends AsyncDisposable {
   readonly url: URL;
   readonly token: string | undefined;
+  readonly trust?: TlsTrust | undefined;
   readonly api: Api;
   /** Whether the farm is this process's own, and ends with it. */
   readonly local: boolean;

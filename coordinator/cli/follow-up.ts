@@ -58,8 +58,8 @@ export async function runFollowUp(
     pathOf: (build, digest) => api.pathOf(build, digest, signal),
   });
   const link = randomBytes(12).toString('base64url');
-  const { url: coordinator, token } = address;
-  const upload = new ContextUpload({ coordinator, token, link, source });
+  const { url: coordinator, token, trust } = address;
+  const upload = new ContextUpload({ coordinator, token, trust, link, source });
   let forward: SshForward | undefined;
   try {
     const continuation: Continuation = {
@@ -72,7 +72,7 @@ export async function runFollowUp(
     const build = await submit(continuation, afterwards(signal, submitPatience));
     upload.submitted(build);
     source.submitted(build);
-    if (ssh.length > 0) forward = new SshForward({ coordinator, token, build, sources: ssh });
+    if (ssh.length > 0) forward = new SshForward({ coordinator, token, trust, build, sources: ssh });
     const farm = { api, local: false, failed: new Promise<never>(() => {}) };
     const followed = await followToEnd(build, { farm, secrets, renderer, interrupts });
     renderer[Symbol.dispose]();

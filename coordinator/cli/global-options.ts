@@ -3,11 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { parseCoordinatorUrl } from '../../shared/address.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import { parseToken } from '../../shared/token.ts';
+import { readTrust, type TlsTrust } from '../../shared/trust.ts';
 import { Api } from './api.ts';
 
 export interface GlobalOptions {
   readonly coordinator?: string | undefined;
   readonly tokenFile?: string | undefined;
+  /** File of the authorities that vouch for the coordinator. */
+  readonly ca?: string | undefined;
   readonly json: boolean;
   readonly quiet: boolean;
   /** Aborted, with a `cancelled` error, when the user interrupts. */
@@ -17,13 +20,16 @@ export interface GlobalOptions {
 export interface CoordinatorAddress {
   readonly url: URL;
   readonly token: string | undefined;
+  readonly trust?: TlsTrust | undefined;
 }
 
 /** Where `--coordinator` or `ARCHFARM_COORDINATOR` points; undefined when neither is given. */
 export async function configuredCoordinator(global: GlobalOptions): Promise<CoordinatorAddress | undefined> {
   const text = global.coordinator ?? process.env['ARCHFARM_COORDINATOR'];
   if (text === undefined || text === '') return undefined;
-  return { url: parseCoordinatorUrl(text), token: await readToken(global.tokenFile) };
+  const url = parseCoordinatorUrl(text);
+  const trust = readTrust(global.ca ?? process.env['ARCHFARM_CA'], url);
+  return { url, token: await readToken(global.tokenFile), trust };
 }
 
 /** The token of `--token-file` or `ARCHFARM_TOKEN`. */

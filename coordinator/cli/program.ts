@@ -21,6 +21,7 @@ export function createProgram(context: ProgramContext): Command {
     .version(version, '--version', 'print the version')
     .option('--coordinator <url>', 'ws, wss, http or https URL, or HOST:PORT (env ARCHFARM_COORDINATOR)')
     .option('--token-file <file>', "file with the coordinator's token (or env ARCHFARM_TOKEN)")
+    .option('--ca <file>', 'authorities that vouch for the coordinator (or env ARCHFARM_CA)')
     .option('--quiet', 'print less')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ outputError: (text, write) => write(reword(text)) })

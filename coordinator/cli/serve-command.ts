@@ -10,6 +10,18 @@ export function addServe(program: Command, { signal }: ProgramContext): void {
     .command('serve')
     .description('run the coordinator that agents and clients connect to')
     .option('--listen <host:port>', 'address to listen on', '127.0.0.1:7480')
+    .option(
+      '--tls',
+      'speak TLS, with an authority and a certificate of its own, kept below tls/ in its state',
+    )
+    .option(
+      '--tls-name <name>',
+      "name or address in that certificate, repeatable (default: this host's own)",
+      collect,
+    )
+    .option('--tls-cert <file>', 'certificate to show instead, with its chain; read again when it changes')
+    .option('--tls-key <file>', 'key of that certificate')
+    .option('--insecure-listen', 'listen beyond this machine without TLS')
     .option('--data <dir>', 'directory of its state (default: /var/lib/archfarm for root)')
     .option(
       '--context-store <size>',
@@ -30,7 +42,7 @@ export function addServe(program: Command, { signal }: ProgramContext): void {
       '--no-passwords-to-agents',
       'never give an agent a password, not even for a push to a Basic registry',
     )
-    .addHelpText('after', example('ARCHFARM_TOKEN=… archfarm serve --listen 0.0.0.0:7480'))
+    .addHelpText('after', example('ARCHFARM_TOKEN=… archfarm serve --tls --listen 0.0.0.0:7480'))
     .action(async (flags: Omit<ServeOptions, 'listen'> & { readonly listen: string }, command: Command) => {
       const { parseListenAddress } = await import('./serve-options.ts');
       const listen = parseListenAddress(flags.listen);

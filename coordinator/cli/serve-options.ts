@@ -2,10 +2,20 @@
 import { ArchfarmError } from '../../shared/errors.ts';
 import { timersFrom, type Timers } from '../../shared/timers.ts';
 import { parseDuration } from '../duration.ts';
+import type { TlsSource } from '../trust/server-certificate.ts';
 import type { HistoryFlags } from './history-bounds.ts';
 import type { RegistryFlags } from './registry-options.ts';
 
-export interface ServeOptions extends RegistryFlags, HistoryFlags {
+/** How the coordinator is reached, as given. */
+export interface ListenFlags {
+  readonly tls?: boolean | undefined;
+  readonly tlsName?: readonly string[] | undefined;
+  readonly tlsCert?: string | undefined;
+  readonly tlsKey?: string | undefined;
+  readonly insecureListen?: boolean | undefined;
+}
+
+export interface ServeOptions extends RegistryFlags, HistoryFlags, ListenFlags {
   readonly listen: ListenAddress;
   /** Directory of the coordinator's state; undefined means the usual place. */
   readonly data?: string | undefined;
@@ -52,4 +62,25 @@ export function parseListenAddress(text: string): ListenAddress {
   throw new ArchfarmError('usage', `invalid address to listen on: ${JSON.stringify(text)}`, {
     hint: 'the form is HOST:PORT, for example 127.0.0.1:7480 or [::]:7480',
   });
+}
+
+/** Undefined for plain http. Throws `usage` for flags that do not go together. */
+export function readTlsSource({ tls, tlsName = [], tlsCert, tlsKey }: ListenFlags): TlsSource | undefined {
+  if (tlsCert === undefined && tlsKey === undefined) {
+    if (tls === true) return { type: 'own', names: tlsName };
+    if (tlsName.length === 0) return undefined;
+    throw new ArchfarmError('usage', '--tls-name names a certificate that only --tls makes', {
+      hint: 'add --tls',
+    });
+  }
+  if (tlsCert === undefined || tlsKey === undefined) {
+    const missing = tlsCert === undefined ? '--tls-cert' : '--tls-key';
+    throw new ArchfarmError('usage', `${missing} is missing`, { hint: 'a certificate goes with its key' });
+  }
+  if (tls === true || tlsName.length > 0) {
+    throw new ArchfarmError('usage', '--tls makes a certificate, and --tls-cert brings one', {
+      hint: 'leave one of the two out; a certificate that is brought has its names already',
+    });
+  }
+  return { type: 'files', certificate: tlsCert, key: tlsKey };
 }

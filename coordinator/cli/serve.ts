@@ -12,11 +12,12 @@ import { readContextLimits } from './context-limits.ts';
 import { readHistoryBounds, readLogLimit } from './history-bounds.ts';
 import { readToken, type GlobalOptions } from './global-options.ts';
 import { registriesOptions } from './registry-options.ts';
-import { readMaxQueued, readTimers, type ServeOptions } from './serve-options.ts';
+import { readMaxQueued, readTimers, readTlsSource, type ServeOptions } from './serve-options.ts';
 
 export async function runServe(options: ServeOptions, global: GlobalOptions): Promise<void> {
   keepHeapSmall();
   const log = createLogger('archfarm');
+  const tls = readTlsSource(options);
   const history = readHistoryBounds(options);
   const outputLimit = readLogLimit(options);
   const data = dataDirectory(options.data);
@@ -29,6 +30,8 @@ export async function runServe(options: ServeOptions, global: GlobalOptions): Pr
   const coordinator = await startCoordinator({
     listen: options.listen,
     token: await readToken(global.tokenFile),
+    tls,
+    insecureListen: options.insecureListen === true,
     data,
     durable: true,
     contextStore: readStoreBounds(options.contextStore, process.env),

@@ -5,16 +5,14 @@ import * as v from 'valibot';
 import { createWebSocketStream, type RawData, type WebSocket } from 'ws';
 import { clipReason, toBuffer } from '../../shared/channel.ts';
 import { check } from '../../shared/codec.ts';
-import { dial } from '../../shared/dial.ts';
+import { dial, type DialOptions } from '../../shared/dial.ts';
 import { messageOf } from '../../shared/errors.ts';
 import { closeCodes } from '../../shared/messages.ts';
 import type { SshSource } from '../project/spec.ts';
 
 const openSchema = v.strictObject({ type: v.literal('open'), tunnel: v.string(), id: v.string() });
 
-export interface SshForwardOptions {
-  readonly coordinator: URL;
-  readonly token: string | undefined;
+export interface SshForwardOptions extends Pick<DialOptions, 'coordinator' | 'token' | 'trust'> {
   readonly build: string;
   readonly sources: readonly SshSource[];
 }

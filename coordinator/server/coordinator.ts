@@ -1,5 +1,5 @@
 /** Puts a coordinator together: farm, agents, contexts, registries and the API, behind one port. */
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fastify } from 'fastify';
@@ -22,10 +22,12 @@ import { FrameLog } from '../store/frames.ts';
 import { defaultHistory, History, type HistoryBounds } from '../store/history.ts';
 import { MemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
+import { openServerCertificate, type TlsSource } from '../trust/server-certificate.ts';
 import { Actions } from './actions.ts';
 import { Admission } from './admission.ts';
 import { isLoopback, TokenAuth } from './auth.ts';
 import { BasePulls } from './base-pulls.ts';
+import { Door } from './door.ts';
 import { FollowUps } from './follow-ups.ts';
 import { Preflight } from './preflight.ts';
 import { Publisher } from './publisher.ts';
@@ -39,6 +41,10 @@ import { effectHandlers, sessionServices, upgradeRoutes, type Parts } from './wi
 export interface CoordinatorOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly token: string | undefined;
+  /** Undefined for plain http. */
+  readonly tls?: TlsSource | undefined;
+  /** Plain http where others than this machine can listen. */
+  readonly insecureListen?: boolean;
   /** Builds, their logs, and contexts. */
   readonly data: string;
   /** Contexts that other processes may share; below `data` where absent. */
@@ -61,7 +67,7 @@ export interface CoordinatorOptions {
 }
 
 export interface Coordinator {
-  /** The http form of where it listens. */
+  /** The http(s) form of where it listens. */
   readonly url: URL;
   /** The first agent that is there, now or when it comes. */
   agentJoined(): Promise<AgentView>;
@@ -93,6 +99,9 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
       hint: 'set ARCHFARM_TOKEN or --token-file; agents and clients must present the same one',
     });
   }
+  if (options.tls === undefined && !isLoopback(listen.host)) admitPlain(options);
+  const certificate =
+    options.tls === undefined ? undefined : await openServerCertificate(options.tls, { data, log });
   const store = await openStore(options);
   cleanup.defer(() => store[Symbol.asyncDispose]());
   const frames = new FrameLog({
@@ -153,14 +162,26 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   }
 
   const auth = new TokenAuth(token);
-  const app = fastify({ bodyLimit: maxBody, forceCloseConnections: true });
+  let door: Door | undefined;
+  const app = fastify({
+    bodyLimit: maxBody,
+    forceCloseConnections: true,
+    serverFactory: (handler) => (door = new Door(handler, certificate?.pair)).server,
+  });
+  cleanup.defer(
+    certificate?.follow((pair) => {
+      door?.show(pair);
+      log.info('shows a new certificate from now on');
+    }) ?? (() => {}),
+  );
   const actions = new Actions({
     ...parts,
     followUps: new FollowUps(parts),
     admission: new Admission(farm, options.maxQueued),
   });
-  addRoutes(app, { auth, actions, proofs: parts, followerPatience: timers.follower });
-  const sockets = acceptUpgrades(app.server, { auth, log, routes: upgradeRoutes(parts) });
+  const admitted = (socket: Socket): void => door?.admit(socket);
+  addRoutes(app, { auth, admitted, actions, proofs: parts, followerPatience: timers.follower });
+  const sockets = acceptUpgrades(app.server, { auth, admitted, log, routes: upgradeRoutes(parts) });
   cleanup.defer(() => app.close());
   cleanup.defer(() => {
     parts.pool.close();
@@ -176,7 +197,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
       cause,
     });
   });
-  const url = urlOf(app.server.address(), listen.host);
+  const url = urlOf(app.server.address(), { host: listen.host, secure: certificate !== undefined });
   const bounds = { ...defaultHistory, ...options.history };
   const history = new History({ store, frames, bounds, now: () => farm.now });
   cleanup.defer(() => history.close());
@@ -197,13 +218,29 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   };
 }
 
+/** Throws `config` unless somebody wants it so. */
+function admitPlain({ listen, insecureListen = false, log }: CoordinatorOptions): void {
+  if (!insecureListen) {
+    throw new ArchfarmError('config', `refusing to listen on ${listen.host} without TLS`, {
+      hint: 'add --tls, or --tls-cert and --tls-key; behind a proxy that speaks TLS: --insecure-listen',
+    });
+  }
+  log.warn(
+    { host: listen.host },
+    'listens without TLS: the token, contexts and secrets can be read on the network; --tls protects them',
+  );
+}
+
 async function openStore({ durable, data }: CoordinatorOptions): Promise<Store> {
   if (!durable) return new MemoryStore();
   const { SqliteStore } = await import('../store/sqlite.ts');
   return SqliteStore.open(data);
 }
 
-function urlOf(address: AddressInfo | string | null, host: string): URL {
+function urlOf(
+  address: AddressInfo | string | null,
+  { host, secure }: { host: string; secure: boolean },
+): URL {
   const port = typeof address === 'object' && address !== null ? address.port : 0;
-  return new URL(`http://${host.includes(':') ? `[${host}]` : host}:${port}/`);
+  return new URL(`${secure ? 'https' : 'http'}://${host.includes(':') ? `[${host}]` : host}:${port}/`);
 }

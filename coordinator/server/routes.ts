@@ -1,4 +1,5 @@
 /** The HTTP API: JSON in, JSON out, and event streams as lines of JSON. */
+import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import * as v from 'valibot';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
@@ -113,6 +114,8 @@ const planBody = v.object({
 
 export interface RouteOptions {
   readonly auth: TokenAuth;
+  /** Whoever holds this connection may be here. */
+  readonly admitted: (socket: Socket) => void;
   readonly actions: ApiActions;
   readonly proofs: ProofSources;
   /** Milliseconds that a follower may take nothing of what it is sent. */
@@ -132,7 +135,7 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
 
   app.register((api, _options, done) => {
     api.addHook('onRequest', async (request, reply) => {
-      if (auth.admits(request.headers)) return undefined;
+      if (auth.admits(request.headers)) return options.admitted(request.socket);
       if (request.headers.origin !== undefined) {
         const error = { code: 'unauthorized', message: 'the coordinator refuses what web pages ask' };
         return reply.code(403).send({ error });

@@ -1,5 +1,6 @@
 /** Which WebSocket goes where: authentication first, then by path. */
 import type { IncomingMessage, Server } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream, WebSocketServer, type WebSocket } from 'ws';
 import { keepAliveAfter } from '../../shared/dial.ts';
@@ -25,11 +26,16 @@ export interface UpgradeRoutes {
 
 export interface UpgradeOptions {
   readonly auth: TokenAuth;
+  /** Whoever holds this connection may be here. */
+  readonly admitted: (socket: Socket) => void;
   readonly routes: UpgradeRoutes;
   readonly log: Logger;
 }
 
-export function acceptUpgrades(server: Server, { auth, routes, log }: UpgradeOptions): WebSocketServer {
+export function acceptUpgrades(
+  server: Server,
+  { auth, admitted, routes, log }: UpgradeOptions,
+): WebSocketServer {
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: limits.message,
@@ -40,6 +46,7 @@ export function acceptUpgrades(server: Server, { auth, routes, log }: UpgradeOpt
     raw.on('error', () => raw.destroy());
     request.socket.setKeepAlive(true, keepAliveAfter);
     if (!auth.admits(request.headers)) return refuse(raw, request.headers.origin === undefined ? 401 : 403);
+    admitted(request.socket);
     // Not by URL, which throws for what a request line may hold.
     const [path, search = ''] = (request.url ?? '').split('?', 2);
     const query = new URLSearchParams(search);

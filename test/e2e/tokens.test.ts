@@ -28,7 +28,7 @@ const run = promisify(execFile);
 /** Reachable from everywhere, so it must have a token. */
 async function startCoordinator(dir: string, options: { port: number; token: string }): Promise<Daemon> {
   const { port, token } = options;
-  const serve = ['serve', '--listen', `0.0.0.0:${port}`, '--data', `${dir}/data`];
+  const serve = ['serve', '--insecure-listen', '--listen', `0.0.0.0:${port}`, '--data', `${dir}/data`];
   return startDaemon([process.execPath, archfarmCommand, ...serve], {
     log: `${dir}/coordinator.log`,
     env: { ...(await isolatedEnv(dir)), ARCHFARM_TOKEN: token },

@@ -1,0 +1,161 @@
+/** The coordinator's own certificate authority: a key that never leaves its data directory, and what it signs. */
+import { webcrypto, X509Certificate } from 'node:crypto';
+import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import * as x509 from '@peculiar/x509';
+import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
+
+/** PEM. */
+export interface KeyPair {
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** What a certificate is good for, from `now` on; milliseconds. */
+interface Validity {
+  readonly now: number;
+  readonly lifetime: number;
+}
+
+const curve = { name: 'ECDSA', namedCurve: 'P-256' } as const;
+const signing = { name: 'ECDSA', hash: 'SHA-256' } as const;
+const day = 86_400_000;
+/** The authority of a farm outlives its machines; to replace it is to tell every host anew. */
+const authorityLifetime = 3650 * day;
+/** Clocks of hosts differ; a certificate is good from a little before it was made. */
+const backdated = 3_600_000;
+
+export class Authority {
+  /** PEM. */
+  readonly certificate: string;
+  readonly #signer: x509.X509Certificate;
+  readonly #key: webcrypto.CryptoKey;
+
+  private constructor(pair: KeyPair, key: webcrypto.CryptoKey) {
+    this.certificate = pair.certificate;
+    this.#signer = new x509.X509Certificate(pair.certificate);
+    this.#key = key;
+  }
+
+  /** The one in this directory, made where there is none. Throws `config` for one that cannot be used. */
+  static async open(directory: string): Promise<Authority> {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const name = 'ca';
+    const pair = (await readPair(directory, name)) ?? (await makeAuthority());
+    try {
+      const key = await importKey(pair.key);
+      const authority = new Authority(pair, key);
+      await writePair(directory, name, pair);
+      return authority;
+    } catch (cause) {
+      throw new ArchfarmError('config', `the authority in ${directory} cannot be used: ${messageOf(cause)}`, {
+        hint: 'put ca.crt and ca.key back from a copy; a new authority must be made known to every host again',
+        cause,
+      });
+    }
+  }
+
+  /** A server's certificate with a new key. `names` are host names and addresses. */
+  async signServer(names: readonly string[], { now, lifetime }: Validity): Promise<KeyPair> {
+    const keys = await generateKeys();
+    const certificate = await x509.X509CertificateGenerator.create({
+      subject: 'CN=archfarm coordinator',
+      issuer: this.#signer.subject,
+      notBefore: new Date(now - backdated),
+      notAfter: new Date(Math.min(now + lifetime, this.#signer.notAfter.getTime())),
+      publicKey: keys.publicKey,
+      signingKey: this.#key,
+      signingAlgorithm: signing,
+      extensions: [
+        new x509.BasicConstraintsExtension(false, undefined, true),
+        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+        new x509.SubjectAlternativeNameExtension(
+          names.map((name) => ({ type: isIP(name) === 0 ? 'dns' : 'ip', value: name })),
+        ),
+        await x509.AuthorityKeyIdentifierExtension.create(this.#signer, false),
+        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+      ],
+    });
+    return { certificate: certificate.toString('pem'), key: await exportKey(keys.privateKey) };
+  }
+}
+
+/** Whether a certificate is for just these names, and signed by the authority. */
+export function isFor(certificate: X509Certificate, names: readonly string[], authority: Authority): boolean {
+  if (!certificate.verify(new X509Certificate(authority.certificate).publicKey)) return false;
+  const has = certificate.subjectAltName?.split(', ').length ?? 0;
+  return (
+    has === names.length &&
+    names.every((name) =>
+      isIP(name) === 0 ? certificate.checkHost(name) !== undefined : certificate.checkIP(name) !== undefined,
+    )
+  );
+}
+
+/** Undefined where neither file is there. */
+export async function readPair(directory: string, name: string): Promise<KeyPair | undefined> {
+  const [certificate, key] = await Promise.all([
+    readIfThere(join(directory, `${name}.crt`)),
+    readIfThere(join(directory, `${name}.key`)),
+  ]);
+  if (certificate === undefined && key === undefined) return undefined;
+  if (certificate !== undefined && key !== undefined) return { certificate, key };
+  const missing = certificate === undefined ? 'crt' : 'key';
+  throw new ArchfarmError('config', `${join(directory, `${name}.${missing}`)} is missing`, {
+    hint: `put it back, or remove the other file of ${name} there to have both made anew`,
+  });
+}
+
+/** The key first: a certificate without one is of no use. Nobody ever reads half a file. */
+export async function writePair(directory: string, name: string, pair: KeyPair): Promise<void> {
+  for (const [suffix, text, mode] of [
+    ['key', pair.key, 0o600],
+    ['crt', pair.certificate, 0o644],
+  ] as const) {
+    const path = join(directory, `${name}.${suffix}`);
+    await writeFile(`${path}.new`, text, { mode });
+    await chmod(`${path}.new`, mode);
+    await rename(`${path}.new`, path);
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    if (systemCode(cause) === 'ENOENT') return undefined;
+    throw new ArchfarmError('config', `cannot read ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function makeAuthority(): Promise<KeyPair> {
+  const keys = await generateKeys();
+  const now = Date.now();
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: 'CN=archfarm farm authority',
+    notBefore: new Date(now - backdated),
+    notAfter: new Date(now + authorityLifetime),
+    keys,
+    signingAlgorithm: signing,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, 0, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return { certificate: certificate.toString('pem'), key: await exportKey(keys.privateKey) };
+}
+
+function generateKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return webcrypto.subtle.generateKey(curve, true, ['sign', 'verify']);
+}
+
+async function exportKey(key: webcrypto.CryptoKey): Promise<string> {
+  return x509.PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', key), 'PRIVATE KEY');
+}
+
+async function importKey(pem: string): Promise<webcrypto.CryptoKey> {
+  return webcrypto.subtle.importKey('pkcs8', x509.PemConverter.decodeFirst(pem), curve, false, ['sign']);
+}

@@ -1,0 +1,153 @@
+/** The certificate that the coordinator shows: its own, renewed in time, or one from files, read again as they change. */
+import { X509Certificate } from 'node:crypto';
+import { unwatchFile, watchFile } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { hostname, networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import { ArchfarmError, messageOf } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/log.ts';
+import { isFor, readPair, writePair, type Authority, type KeyPair } from './authority.ts';
+
+/** Where the coordinator's certificate comes from. */
+export type TlsSource =
+  | {
+      readonly type: 'own';
+      /** Instead of this host's names and addresses. */ readonly names: readonly string[];
+    }
+  | { readonly type: 'files'; readonly certificate: string; readonly key: string };
+
+export interface ServerCertificate {
+  readonly pair: KeyPair;
+  /** PEM of the coordinator's own authority; undefined where the certificate is from elsewhere. */
+  readonly authority: string | undefined;
+  /** Tells of every later certificate, until it is stopped. */
+  follow(onChange: (pair: KeyPair) => void): () => void;
+}
+
+export interface CertificateOptions {
+  /** Of the coordinator's state. */
+  readonly data: string;
+  readonly log: Logger;
+}
+
+const day = 86_400_000;
+/** A certificate of our own is good for so long, and renewed when a third of it is left. */
+const lifetime = 90 * day;
+const renewalInterval = 3_600_000;
+/** Milliseconds between looks at files; by their times, since mounted and renamed files tell no watcher. */
+const lookInterval = 1000;
+
+/** Throws `config` for what cannot be used. */
+export function openServerCertificate(
+  source: TlsSource,
+  options: CertificateOptions,
+): Promise<ServerCertificate> {
+  return source.type === 'own' ? ownCertificate(source.names, options) : fromFiles(source, options.log);
+}
+
+async function ownCertificate(
+  given: readonly string[],
+  { data, log }: CertificateOptions,
+): Promise<ServerCertificate> {
+  // Only coordinators with an authority of their own need what makes certificates.
+  const { Authority } = await import('./authority.ts');
+  const directory = join(data, 'tls');
+  const authority = await Authority.open(directory);
+  const current = async (): Promise<{ pair: KeyPair; isNew: boolean }> => {
+    const names = given.length > 0 ? [...new Set(given)] : ownNames();
+    const kept = await readPair(directory, 'server');
+    if (kept !== undefined && isGood(kept, names, authority)) return { pair: kept, isNew: false };
+    const pair = await authority.signServer(names, { now: Date.now(), lifetime });
+    await writePair(directory, 'server', pair);
+    log.info({ names }, 'made a server certificate');
+    return { pair, isNew: true };
+  };
+  const { pair } = await current();
+  return {
+    pair,
+    authority: authority.certificate,
+    follow(onChange) {
+      const look = (): void => {
+        current().then(
+          (made) => made.isNew && onChange(made.pair),
+          (err: unknown) => log.error({ err }, 'the server certificate could not be renewed'),
+        );
+      };
+      const timer = setInterval(look, renewalInterval).unref();
+      return () => clearInterval(timer);
+    },
+  };
+}
+
+function isGood({ certificate }: KeyPair, names: readonly string[], authority: Authority): boolean {
+  try {
+    const parsed = new X509Certificate(certificate);
+    return isFor(parsed, names, authority) && Date.parse(parsed.validTo) - Date.now() > lifetime / 3;
+  } catch {
+    return false;
+  }
+}
+
+/** What this host is called, by others and by itself. */
+function ownNames(): string[] {
+  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  // One that needs a zone is no address that a certificate can name.
+  const usable = addresses.filter(({ address }) => !address.startsWith('fe80:'));
+  return [...new Set([hostname(), 'localhost', '127.0.0.1', '::1', ...usable.map(({ address }) => address)])];
+}
+
+async function fromFiles(
+  files: Extract<TlsSource, { type: 'files' }>,
+  log: Logger,
+): Promise<ServerCertificate> {
+  const pair = await readFiles(files);
+  return {
+    pair,
+    authority: undefined,
+    follow(onChange) {
+      let last = pair;
+      const look = (): void => {
+        readFiles(files).then(
+          (found) => {
+            if (found.certificate === last.certificate && found.key === last.key) return;
+            last = found;
+            onChange(found);
+          },
+          // Of two files one is there before the other.
+          (error: unknown) =>
+            log.warn({ reason: messageOf(error) }, 'went on with the certificate as it was'),
+        );
+      };
+      for (const path of [files.certificate, files.key]) watchFile(path, { interval: lookInterval }, look);
+      return () => {
+        for (const path of [files.certificate, files.key]) unwatchFile(path, look);
+      };
+    },
+  };
+}
+
+async function readFiles(files: Extract<TlsSource, { type: 'files' }>): Promise<KeyPair> {
+  const [certificate, key] = await Promise.all([
+    readPem(files.certificate, '--tls-cert'),
+    readPem(files.key, '--tls-key'),
+  ]);
+  try {
+    createSecureContext({ cert: certificate, key });
+  } catch (cause) {
+    throw new ArchfarmError(
+      'config',
+      `the certificate ${files.certificate} with the key ${files.key} cannot be used: ${messageOf(cause)}`,
+      { hint: 'both are PEM, the key is not encrypted and belongs to the certificate', cause },
+    );
+  }
+  return { certificate, key };
+}
+
+async function readPem(path: string, flag: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new ArchfarmError('config', `cannot read ${path} of ${flag}: ${messageOf(cause)}`, { cause });
+  }
+}
