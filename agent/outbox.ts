@@ -13,8 +13,13 @@ interface Batch {
   readonly bytes: number;
 }
 
+/** Runs it after so many milliseconds, unless what is returned is called before. */
+export type Later = (run: () => void, milliseconds: number) => () => void;
+
 export interface OutboxOptions {
   readonly timers: Pick<Timers, 'progress'>;
+  /** By default the process's own timers. */
+  readonly later?: Later;
   readonly send: (frame: number, events: readonly TaskEvent[]) => void;
   /** All that there was has been sent after `end`; once more after each reconnect. */
   readonly ended?: () => void;
@@ -31,7 +36,8 @@ export class Outbox {
   #waitingBytes = 0;
   #lastFrame = 0;
   #dropped = 0;
-  #timer: NodeJS.Timeout | undefined;
+  /** Calls off the flush that is due. */
+  #callOff: (() => void) | undefined;
   #ended = false;
 
   constructor(options: OutboxOptions) {
@@ -59,13 +65,13 @@ export class Outbox {
     if (this.#waitingBytes + bytes > limits.progress) this.flush();
     this.#waiting.push(event);
     this.#waitingBytes += bytes;
-    this.#timer ??= setTimeout(() => this.flush(), this.#options.timers.progress);
+    this.#flushSoon();
   }
 
   /** Sends what waits, now. */
   flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#callOff?.();
+    this.#callOff = undefined;
     if (this.#waiting.length === 0) return;
     const batch = { frame: ++this.#lastFrame, events: this.#waiting, bytes: this.#waitingBytes };
     this.#unacknowledged.push(batch);
@@ -123,8 +129,18 @@ export class Outbox {
     const message = `${this.#dropped} bytes of output were left out: the coordinator did not take them in time`;
     this.#dropped = 0;
     this.#waiting.push({ type: 'warning', time, message });
-    this.#timer ??= setTimeout(() => this.flush(), this.#options.timers.progress);
+    this.#flushSoon();
   }
+
+  #flushSoon(): void {
+    const { later = onTimer, timers } = this.#options;
+    this.#callOff ??= later(() => this.flush(), timers.progress);
+  }
+}
+
+function onTimer(run: () => void, milliseconds: number): () => void {
+  const timer = setTimeout(run, milliseconds);
+  return () => clearTimeout(timer);
 }
 
 /** Names and errors of steps may be of any length; those of a message are not. */

@@ -1,6 +1,7 @@
-/** What the messages of simulated agents mean to the farm. */
+/** What the messages of agents mean to the farm. */
 import type { FarmEvent } from '../../coordinator/farm/events.ts';
-import type { FromAgent } from './simulated-agent.ts';
+import type { AttemptId } from '../../shared/attempt.ts';
+import type { FromAgent } from './messages.ts';
 
 /** An event before it happens: it gets its time when the coordinator hears of it. */
 export type Untimed = FarmEvent extends infer Event
@@ -9,21 +10,19 @@ export type Untimed = FarmEvent extends infer Event
     : never
   : never;
 
-export function eventOf(from: { agent: string; session: string }, message: FromAgent): Untimed {
+export function eventOf(
+  attempt: AttemptId,
+  message: Extract<FromAgent, { type: 'accept' | 'decline' | 'report' }>,
+): Untimed {
   switch (message.type) {
-    case 'hello':
-      return { type: 'agent-up', agent: message.facts, attempts: message.attempts };
-    case 'beat':
-      return { type: 'beat', ...from, state: 'ready' };
     case 'accept':
-      return { type: 'accepted', attempt: message.attempt };
+      return { type: 'accepted', attempt };
     case 'decline': {
       const error = { code: 'agent-lost', message: 'declined' } as const;
-      const { attempt } = message;
       return { type: 'failed', attempt, outcome: 'declined', kind: 'infrastructure', error };
     }
     case 'report': {
-      const { attempt, outcome } = message;
+      const { outcome } = message;
       if (outcome.status === 'pushed') return { type: 'reported', attempt, image: outcome.image };
       if (outcome.status === 'failed') {
         const { kind, error } = outcome;

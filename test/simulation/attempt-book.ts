@@ -1,0 +1,147 @@
+/** What was seen of attempts: who was asked to make them, what came of them, what their logs hold. */
+import { Violation } from './violation.ts';
+
+interface Line {
+  readonly task: string;
+  readonly name: string;
+  readonly number: number;
+  readonly agent: string;
+  outcome: string | undefined;
+  reported: boolean;
+  digest: string | undefined;
+  verified: boolean;
+  lastFrame: number;
+}
+
+const triesOfATask = 3;
+
+export class AttemptBook {
+  readonly #lines = new Map<string, Line>();
+  readonly #byTask = new Map<string, Line[]>();
+  readonly #byDigest = new Map<string, Line>();
+  /** Tasks that failed by their own fault. */
+  readonly #verdicts = new Set<string>();
+  readonly #leases = new Map<string, { name: string; agent: string; acceptedAt: number }>();
+  /** Of this life of the coordinator. */
+  readonly #asked = new Set<string>();
+
+  /** Attempts at work, as far as the coordinator knows. */
+  leased(): Iterable<{ readonly name: string; readonly agent: string; readonly acceptedAt: number }> {
+    return this.#leases.values();
+  }
+
+  /** The build has ended. */
+  over(build: string, platforms: readonly string[]): void {
+    for (const platform of platforms) this.#release(`${build}/${platform}`);
+  }
+
+  offered({
+    task,
+    name,
+    number,
+    agent,
+  }: {
+    task: string;
+    name: string;
+    number: number;
+    agent: string;
+  }): void {
+    if (this.#lines.has(name)) throw new Violation('numbers', `${name} was offered twice`);
+    const earlier = this.#byTask.get(task) ?? [];
+    if (number !== earlier.length + 1)
+      throw new Violation('numbers', `${name} comes after ${earlier.length}`);
+    if (this.#verdicts.has(task))
+      throw new Violation('no-retry', `${name} follows an error of the build itself`);
+    const failed = earlier.filter(({ outcome }) => outcome !== undefined && outcome !== 'declined');
+    if (failed.length >= triesOfATask)
+      throw new Violation('tries', `${name} follows ${failed.length} failed tries`);
+    if (failed.length !== earlier.filter(({ outcome }) => outcome !== 'declined').length)
+      throw new Violation('one-at-a-time', `${name} was offered while another attempt went on`);
+    const line = {
+      task,
+      name,
+      number,
+      agent,
+      outcome: undefined,
+      reported: false,
+      digest: undefined,
+      verified: false,
+      lastFrame: 0,
+    };
+    this.#lines.set(name, line);
+    this.#byTask.set(task, [...earlier, line]);
+  }
+
+  event(event: {
+    task: string;
+    name: string;
+    type: string;
+    at: number;
+    outcome?: string;
+    kind?: string;
+  }): void {
+    const line = this.#lines.get(event.name);
+    if (line === undefined)
+      throw new Violation('unknown', `${event.type} of ${event.name}, which nobody offered`);
+    if (event.type === 'reported') line.reported = true;
+    if (event.type === 'accepted' && (line.outcome !== undefined || line.reported)) return;
+    if (event.type === 'accepted' || event.type === 'resumed')
+      this.#leases.set(line.name, { name: line.name, agent: line.agent, acceptedAt: event.at });
+    else this.#leases.delete(line.name);
+    if (event.type === 'verified') this.#release(line.task);
+    if (event.type !== 'failed') {
+      line.outcome = undefined;
+      return;
+    }
+    if (event.kind === 'build' && event.outcome === 'failed') this.#verdicts.add(event.task);
+    // A report stands until the coordinator itself has looked at the image.
+    if (!line.reported || event.outcome === 'failed') line.outcome ??= event.outcome;
+  }
+
+  #release(task: string): void {
+    for (const { name } of this.#byTask.get(task) ?? []) this.#leases.delete(name);
+  }
+
+  isStored(name: string): boolean {
+    return this.#lines.has(name);
+  }
+
+  asked(name: string): void {
+    if (this.#asked.has(name)) throw new Violation('once', `the image of ${name} was asked for twice`);
+    this.#asked.add(name);
+  }
+
+  forgetAsked(): void {
+    this.#asked.clear();
+  }
+
+  pushed(name: string, digest: string): void {
+    const line = this.#lines.get(name);
+    if (line === undefined) throw new Violation('unknown', `${name} was pushed, and never offered`);
+    line.digest = digest;
+    this.#byDigest.set(digest, line);
+  }
+
+  verified(name: string): void {
+    const line = this.#lines.get(name);
+    if (line !== undefined) line.verified = true;
+  }
+
+  /** Of a verified image that an attempt of this very build pushed. */
+  platformOf(build: string, digest: string): string {
+    const line = this.#byDigest.get(digest);
+    if (line === undefined || !line.task.startsWith(`${build}/`))
+      throw new Violation('list', `${build} would publish ${digest}, which it did not build`);
+    if (!line.verified)
+      throw new Violation('list', `${build} would publish ${digest}, which is not verified`);
+    return line.task.slice(build.length + 1);
+  }
+
+  frame(name: string, frame: number): void {
+    const line = this.#lines.get(name);
+    if (line === undefined) throw new Violation('unknown', `a frame of ${name}, which nobody offered`);
+    if (frame !== line.lastFrame + 1)
+      throw new Violation('log', `frame ${frame} of ${name} was written after frame ${line.lastFrame}`);
+    line.lastFrame = frame;
+  }
+}

@@ -1,0 +1,33 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { MutableCopy } from './mutate.ts';
+import { mutations } from './mutations.ts';
+
+let copy: MutableCopy;
+
+test.before(async () => {
+  copy = await MutableCopy.create();
+});
+
+test.after(() => copy[Symbol.asyncDispose]());
+
+for (const mutation of mutations) {
+  const { name, seed, invariant } = mutation;
+  test(`finds ${name} with seed ${seed}`, async () => {
+    const found = await copy.violation(mutation);
+    assert.ok(found?.startsWith(`seed ${seed}: Violation: ${invariant}: `), found ?? 'nothing was found');
+  });
+}
+
+test('says so when the source has nothing of a mistake to make', async () => {
+  const [mutation] = mutations;
+  if (mutation === undefined) return assert.unreachable();
+  try {
+    await copy.violation({ ...mutation, find: 'a line that nobody wrote' });
+  } catch (thrown) {
+    return assert.match(String(thrown), /has its text not/);
+  }
+  return assert.unreachable('it ran');
+});
+
+test.run();

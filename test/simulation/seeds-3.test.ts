@@ -1,0 +1,6 @@
+import { test } from 'uvu';
+import { testSeeds } from './seeds.ts';
+
+testSeeds(2);
+
+test.run();
