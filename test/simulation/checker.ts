@@ -3,48 +3,9 @@
  * registry is told, what agents do. It shares no code with the farm, and keeps books of its own.
  */
 import { AttemptBook } from './attempt-book.ts';
+import type { Attempt, Expected, Seen, Stored } from './seen.ts';
 import { TagBook } from './tag-book.ts';
 import { Violation } from './violation.ts';
-
-interface Attempt {
-  readonly build: string;
-  readonly platform: string;
-  readonly number: number;
-}
-
-/** As much of a stored event as the judge reads. */
-interface Stored {
-  readonly type: string;
-  readonly at: number;
-  readonly attempt?: Attempt;
-  readonly agent?: string;
-  readonly outcome?: string;
-  readonly kind?: string;
-}
-
-interface Host {
-  readonly platforms: readonly { readonly platform: string; readonly native: boolean }[];
-  readonly slots: number;
-}
-
-/** An agent as it really is. */
-interface Seen {
-  readonly facts: Host & { readonly name: string };
-  readonly session: string;
-  readonly connectedSince: number | undefined;
-  readonly running: ReadonlyMap<string, { readonly startedAt: number }>;
-  readonly unsettled: number;
-}
-
-export interface Expected {
-  readonly id: string;
-  readonly sequence: number;
-  readonly platforms: readonly string[];
-  readonly tags: readonly string[];
-  readonly emulation: boolean;
-  /** Milliseconds that it may take, without those that the coordinator was away or asleep. */
-  readonly limit: number;
-}
 
 interface Entry extends Expected {
   readonly since: number;
@@ -70,6 +31,7 @@ export class Checker {
   #startedAt = 0;
   #excused = 0;
   #awayUntil = 0;
+  readonly #drained = new Set<string>();
   readonly #heardAt = new Map<string, number>();
   /** How many judgements were made. */
   checks = 0;
@@ -100,6 +62,11 @@ export class Checker {
   excuse(milliseconds: number): void {
     this.#excused += milliseconds;
     this.#awayUntil = Math.max(this.#awayUntil, this.#now() + milliseconds);
+  }
+
+  drained(agent: string, isDrained: boolean): void {
+    if (isDrained) this.#drained.add(agent);
+    else this.#drained.delete(agent);
   }
 
   /** Anything came from this agent. */
@@ -140,7 +107,7 @@ export class Checker {
       this.#attempts.event({ task, name, ...event });
   }
 
-  offered({ attempt, agent, session }: { attempt: Attempt; agent: string; session: string }): void {
+  offered({ attempt, agent }: { attempt: Attempt; agent: string }): void {
     this.checks += 1;
     const name = nameOf(attempt);
     const build = this.#build(attempt.build);
@@ -149,9 +116,12 @@ export class Checker {
     if (build.ended !== undefined || build.cancelled)
       this.fail('over', `${name} was offered after its build had ended`);
     if (!build.platforms.includes(attempt.platform)) this.fail('fits', `nobody asked for ${name}`);
-    const offered = this.#host(agent).facts.platforms.find(({ platform }) => platform === attempt.platform);
-    if (offered === undefined || !(offered.native || build.emulation))
-      this.fail('fits', `${agent} cannot or may not build ${name} (session ${session})`);
+    if (this.#drained.has(agent)) this.fail('drained', `${name} was offered to ${agent}, which is drained`);
+    const { platforms, labels } = this.#host(agent).facts;
+    const offered = platforms.find(({ platform }) => platform === attempt.platform);
+    const isLabelled = Object.entries(build.labels).every(([key, value]) => labels[key] === value);
+    if (offered === undefined || !(offered.native || build.emulation) || !isLabelled)
+      this.fail('fits', `${agent} cannot or may not build ${name}`);
   }
 
   verifyAsked(name: string): void {
@@ -184,7 +154,10 @@ export class Checker {
     for (const tag of tags)
       if (!build.tags.includes(tag)) this.fail('list', `nobody asked for ${tag} of ${id}`);
     const platforms = children.map(({ descriptor }) => this.#attempts.platformOf(id, descriptor.digest));
-    if (platforms.join() !== build.platforms.join())
+    const wanted = build.platforms.filter(
+      (platform) => platforms.includes(platform) || !build.optional.includes(platform),
+    );
+    if (platforms.length === 0 || platforms.join() !== wanted.join())
       this.fail('list', `${id} publishes ${platforms.join()} instead of ${build.platforms.join()}`);
   }
 

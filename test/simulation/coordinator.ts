@@ -3,7 +3,7 @@
  * effects happen. It is killed at any point of that; what was stored is all that its next life knows.
  */
 import { isDurable } from '../../coordinator/farm/events.ts';
-import type { Effect, FarmEvent, NewBuild } from '../../coordinator/farm/events.ts';
+import type { Effect, FarmEvent } from '../../coordinator/farm/events.ts';
 import { createState, isWanted } from '../../coordinator/farm/farm-state.ts';
 import type { FarmState } from '../../coordinator/farm/farm-state.ts';
 import { decide } from '../../coordinator/farm/scheduler.ts';
@@ -53,14 +53,15 @@ export class Coordinator {
     return this.#state !== undefined && this.#unread === undefined;
   }
 
-  get state(): FarmState | undefined {
-    return this.#state;
+  get agents(): FarmState['agents'] {
+    return this.#state?.agents ?? new Map();
   }
 
   /** `before`: what the life before knew when it ended. */
   start(before?: FarmState): void {
     const { time, checker } = this.#world;
-    const state = createState({ timers, startedAt: this.#now, published: this.storage.published });
+    const { published, drained } = this.storage;
+    const state = createState({ timers, startedAt: this.#now, published, drained });
     checker.started(time.now);
     this.#state = state;
     this.#frames = new ReceivedFrames();
@@ -130,8 +131,14 @@ export class Coordinator {
     return life === this.#life;
   }
 
-  resubmit(build: NewBuild): void {
-    if (this.listening) this.tell({ type: 'submitted', build });
+  /** Somebody's order to an agent, which outlives the coordinator. */
+  drain(agent: string, isDrained: boolean): void {
+    if (!this.listening) return;
+    if (isDrained) this.storage.drained.set(agent, { by: 'somebody', at: this.#now });
+    else this.storage.drained.delete(agent);
+    this.#world.checker.drained(agent, isDrained);
+    if (isDrained) this.tell({ type: 'drained', agent, by: 'somebody' });
+    else this.tell({ type: 'undrained', agent });
   }
 
   get #now(): number {
@@ -169,21 +176,18 @@ export class Coordinator {
       return void this.tell({ type: 'beat', agent, session: connection.session, state: message.state });
     }
     const attempt = parseAttempt(message.attempt);
-    if (attempt === undefined) throw new Error(`no attempt: ${message.attempt}`);
+    if (attempt === undefined) return undefined;
     if (!this.#wants(message.attempt, agent)) {
       if (message.type !== 'decline')
         this.network.toAgent(connection, { type: 'settle', attempt: message.attempt });
       return undefined;
     }
     if (message.type === 'progress') {
-      this.#frames.note(attempt, message.frame);
-      if (this.storage.appendFrame(message.attempt, message.frame))
-        this.#world.checker.frame(message.attempt, message.frame);
-      return this.network.toAgent(connection, {
-        type: 'acknowledge',
-        attempt: message.attempt,
-        frame: message.frame,
-      });
+      const { attempt: name, frame } = message;
+      this.#handle({ type: 'alive', attempt, at: this.#now });
+      this.#frames.note(attempt, frame);
+      if (this.storage.appendFrame(name, frame)) this.#world.checker.frame(name, frame);
+      return this.network.toAgent(connection, { type: 'acknowledge', attempt: name, frame });
     }
     if (message.type === 'report') {
       const stored = this.#frames.last(attempt);
@@ -238,7 +242,6 @@ export class Coordinator {
         return this.#publisher.verify(effect);
       case 'publish':
         checker.publishes(effect);
-        // A cancel that comes too late changes nothing.
         if (random.chance(0.05)) {
           const error = { code: 'cancelled', message: 'cancelled too late' } as const;
           this.#later(random.between(1, 3000), () =>
@@ -281,8 +284,7 @@ export class Coordinator {
     this.network.cutAll();
     const down = random.between(100, random.chance(0.1) ? 120_000 : 5000);
     this.#world.checker.excuse(down);
-    const jumped = this.#world.strikes('clock jumped', 0.3);
-    const jump = jumped ? random.between(-60_000, 60_000) : 0;
+    const jump = this.#world.strikes('clock jumped', 0.3) ? random.between(-60_000, 60_000) : 0;
     this.#world.checker.excuse(Math.abs(jump));
     time.after(down, () => {
       this.#clockOffset += jump;

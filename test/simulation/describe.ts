@@ -6,7 +6,11 @@ import { formatAttempt } from '../../shared/attempt.ts';
 /** What a restart must not change. */
 export function lasting(state: FarmState): string {
   const builds = [...state.builds.values()];
-  return JSON.stringify(builds.map((build) => ({ ...build, tasks: [...build.tasks.values()] })));
+  return JSON.stringify(
+    builds.map((build) => ({ ...build, tasks: [...build.tasks.values()] })),
+    // Signs of life come again by themselves.
+    (key, value: unknown) => (key === 'aliveAt' ? undefined : value),
+  );
 }
 
 /** For the trace. */

@@ -7,8 +7,9 @@ export interface Mutation {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
-  /** The seed that shows it, and what that violates. */
+  /** The seed that showed it first; another may when the farm has changed. */
   readonly seed: number;
+  /** What it violates: one name, or several with bars between them. */
   readonly invariant: string;
 }
 
@@ -22,7 +23,7 @@ export const mutations: readonly Mutation[] = [
     file: scheduler,
     find: 'Math.max(heardAt + timers.lost, state.grace.until)',
     replace: 'Math.max(Infinity, state.grace.until)',
-    seed: 1,
+    seed: 3,
     invariant: 'lease',
   },
   {
@@ -36,8 +37,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a result accepted twice',
     file: tasks,
-    find: ' || found.attempt.report !== undefined) return;',
-    replace: ') return;',
+    find: 'attempt.report = image;',
+    replace: '',
     seed: 1,
     invariant: 'once',
   },
@@ -59,10 +60,9 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'a list published before every image is verified',
-    file: tasks,
-    find: "attempt.status = 'reported';",
-    replace:
-      "attempt.status = 'reported'; task.status = 'pushed'; task.image = { descriptor: image } as never;",
+    file: 'coordinator/farm/build-state.ts',
+    find: "tasks.every((task) => task.status === 'pushed' ||",
+    replace: "tasks.some((task) => task.status === 'pushed' ||",
     seed: 1,
     invariant: 'list',
   },
@@ -95,7 +95,7 @@ export const mutations: readonly Mutation[] = [
     file: 'coordinator/farm/stop-attempts.ts',
     find: "step.effects.push({ type: 'cancel', attempt: attempt.id, agent: attempt.agent, reason: options.reason });",
     replace: 'void holding;',
-    seed: 1,
+    seed: 3,
     invariant: 'stops',
   },
   {
@@ -128,13 +128,13 @@ export const mutations: readonly Mutation[] = [
     find: 'agent.held.delete(name)',
     replace: 'agent.held.has(name)',
     seed: 1,
-    invariant: 'ends-in-time',
+    invariant: 'ends-in-time|one-at-a-time|leak',
   },
   {
     name: 'one offer more than there are slots',
     file: placement,
-    find: 'return this.#slotsOf(agent) < agent.facts.slots;',
-    replace: 'return this.#slotsOf(agent) <= agent.facts.slots;',
+    find: 'return this.#slotsOf(agent) < slots;',
+    replace: 'return this.#slotsOf(agent) <= slots;',
     seed: 1,
     invariant: 'slots',
   },
@@ -153,5 +153,21 @@ export const mutations: readonly Mutation[] = [
     replace: '',
     seed: 1,
     invariant: 'log',
+  },
+  {
+    name: 'a drained agent that is offered work',
+    file: 'coordinator/farm/agent-transitions.ts',
+    find: 'standingOf(step.state, name).drained ??= { by, at: step.at };',
+    replace: 'standingOf(step.state, name); void by;',
+    seed: 1,
+    invariant: 'drained',
+  },
+  {
+    name: 'an agent without the labels that were asked for',
+    file: 'coordinator/farm/agent-state.ts',
+    find: 'facts.labels[name] === value',
+    replace: '(facts.labels[name] ?? value) === value',
+    seed: 1,
+    invariant: 'fits',
   },
 ];

@@ -27,6 +27,7 @@ export class Nemesis {
       [8, 'one-way partition', (agent) => network.partition(agent, ['up'], between(500, 90_000))],
       [8, 'one-way partition', (agent) => network.partition(agent, ['down'], between(500, 90_000))],
       [1, 'long partition', (agent) => network.partition(agent, ['up', 'down'], 20 * minute)],
+      [4, 'agent drained', (agent) => this.#drain(agent, between(1000, 5 * minute))],
       [2, 'coordinator paused', () => coordinator.pause(between(6000, minute))],
       [2, 'kill planned', () => this.#coordinator.killSoon('before it is stored')],
       [2, 'kill planned', () => this.#coordinator.killSoon('before it is applied')],
@@ -49,5 +50,18 @@ export class Nemesis {
       break;
     }
     time.after(random.between(200, 7000), () => this.start());
+  }
+
+  #drain(agent: SimulatedAgent, milliseconds: number): void {
+    this.#coordinator.drain(agent.facts.name, true);
+    this.#resume(agent, milliseconds);
+  }
+
+  /** The order may be missed by a coordinator that is away. */
+  #resume(agent: SimulatedAgent, milliseconds: number): void {
+    this.#world.time.after(milliseconds, () => {
+      if (this.#coordinator.listening) this.#coordinator.drain(agent.facts.name, false);
+      else this.#resume(agent, 1000);
+    });
   }
 }

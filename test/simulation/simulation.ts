@@ -2,6 +2,7 @@
  * A whole farm in one process and in no time: the real state machine and scheduler among agents, a network, a
  * registry and clients that all fail at random. A seed repeats everything.
  */
+import type { NewBuild } from '../../coordinator/farm/events.ts';
 import type { BuildSpec } from '../../coordinator/project/spec.ts';
 import { amd64, arm64, sampleAgent, sampleSpec } from '../support/farm-fixtures.ts';
 import { Random } from '../support/random.ts';
@@ -47,10 +48,10 @@ export class Simulation {
     const native = (...platforms: string[]) => platforms.map((platform) => ({ platform, native: true }));
     this.#agents = [
       sampleAgent('amd-1', { slots: 2 }),
-      sampleAgent('amd-2', { slots: 3, weight: 2 }),
+      sampleAgent('amd-2', { slots: 3, weight: 2, labels: { zone: 'b' } }),
       sampleAgent('arm-1', { platforms: native(arm64), slots: 2 }),
       sampleAgent('arm-2', { platforms: native(arm64) }),
-      sampleAgent('both', { platforms: native(amd64, arm64), slots: 2 }),
+      sampleAgent('both', { platforms: native(amd64, arm64), slots: 2, labels: { zone: 'b' } }),
       sampleAgent('emulating', { platforms: [...native(amd64), { platform: arm64, native: false }] }),
     ].map((facts) => new SimulatedAgent(this.#world, facts, () => this.#coordinator.network));
   }
@@ -66,7 +67,7 @@ export class Simulation {
     while (this.#submitted < this.#builds || this.#coordinator.storage.open > 0) time.step(Infinity);
     const quiet = time.now + hour;
     while (time.step(quiet));
-    checker.end(this.#coordinator.state?.agents ?? new Map(), [...this.#coordinator.storage.events].length);
+    checker.end(this.#coordinator.agents, [...this.#coordinator.storage.events].length);
     const { faults } = this.#world;
     return { faults, statuses: this.#coordinator.storage.statuses, checks: checker.checks };
   }
@@ -91,6 +92,9 @@ export class Simulation {
     const spec = sampleSpec({
       tags: [...new Set([random.pick(tags), random.pick(tags)])],
       platforms: random.pick([[amd64], [arm64], [amd64, arm64]]),
+      optional: random.chance(0.2) ? [arm64] : [],
+      agentLabels: random.chance(0.1) ? { zone: 'b' } : {},
+      priority: random.between(-1, 2),
       allowEmulation: random.chance(0.5),
       waitAgent: random.between(minute, 30 * minute),
       ...(random.chance(0.2) ? { timeout: random.between(30_000, 10 * minute) } : {}),
@@ -100,11 +104,13 @@ export class Simulation {
       id,
       sequence: this.#submitted,
       platforms: spec.platforms,
+      optional: spec.optional,
+      labels: spec.agentLabels,
       tags: spec.tags,
       emulation: spec.allowEmulation,
       limit: limitOf(spec),
     });
-    const build = { id, sequence: this.#submitted, spec, client: 'simulation' };
+    const build = { id, sequence: this.#submitted, spec, client: random.pick(['one', 'another', 'a third']) };
     this.#coordinator.tell({ type: 'submitted', build });
     // The coordinator died before it was stored: the client got no answer, and asks again.
     if (!this.#coordinator.storage.has(id)) return this.#again(build);
@@ -115,9 +121,9 @@ export class Simulation {
     );
   }
 
-  #again(build: Parameters<Coordinator['resubmit']>[0]): void {
+  #again(build: NewBuild): void {
     this.#world.time.after(1000, () => {
-      this.#coordinator.resubmit(build);
+      if (this.#coordinator.listening) this.#coordinator.tell({ type: 'submitted', build });
       if (!this.#coordinator.storage.has(build.id)) this.#again(build);
     });
   }

@@ -1,11 +1,14 @@
 /** What outlives the coordinator: events of unfinished builds, what has ended, and the frames of logs. */
 import type { DurableEvent } from '../../coordinator/farm/events.ts';
+import type { Drain } from '../../coordinator/farm/standing.ts';
 import { buildOf } from '../../coordinator/store/store.ts';
 import type { BuildResult } from '../../shared/progress.ts';
 
 export class Storage {
   /** Tags, and the highest sequence that published each. */
   readonly published = new Map<string, number>();
+  /** By agent: who told it to take no new work. */
+  readonly drained = new Map<string, Drain>();
   readonly statuses: Record<string, number> = {};
   readonly #events = new Map<DurableEvent, string>();
   readonly #sequences = new Map<string, number>();

@@ -1,0 +1,44 @@
+/** What the judge reads of what it sees, in words of its own. */
+
+export interface Attempt {
+  readonly build: string;
+  readonly platform: string;
+  readonly number: number;
+}
+
+/** As much of a stored event as the judge reads. */
+export interface Stored {
+  readonly type: string;
+  readonly at: number;
+  readonly attempt?: Attempt;
+  readonly agent?: string;
+  readonly outcome?: string;
+  readonly kind?: string;
+}
+
+export interface Host {
+  readonly platforms: readonly { readonly platform: string; readonly native: boolean }[];
+  readonly slots: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** An agent as it really is. */
+export interface Seen {
+  readonly facts: Host & { readonly name: string };
+  readonly session: string;
+  readonly connectedSince: number | undefined;
+  readonly running: ReadonlyMap<string, { readonly startedAt: number }>;
+  readonly unsettled: number;
+}
+
+export interface Expected {
+  readonly id: string;
+  readonly sequence: number;
+  readonly platforms: readonly string[];
+  readonly optional: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  readonly tags: readonly string[];
+  readonly emulation: boolean;
+  /** Milliseconds that it may take, without those that the coordinator was away or asleep. */
+  readonly limit: number;
+}
