@@ -31,10 +31,8 @@ export class Coordinator {
   #state: FarmState | undefined;
   readonly #members = new Map<string, { connection: Connection; heardAt: number }>();
   #frames = new ReceivedFrames();
-  /** What a life began does not come back to a later one. */
   #life = 0;
   #doom: Doom | undefined;
-  /** What a paused coordinator has not read yet. */
   #unread: (() => void)[] | undefined;
   /** Its clock against the true one; set only while it is down, as its clock is steady. */
   #clockOffset = 0;
@@ -249,6 +247,8 @@ export class Coordinator {
           );
         }
         return this.#publisher.publish(effect);
+      case 'prove':
+        return this.#publisher.prove(effect);
       case 'finished':
         checker.finished(effect.result);
         this.storage.finish(effect.result);

@@ -66,6 +66,12 @@ export class Publisher {
     });
   }
 
+  /** Agents that run what was published find nothing wrong with it. */
+  prove({ build, platforms }: EffectOf<'prove'>): void {
+    const proofs = platforms.map((platform) => [platform, { status: 'passed' }] as const);
+    this.#soon(() => this.#life.tell({ type: 'proved', build, proofs: Object.fromEntries(proofs) }));
+  }
+
   #move(publication: Publication, index: number): void {
     const { build, digest, tags } = publication;
     const tag = tags[index];
