@@ -51,7 +51,8 @@ export class Actions implements ApiActions {
     const missing = spec.secrets.find((id) => !submission.secrets.has(id));
     if (missing !== undefined)
       throw new ArchfarmError('usage', `secret ${JSON.stringify(missing)} came without a value`);
-    return this.#start({ spec }, submission, signal);
+    // Awaited here: its place is kept until it is stored.
+    return await this.#start({ spec }, submission, signal);
   }
 
   async retry(build: string, continuation: Continuation, signal: AbortSignal): Promise<string> {

@@ -210,6 +210,19 @@ test('a queue that is full takes no more, but knows what it has taken', async ()
   assert.not.equal(await submit(running), build);
 });
 
+test('a queue that is full takes no more of what comes at once either', async () => {
+  await using running = await runningCoordinator({}, undefined, { maxQueued: 2 });
+  const directories = [...tree.records.values()].map((record) => record.toString('base64'));
+  const body = { spec: specOf(), directories };
+  const answers = await Promise.all(
+    Array.from({ length: 12 }, () => running.ask('/v1/builds', { method: 'POST', body })),
+  );
+  assert.equal(
+    answers.map(({ status }) => status).toSorted((left, right) => left - right),
+    [201, 201, ...Array.from({ length: 10 }, () => 429)],
+  );
+});
+
 test('two submissions under one key are one build', async () => {
   await using running = await runningCoordinator();
   const [first, second] = await Promise.all([
