@@ -121,7 +121,10 @@ export class Actions implements ApiActions {
       if (submission.secrets.size > 0) secrets.supply(build, submission.secrets);
     };
     try {
-      return await farm.submit(spec, { client, idempotencyKey, onId, origin, carried });
+      const build = await farm.submit(spec, { client, idempotencyKey, onId, origin, carried });
+      // One that was stored before: a coordinator that restarted has forgotten the values of its secrets.
+      if (build !== id) await this.supplySecrets(build, submission.secrets);
+      return build;
     } catch (error) {
       if (id !== undefined) {
         contexts.release(id);
