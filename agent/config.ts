@@ -9,6 +9,7 @@ import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import { formatPlatform, parsePlatform } from '../shared/platform.ts';
 import { parseToken } from '../shared/token.ts';
 import { readTrust, type TlsTrust } from '../shared/trust.ts';
+import { readWatermark, type Watermark } from './disk-watch.ts';
 
 export interface AgentConfig {
   /** The http(s) form. */
@@ -29,6 +30,8 @@ export interface AgentConfig {
   readonly contextStore: Partial<StoreBounds>;
   /** `unix://…`, `tcp://…`; undefined means what the Docker variables say. */
   readonly docker: string | undefined;
+  /** Below it the agent takes no work. */
+  readonly minFree: Watermark;
 }
 
 /** Flags of `archfarm-agent run` as commander gives them. */
@@ -45,6 +48,7 @@ export interface AgentFlags {
   readonly cache?: string;
   readonly contextStore?: string;
   readonly docker?: string;
+  readonly minFree?: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -83,6 +87,7 @@ export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
     cache: flags.cache === undefined ? data : resolve(flags.cache),
     contextStore: readStoreBounds(flags.contextStore, env),
     docker: flags.docker,
+    minFree: readWatermark(flags.minFree, env),
   };
 }
 

@@ -4,6 +4,7 @@ import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { OfferedPlatform } from '../shared/messages.ts';
 import { formatPlatform } from '../shared/platform.ts';
+import { lackOfSpace, type Watermark } from './disk-watch.ts';
 import { emulatedPlatforms } from './emulation.ts';
 import type { Engine } from './engine/engine.ts';
 
@@ -12,14 +13,24 @@ export interface EngineWatchOptions {
   /** Formatted; undefined offers everything that the engine can. */
   readonly restrictTo: readonly string[] | undefined;
   readonly log: Logger;
+  /** What must stay free of the engine's own directory, and where else. */
+  readonly disk?: { readonly watermark: Watermark; readonly paths: readonly string[] };
+  /** An engine that is too old is an error at the start, not something to wait for the end of. */
+  readonly mustBuild?: boolean;
   /** Milliseconds between two looks. */
   readonly interval?: number;
+  /** Milliseconds without an answer after which what it has in hand is given up. */
+  readonly lostAfter?: number;
   /** Milliseconds that it has for one answer. */
   readonly answerWithin?: number;
 }
 
 /** Looks that must fail in a row before the engine counts as down: one may be a busy engine. */
 const maxMisses = 3;
+/** The part of the time between two looks that it has for a ping: so three misses take less than four times that. */
+const pingShare = 0.8;
+/** Milliseconds that it has in any case: timers may be faster than a busy host. */
+const leastPing = 1000;
 
 export class EngineWatch {
   readonly engine: Engine;
@@ -30,7 +41,13 @@ export class EngineWatch {
   #version = '';
   #apiVersion = '';
   #trouble: string | undefined = 'the engine was not reached yet';
+  /** Of a disk: it says nothing about the engine. */
+  #lack: string | undefined;
+  /** Where the engine keeps its images, if that is on this host. */
+  #root: string | undefined;
   #misses = 0;
+  /** Since when it has not answered, by `performance.now()`; undefined while it does. */
+  #silentSince: number | undefined;
   #changed: (platformsChanged: boolean) => void = () => {};
 
   constructor(options: EngineWatchOptions) {
@@ -52,7 +69,24 @@ export class EngineWatch {
 
   /** Why no build can run here; undefined when all is well. */
   get trouble(): string | undefined {
-    return this.#trouble;
+    return this.#trouble ?? this.#lack;
+  }
+
+  /** Milliseconds since its first failed look, if all since have failed; 0 of an engine that answers. */
+  silence(now = performance.now()): number {
+    return this.#silentSince === undefined ? 0 : now - this.#silentSince;
+  }
+
+  /** A build found it gone: whether it is, is not to wait for three looks. */
+  async doubt(signal: AbortSignal): Promise<void> {
+    if (this.#trouble !== undefined) return;
+    const before = JSON.stringify(this.#platforms);
+    try {
+      await this.#look(signal);
+    } catch (error) {
+      this.#fail(messageOf(error));
+      this.#changed(before !== JSON.stringify(this.#platforms));
+    }
   }
 
   onChange(changed: (platformsChanged: boolean) => void): void {
@@ -64,32 +98,43 @@ export class EngineWatch {
     try {
       await this.#look(signal);
     } catch (error) {
-      if (error instanceof ArchfarmError && (error.code === 'config' || error.code === 'no-buildkit'))
-        throw error;
+      const { mustBuild = false } = this.#options;
+      const code = error instanceof ArchfarmError ? error.code : undefined;
+      if (code === 'config' || (mustBuild && code === 'no-buildkit')) throw error;
       this.#fail(messageOf(error));
     }
+    await this.#lookAtDisks();
   }
 
   /** Looks again and again until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { interval = 5000 } = this.#options;
+    const interval = this.#interval;
+    let took = 0;
     while (!signal.aborted) {
-      await delay(interval, signal).catch(() => {});
+      await delay(Math.max(0, interval - took), signal).catch(() => {});
       if (signal.aborted) return;
-      const before = { platforms: JSON.stringify(this.#platforms), trouble: this.#trouble };
+      const since = performance.now();
+      const before = { platforms: JSON.stringify(this.#platforms), trouble: this.trouble };
       try {
         await this.#look(signal);
         this.#misses = 0;
+        this.#silentSince = undefined;
       } catch (error) {
+        this.#silentSince ??= since;
         if (++this.#misses >= maxMisses) this.#fail(messageOf(error));
+        if (this.#misses >= maxMisses && this.silence() > (this.#options.lostAfter ?? 60_000))
+          this.engine.giveUp(new ArchfarmError('engine-down', messageOf(error)));
       }
+      await this.#lookAtDisks();
       const platformsChanged = before.platforms !== JSON.stringify(this.#platforms);
-      if (platformsChanged || before.trouble !== this.#trouble) this.#changed(platformsChanged);
+      if (platformsChanged || before.trouble !== this.trouble) this.#changed(platformsChanged);
+      took = performance.now() - since;
     }
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { answerWithin = 10_000 } = this.#options;
+    const ping = Math.max(leastPing, this.#interval * pingShare);
+    const { answerWithin = this.#isWell ? ping : 10_000 } = this.#options;
     const late = new AbortController();
     const silence = new ArchfarmError(
       'engine-down',
@@ -105,7 +150,7 @@ export class EngineWatch {
 
   async #ask(soon: AbortSignal): Promise<void> {
     // An engine starts several programs to describe itself; while it is well, a ping says enough.
-    if (this.#native !== undefined && this.#trouble === undefined) await this.engine.ping(soon);
+    if (this.#isWell) await this.engine.ping(soon);
     else await this.#describe(soon);
     const native = this.#native;
     const emulated = (await emulatedPlatforms()).filter((platform) => platform !== native);
@@ -117,21 +162,43 @@ export class EngineWatch {
     this.#trouble = undefined;
   }
 
+  get #isWell(): boolean {
+    return this.#native !== undefined && this.#trouble === undefined;
+  }
+
+  get #interval(): number {
+    return this.#options.interval ?? 5000;
+  }
+
   async #describe(signal: AbortSignal): Promise<void> {
     const info = await this.engine.info(signal);
     this.#native = formatPlatform(info.platform);
     this.#version = info.version;
     this.#apiVersion = info.apiVersion;
+    this.#root = info.root;
     // Whoever starts again may have left something behind, and so may an engine that was away.
     await this.engine
       .sweep(signal)
       .catch((error: unknown) => this.#options.log.warn({ err: error }, 'old containers may be left'));
   }
 
+  /** The figures change with every look: only that there is too little is news. */
+  async #lookAtDisks(): Promise<void> {
+    const { disk, log } = this.#options;
+    if (disk === undefined) return;
+    const paths = [...new Set([...(this.#root === undefined ? [] : [this.#root]), ...disk.paths])];
+    const lacks = await Promise.all(paths.map((path) => lackOfSpace(path, disk.watermark)));
+    const lack = lacks.find((found) => found !== undefined);
+    if (lack === undefined) this.#lack = undefined;
+    else if (this.#lack === undefined) {
+      log.warn({ reason: lack }, 'no room for builds');
+      this.#lack = lack;
+    }
+  }
+
   #fail(reason: string): void {
     if (this.#trouble !== reason) this.#options.log.warn({ reason }, 'the engine cannot build');
     this.#trouble = reason;
-    this.engine.giveUp(new ArchfarmError('engine-down', reason));
   }
 }
 

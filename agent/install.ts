@@ -33,6 +33,7 @@ const emptyEnvironment = `# Settings of archfarm-agent.service; systemctl restar
 # ARCHFARM_PLATFORM=
 # ARCHFARM_SLOTS=2
 # ARCHFARM_LABELS=
+# ARCHFARM_MIN_FREE=10%,2GiB
 # ARCHFARM_CONTEXT_STORE=20GiB,30d
 # DOCKER_HOST=unix:///var/run/docker.sock
 `;

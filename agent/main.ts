@@ -39,6 +39,10 @@ function createProgram(): Command {
       '--context-store <size>',
       'contents that are kept, like 20GiB or 20GiB,30d (ARCHFARM_CONTEXT_STORE; default: 20GiB,30d)',
     )
+    .option(
+      '--min-free <size>',
+      'take no work while less is free where the engine or the agent keeps its files (ARCHFARM_MIN_FREE; default: 10%,2GiB: the lesser of the two)',
+    )
     .option('--docker <host>', 'Docker Engine (default: DOCKER_HOST, else unix:///var/run/docker.sock)')
     .addHelpText(
       'after',

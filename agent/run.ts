@@ -29,7 +29,16 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
     dataDirectory: config.cache,
     owner: `${config.name} ${config.data}`,
   });
-  const engine = new EngineWatch({ engine: docker, restrictTo: config.platforms, log });
+  const engine = new EngineWatch({
+    engine: docker,
+    restrictTo: config.platforms,
+    log,
+    interval: timers.engineLook,
+    lostAfter: timers.engineLost,
+    disk: { watermark: config.minFree, paths: [config.data, config.cache] },
+    // Whoever started this agent for one build has nothing to wait for.
+    mustBuild: parent !== undefined,
+  });
   await engine.start(stop.signal);
   const journal = await Journal.open(join(config.data, 'journal.ndjson'));
   const contexts = await ContextLink.open({ config, timers, log });

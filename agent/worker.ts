@@ -68,7 +68,10 @@ export class Worker {
       engine: engine.engine,
       send: (message) => this.#link.send(message),
       ended,
-      outcome: () => {},
+      outcome: (outcome) => {
+        const isGone = outcome.status === 'failed' && outcome.error.code === 'engine-down';
+        if (isGone) void engine.doubt(this.#stop.signal);
+      },
     });
     this.#proofs = new Proofs({
       engine: engine.engine,

@@ -42,6 +42,10 @@ export interface Timers {
   readonly selection: number;
   /** An image that starts as it is, has no health check and is still up after this long is taken to run. */
   readonly up: number;
+  /** Between two looks of an agent at its engine; three that fail in a row end its work. */
+  readonly engineLook: number;
+  /** What runs on an engine that has not answered for so long goes elsewhere. */
+  readonly engineLost: number;
 }
 
 export const defaultTimers: Timers = {
@@ -67,6 +71,8 @@ export const defaultTimers: Timers = {
   follower: 10_000,
   selection: 2_000,
   up: 5_000,
+  engineLook: 5_000,
+  engineLost: 60_000,
 };
 
 /** The same timers, `factor` times as long. */

@@ -34,6 +34,8 @@ export interface EngineInfo {
   readonly platform: Platform;
   readonly version: string;
   readonly apiVersion: string;
+  /** Where an engine on this host keeps its images; undefined for one that may be elsewhere. */
+  readonly root?: string | undefined;
 }
 
 export interface BuildCall {
@@ -53,6 +55,7 @@ const versionSchema = v.object({
 const infoSchema = v.object({
   OSType: v.string(),
   Architecture: v.string(),
+  DockerRootDir: v.optional(v.string()),
 });
 
 /** Of images that need no second look. */
@@ -105,6 +108,7 @@ export class Engine {
       platform: normalizePlatform({ os: info.OSType, architecture: info.Architecture }),
       version,
       apiVersion,
+      root: this.host.startsWith('unix://') ? info.DockerRootDir : undefined,
     };
   }
 

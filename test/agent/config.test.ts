@@ -59,10 +59,14 @@ test('flags win over the environment', () => {
     cache: '/flag/cache',
     contextStore: '1GiB',
     docker: 'tcp://engine:2375',
+    minFree: '5%',
   };
   const config = readConfig(flags, env);
   assert.is(config.coordinator.host, 'farm:7480');
   assert.equal(config.platforms, ['linux/s390x', 'linux/amd64']);
+  assert.equal(config.minFree, { share: 0.05, bytes: Infinity });
+  assert.equal(fromEnv.minFree, { share: 0.1, bytes: 2 * 1024 ** 3 });
+  assert.throws(() => readConfig({ coordinator, minFree: 'much' }, {}), /--min-free "much" is not what must/);
   assert.equal(config.labels, { a: '', b: 'c,d' });
   assert.equal(config.contextStore, { maxBytes: 1024 ** 3 });
   assert.equal([config.name, config.slots, config.weight], ['flag', 3, 0.5]);

@@ -1,10 +1,16 @@
+import { once } from 'node:events';
+import { rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Engine } from '../../agent/engine/engine.ts';
 import { EngineWatch } from '../../agent/engine-watch.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { silentLogger } from '../../shared/log.ts';
+import { smallDisk } from '../support/small-disk.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { until } from '../support/until.ts';
 import { currentVersion, startFakeEngine } from './engine/fake-engine.ts';
 
 // No interpreter of a Linux kernel makes a host one of this.
@@ -49,6 +55,96 @@ test('an agent offers nothing and says why, when its engine turns out to be anot
   assert.equal(watch.platforms, []);
   stop.abort();
   await running;
+});
+
+/** An engine that can be made to hang: it takes connections and says nothing. */
+async function hangingEngine(path: string): Promise<{ hung: boolean } & AsyncDisposable> {
+  const answers = new Map([
+    ['/_ping', 'OK'],
+    ['/version', currentVersion['GET /version']],
+    ['/info', s390x],
+    ['/containers/json', '[]'],
+  ]);
+  const engine = {
+    hung: false,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  const server = createServer((request, response) => {
+    if (!engine.hung) response.end(answers.get(request.url?.replace(/\?.*/, '') ?? ''));
+  });
+  server.listen(path);
+  await once(server, 'listening');
+  return engine;
+}
+
+test('an engine that hangs is noticed within four looks, and is trusted again when it answers', async () => {
+  await using data = await temporaryDirectory();
+  const path = join(data.path, 'docker.sock');
+  await using fake = await hangingEngine(path);
+  const engine = new Engine({ host: `unix://${path}`, environment: {}, dataDirectory: data.path });
+  const interval = 1250;
+  const watch = new EngineWatch({ engine, restrictTo: undefined, log: silentLogger, interval });
+  const stop = new AbortController();
+  await watch.start(stop.signal);
+  assert.is(watch.trouble, undefined);
+  const running = watch.run(stop.signal);
+  fake.hung = true;
+  const since = performance.now();
+  await until(() => watch.trouble !== undefined);
+  const took = performance.now() - since;
+  assert.ok(took > 2 * interval, `after ${took} ms: one late answer is nothing`);
+  assert.ok(took < 6 * interval, `only after ${took} ms`);
+  assert.ok(watch.silence() > 0);
+  fake.hung = false;
+  await until(() => watch.trouble === undefined && watch.silence() === 0);
+  stop.abort();
+  await running;
+});
+
+test('a disk below the watermark keeps an agent from work, until there is room again', async () => {
+  await using disk = await smallDisk(4 * 1024 ** 2);
+  await using data = await temporaryDirectory();
+  const socket = join(data.path, 'docker.sock');
+  await using _fake = await hangingEngine(socket);
+  const engine = new Engine({ host: `unix://${socket}`, environment: {}, dataDirectory: data.path });
+  const watch = new EngineWatch({
+    engine,
+    restrictTo: undefined,
+    log: silentLogger,
+    interval: 20,
+    disk: { watermark: { share: 0.5, bytes: Infinity }, paths: [disk.path] },
+  });
+  const stop = new AbortController();
+  await watch.start(stop.signal);
+  assert.is(watch.trouble, undefined);
+  const running = watch.run(stop.signal);
+  await writeFile(join(disk.path, 'large'), Buffer.alloc(3 * 1024 ** 2));
+  await until(() => watch.trouble !== undefined);
+  assert.match(watch.trouble ?? '', /^disk: 1\.\d MB free at .*, less than 2\.1 MB$/);
+  assert.is(watch.silence(), 0, 'what runs goes on');
+  await rm(join(disk.path, 'large'));
+  await until(() => watch.trouble === undefined);
+  stop.abort();
+  await running;
+});
+
+test('an engine that is too old leaves the agent up without work, unless it is there for one build', async () => {
+  await using fake = await startFakeEngine({
+    'GET /version': JSON.stringify({ Version: '18.06.3-ce', ApiVersion: '1.38' }),
+  });
+  const engine = new Engine({ host: fake.host, environment: {}, dataDirectory: '/nowhere' });
+  const options = { engine, restrictTo: undefined, log: silentLogger };
+  const watch = new EngineWatch(options);
+  await watch.start(AbortSignal.timeout(10_000));
+  assert.match(watch.trouble ?? '', /has no BuildKit: it is 18\.06\.3-ce/);
+  assert.equal(watch.platforms, []);
+  const strict = new EngineWatch({ ...options, mustBuild: true });
+  const error = await strict.start(AbortSignal.timeout(10_000)).catch((thrown: unknown) => thrown);
+  assert.ok(error instanceof ArchfarmError && error.code === 'no-buildkit');
 });
 
 test.run();

@@ -181,6 +181,7 @@ test('an engine that hangs is noticed, and fails what it has in hand', async () 
     log: silentLogger,
     interval: 20,
     answerWithin: 500,
+    lostAfter: 1000,
   });
   const stop = new AbortController();
   await watch.start(stop.signal);

@@ -61,6 +61,7 @@ export async function startWorker(setup: WorkerSetup): Promise<RunningWorker> {
     cache: setup.data,
     contextStore: {},
     docker: fake.host,
+    minFree: { share: 0, bytes: 0 },
   };
   const journal = await Journal.open(join(setup.data, 'journal'));
   cleanup.defer(() => journal.close());
