@@ -56,7 +56,7 @@ async function demo(): Promise<void> {
     await archfarm(farm, 'build', 'python-base', '--allow-emulation');
 
     title('Building the service');
-    await archfarm(farm, 'build', 'py-app', '--allow-emulation', '--verify');
+    await archfarm(farm, 'build', 'py-app', '--allow-emulation');
     const image = `${farm.registry}/onap/py-app`;
     await archfarm(farm, 'inspect', '--verbose', image);
 

@@ -35,6 +35,7 @@ test('without flags everything has its default', () => {
     attestations: undefined,
     childTags: false,
     test: undefined,
+    verify: undefined,
     force: false,
     allowEmulation: false,
     waitAgent: 15_000,
