@@ -52,7 +52,8 @@ function resultFor(event: DurableEvent, status: BuildStatus): BuildResult {
   apply(state, event);
   const [build] = state.builds.values();
   if (build === undefined) throw new Error('not a submission');
-  return { ...resultOf(build, { at: 10 }), status };
+  const digest = { 'containerimage.digest': 'sha256:list' };
+  return { ...resultOf(build, { at: 10 }), status, ...(status === 'succeeded' ? digest : {}) };
 }
 
 for (const [kind, open] of Object.entries(kinds)) {
@@ -129,6 +130,15 @@ for (const [kind, open] of Object.entries(kinds)) {
     const newer = submitted('newer', 2);
     await store.append([submitted('older', 1), newer]);
     await store.finish(resultFor(newer, 'succeeded'), remains);
+    assert.is((await store.load()).published.get('localhost:5000/onap/py-app:latest'), 2);
+  });
+
+  test('a build that published and then failed its proof has published its tags all the same', async () => {
+    await using directory = await temporaryDirectory();
+    await using store = await open(directory.path);
+    const newer = submitted('newer', 2);
+    await store.append([submitted('older', 1), newer]);
+    await store.finish({ ...resultFor(newer, 'succeeded'), status: 'failed' }, remains);
     assert.is((await store.load()).published.get('localhost:5000/onap/py-app:latest'), 2);
   });
 
