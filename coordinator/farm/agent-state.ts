@@ -4,6 +4,7 @@ import type { AttemptId } from '../../shared/attempt.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import type { Timers } from '../../shared/timers.ts';
 import type { AgentFacts } from './events.ts';
+import { isCovered } from '../trust/repository-prefix.ts';
 import { objection, reluctance, type Standing } from './standing.ts';
 
 export interface Agent {
@@ -69,6 +70,11 @@ export function ableUntil(agent: Agent, timers: Timers, at: number): number {
 /** Whether the agent has all of these labels. */
 export function hasLabels({ facts }: Agent, wanted: Readonly<Record<string, string>>): boolean {
   return Object.entries(wanted).every(([name, value]) => facts.labels[name] === value);
+}
+
+/** Whether it may push the platform images of a build that has this tag first. */
+export function mayPush({ facts: { repositories = [] } }: Agent, [tag = '']: readonly string[]): boolean {
+  return repositories.length === 0 || isCovered(tag, repositories);
 }
 
 /** How an agent offers a platform, if it does. */

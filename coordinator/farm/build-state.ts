@@ -18,6 +18,8 @@ export interface Attempt {
   endedAt: number | undefined;
   /** Of an ended attempt. A declined offer is no try of the task and is not shown. */
   outcome: AttemptOutcome | 'declined' | undefined;
+  /** Its agent was removed: it can bring nothing any more. */
+  isVoid: boolean;
   error: ErrorInfo | undefined;
   report: PushedImage | undefined;
   timings: Timings;
@@ -95,6 +97,7 @@ export function newAttempt(id: AttemptId, host: { agent: string; native: boolean
     aliveAt: host.at,
     endedAt: undefined,
     outcome: undefined,
+    isVoid: false,
     error: undefined,
     report: undefined,
     timings: {},
@@ -113,7 +116,8 @@ export function liveAttempt(task: TaskState): Attempt | undefined {
 
 /** Given up without a word from its agent, which may still be working on it. */
 export function isResumable(attempt: Attempt): boolean {
-  return attempt.status === 'ended' && (attempt.outcome === 'lost' || attempt.outcome === 'declined');
+  if (attempt.isVoid || attempt.status !== 'ended') return false;
+  return attempt.outcome === 'lost' || attempt.outcome === 'declined';
 }
 
 /** Every child that has to be there is verified, no other one is to come, and nobody has begun to publish. */

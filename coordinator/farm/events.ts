@@ -97,6 +97,8 @@ export type DurableEvent = At &
         readonly timings?: Timings | undefined;
         readonly sentBytes?: number | undefined;
       }
+    /** The attempt's agent was removed: neither what it brought counts nor what it may still say. */
+    | { readonly type: 'voided'; readonly attempt: AttemptId; readonly error: ErrorInfo }
     /** A task ended without an attempt that could: no agent in time, say. */
     | {
         readonly type: 'abandoned';
@@ -142,6 +144,8 @@ export interface AgentFacts {
   readonly slots: number;
   readonly weight: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** Registries, namespaces and repositories that it may push to; none: all. */
+  readonly repositories?: readonly string[] | undefined;
 }
 
 export type VolatileEvent = At &

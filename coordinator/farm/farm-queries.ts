@@ -114,10 +114,18 @@ export class FarmQueries {
   buildsOn(agent: string): string[] {
     const builds = [...this.state.builds.values()].filter(({ tasks }) =>
       [...tasks.values()].some(
-        (task) => !isSettled(task) && task.attempts.some((attempt) => attempt.agent === agent),
+        (task) =>
+          !isSettled(task) && task.attempts.some((attempt) => attempt.agent === agent && !attempt.isVoid),
       ),
     );
     return builds.map(({ id }) => id);
+  }
+
+  /** All that it ever had in builds that go on. */
+  protected attemptsOf(agent: string): AttemptId[] {
+    const tasks = [...this.state.builds.values()].flatMap((build) => [...build.tasks.values()]);
+    const attempts = tasks.flatMap((task) => task.attempts);
+    return attempts.filter((attempt) => attempt.agent === agent && !attempt.isVoid).map(({ id }) => id);
   }
 
   /** Newest first, whether ended or not. */

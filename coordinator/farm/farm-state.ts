@@ -100,5 +100,5 @@ export function isWanted(state: FarmState, claim: Claim): boolean {
 export function couldCount(state: FarmState, { attempt, agent }: Claim): boolean {
   const found = findAttempt(state, attempt);
   if (found?.attempt.agent !== agent) return false;
-  return found.attempt.report === undefined && !isSettled(found.task);
+  return found.attempt.report === undefined && !found.attempt.isVoid && !isSettled(found.task);
 }

@@ -109,10 +109,23 @@ export class Farm extends FarmQueries implements AsyncDisposable {
     this.note({ type: 'undrained', at: this.now, agent });
   }
 
-  /** Nothing is remembered of an agent that is away. */
-  async forgetAgent(agent: string): Promise<void> {
+  /**
+   * Nothing is remembered of an agent that is away, and nothing counts that it brought or may still bring to builds that
+   * have not begun to publish: others do that. On disk when it resolves.
+   */
+  async removeAgent(agent: string): Promise<void> {
     await this.store.undrain(agent);
-    this.note({ type: 'agent-removed', at: this.now, agent });
+    const event = { type: 'agent-removed', at: this.now, agent } as const;
+    // Offers to it may be ahead of this.
+    await new Promise<void>((resolve) => this.#enqueue({ event, done: () => resolve() }));
+    const error = {
+      code: 'agent-lost',
+      message: `agent ${agent} was removed from the farm`,
+    } as const;
+    const voided = this.attemptsOf(agent).map((attempt) =>
+      this.record({ type: 'voided', at: this.now, attempt, error }),
+    );
+    await Promise.all(voided);
   }
 
   /** Resolves when the event is stored and its effects are handed on; rejects when it could not be stored. */

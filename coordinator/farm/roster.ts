@@ -1,6 +1,6 @@
 /** Which agents could run a task at one moment, and what to say where none can. */
 import { ArchfarmError } from '../../shared/errors.ts';
-import { ableUntil, hasLabels, isAble, offers, viewOf } from './agent-state.ts';
+import { ableUntil, hasLabels, isAble, mayPush, offers, viewOf } from './agent-state.ts';
 import type { Agent } from './agent-state.ts';
 import type { Build, TaskState } from './build-state.ts';
 import type { FarmState } from './farm-state.ts';
@@ -18,10 +18,15 @@ export class Roster {
   readonly state: FarmState;
   readonly at: number;
   readonly #able = new Map<string, readonly Agent[]>();
+  /** Only then work differs by where it is pushed to. */
+  readonly #isAnyLimited: boolean;
 
   constructor(state: FarmState, at: number) {
     this.state = state;
     this.at = at;
+    this.#isAnyLimited = [...state.agents.values()].some(
+      ({ facts }) => (facts.repositories ?? []).length > 0,
+    );
   }
 
   /**
@@ -29,12 +34,14 @@ export class Roster {
    * busy native host is worth the wait. The same array for the same kind of work.
    */
   able({ build, task }: Wait): readonly Agent[] {
-    const { allowEmulation, agentLabels } = build.spec;
-    const kind = JSON.stringify([task.platform, allowEmulation, agentLabels]);
+    const { allowEmulation, agentLabels, tags } = build.spec;
+    const [target] = this.#isAnyLimited ? tags : [];
+    const kind = JSON.stringify([task.platform, allowEmulation, agentLabels, target]);
     const known = this.#able.get(kind);
     if (known !== undefined) return known;
     const able = [...this.state.agents.values()].filter(
-      (agent) => isAble(agent, this.state.timers, this.at) && hasLabels(agent, agentLabels),
+      (agent) =>
+        isAble(agent, this.state.timers, this.at) && hasLabels(agent, agentLabels) && mayPush(agent, tags),
     );
     const native = able.filter((agent) => offers(agent, task.platform) === 'native');
     const chosen =
@@ -50,7 +57,7 @@ export class Roster {
 export function helplessSince({ state, at }: Roster, { build, task }: Wait): number {
   const ends = [...state.agents.values()]
     .filter((agent) => {
-      if (!hasLabels(agent, build.spec.agentLabels)) return false;
+      if (!hasLabels(agent, build.spec.agentLabels) || !mayPush(agent, build.spec.tags)) return false;
       const offered = offers(agent, task.platform);
       return offered === 'native' || (offered === 'emulated' && build.spec.allowEmulation);
     })
@@ -88,8 +95,12 @@ export function noAgentError({ state, at }: Roster, wait: Wait): ArchfarmError {
 }
 
 function hintFor({ build, task: { platform } }: Wait, agents: readonly Agent[]): string {
-  const { agentLabels, allowEmulation } = build.spec;
-  const offering = agents.filter((agent) => offers(agent, platform) !== undefined);
+  const { agentLabels, allowEmulation, tags } = build.spec;
+  const candidates = agents.filter((agent) => offers(agent, platform) !== undefined);
+  const offering = candidates.filter((agent) => mayPush(agent, tags));
+  if (candidates.length > 0 && offering.length === 0) {
+    return `${candidates[0]?.facts.name} may not push there: archfarm agents add --allow-push said where it may`;
+  }
   const labelled = offering.filter((agent) => hasLabels(agent, agentLabels));
   if (offering.length > 0 && labelled.length === 0) {
     return `an agent gets labels from archfarm-agent run --label, a build asks for them with --agent-label`;
@@ -103,6 +114,7 @@ function hintFor({ build, task: { platform } }: Wait, agents: readonly Agent[]):
 function describe(state: FarmState, agents: readonly Agent[], at: number): string {
   const named = agents.slice(0, namedAgents).map((agent) => {
     const view = viewOf(agent, state.timers, at);
+    const { repositories = [] } = agent.facts;
     const offered = view.platforms.map(({ platform, native }) =>
       native ? platform : `${platform} emulated`,
     );
@@ -110,6 +122,7 @@ function describe(state: FarmState, agents: readonly Agent[], at: number): strin
     const details = [
       ...offered,
       ...(labels === '' ? [] : [labels]),
+      ...(repositories.length === 0 ? [] : [`pushes to ${repositories.join(' and ')} alone`]),
       ...(view.state === 'ready' ? [] : [view.state, ...(view.reason ? [view.reason] : [])]),
     ];
     return `${view.name} (${details.join(', ')})`;

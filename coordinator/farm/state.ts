@@ -26,7 +26,17 @@ import {
 } from './build-transitions.ts';
 import type { Effect, FarmEvent } from './events.ts';
 import type { FarmState, Step } from './farm-state.ts';
-import { abandon, accept, fail, hearAttempt, offer, report, resume, verify } from './task-transitions.ts';
+import {
+  abandon,
+  accept,
+  fail,
+  hearAttempt,
+  offer,
+  report,
+  resume,
+  verify,
+  voidAttempt,
+} from './task-transitions.ts';
 
 /**
  * Changes `state` in place and says what is to be done about it. Events that come late, twice or for
@@ -78,6 +88,8 @@ function transition(step: Step, event: FarmEvent): void {
       return verify(step, event.attempt, event.image);
     case 'failed':
       return fail(step, event);
+    case 'voided':
+      return voidAttempt(step, event);
     case 'abandoned':
       return abandon(step, event, event.error);
     case 'cancelled':

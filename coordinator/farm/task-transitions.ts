@@ -15,6 +15,7 @@ import { stopAttempts } from './stop-attempts.ts';
 
 type Offered = Extract<DurableEvent, { type: 'offered' }>;
 type Failed = Extract<DurableEvent, { type: 'failed' }>;
+type Voided = Extract<DurableEvent, { type: 'voided' }>;
 
 /** Tries of a task that may end without a verdict on the build itself. */
 export const maxTries = 3;
@@ -50,6 +51,7 @@ export function report(step: Step, id: AttemptId, image: PushedImage): void {
   settle(step, id);
   const found = findAttempt(step.state, id);
   if (found === undefined || isSettled(found.task) || found.attempt.report !== undefined) return;
+  if (found.attempt.isVoid) return;
   begin(step, found);
   const { attempt } = found;
   attempt.status = 'reported';
@@ -96,6 +98,21 @@ export function fail(step: Step, failed: Failed): void {
   requeue(step, found, failed);
 }
 
+/** An image that it brought is built again elsewhere, unless the build has begun to publish. */
+export function voidAttempt(step: Step, { attempt: id, error }: Voided): void {
+  release(step, id);
+  const found = findAttempt(step.state, id);
+  if (found === undefined || found.attempt.isVoid || found.build.publishing !== undefined) return;
+  const { task, attempt } = found;
+  attempt.isVoid = true;
+  const brought = attempt.outcome === 'pushed';
+  if (!brought && (attempt.status === 'ended' || isSettled(task))) return;
+  finish(step, attempt, { outcome: 'lost', error });
+  task.image = undefined;
+  if (failedTries(task) >= maxTries) return giveUp(step, found, error);
+  requeue(step, found, { outcome: 'lost', error });
+}
+
 /** A build that fails by its own fault shows that its host works. */
 function noteHealth(
   { state, at }: Step,
@@ -112,6 +129,7 @@ function noteHealth(
 
 /** Whether a failure still says something of its attempt. */
 function isNews(attempt: Attempt, failed: Failed): boolean {
+  if (attempt.isVoid) return false;
   switch (attempt.status) {
     case 'offered':
       return true;
@@ -202,7 +220,11 @@ function settleBadly(build: Build, task: TaskState, error: ErrorInfo): void {
   if (!task.optional) build.error ??= error;
 }
 
-function requeue(step: Step, { build, task, attempt }: Found, { outcome, error }: Failed): void {
+function requeue(
+  step: Step,
+  { build, task, attempt }: Found,
+  { outcome, error }: Pick<Failed, 'outcome' | 'error'>,
+): void {
   // An offer that came to nothing does not begin the wait anew.
   if (outcome === 'declined' && task.status === 'queued') return;
   task.status = 'queued';

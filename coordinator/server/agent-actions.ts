@@ -35,7 +35,7 @@ export class AgentActions {
         hint: `stop archfarm-agent on its host first (archfarm agents drain ${name} lets it finish its work)`,
       });
     }
-    await this.#farm.forgetAgent(name);
+    await this.#farm.removeAgent(name);
   }
 
   /** Undefined for one that is known by an order alone. */
