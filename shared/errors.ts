@@ -17,6 +17,7 @@ export const exitStatusOf = {
   'context-changed': 2,
   'context-limit': 2,
   unauthorized: 2,
+  forbidden: 2,
   'no-buildkit': 2,
   'platform-loss': 2,
   'attestation-refused': 2,

@@ -44,6 +44,8 @@ export const closeCodes = {
   restart: 1012,
   /** Not JSON, not a message, or one out of order. */
   malformed: 4400,
+  /** Who it showed to be counts no more. */
+  revoked: 4401,
   /** Its protocol version is not served. */
   version: 4405,
   /** Another live connection has this name. */

@@ -155,7 +155,7 @@ export class ApiCalls implements Disposable {
     const said = errorIn(text);
     if (status === 401 || status === 403) {
       return new ArchfarmError(
-        'unauthorized',
+        said?.code ?? 'unauthorized',
         said?.message ?? `the coordinator ${this.url.host} refused the token`,
         {
           hint: said?.hint ?? 'give its token with --token-file or ARCHFARM_TOKEN',

@@ -19,6 +19,7 @@ import type { ProofOrder } from '../../shared/proof.ts';
 import type { Task } from '../../shared/task.ts';
 import type { Timers } from '../../shared/timers.ts';
 import { version } from '../../shared/version.ts';
+import type { Visitor } from '../trust/principal.ts';
 import { AgentSession, type SessionServices } from './agent-session.ts';
 
 export interface PoolOptions {
@@ -44,7 +45,7 @@ export class AgentPool {
   }
 
   /** Takes over a socket that passed authentication; it must say hello first, and soon. */
-  join(socket: WebSocket, from: string): void {
+  join(socket: WebSocket, { from }: Visitor): void {
     const { timers, log } = this.#options;
     let member: Member | undefined;
     const channel = new Channel<ToCoordinator, ToAgent>(socket, {

@@ -12,12 +12,13 @@ import { requireGiven, type FollowUp } from '../farm/amend.ts';
 import type { Farm } from '../farm/farm.ts';
 import { specTrees } from '../farm/task.ts';
 import type { BuildSpec } from '../project/spec.ts';
+import { requireRepositories } from '../trust/access.ts';
 import type { Admission } from './admission.ts';
 import { AgentActions } from './agent-actions.ts';
+import type { ApiActions, Continuation, Plan, PlanRequest, Submission } from './api-actions.ts';
 import type { FrameLog } from '../store/frames.ts';
 import type { AmendRequest, CheckedFollowUp, FollowUps } from './follow-ups.ts';
 import { reported, type Preflight } from './preflight.ts';
-import type { ApiActions, Continuation, Plan, PlanRequest, Submission } from './routes.ts';
 import type { Secrets } from './secrets.ts';
 import { normalizeSpec } from './spec-schema.ts';
 
@@ -46,6 +47,7 @@ export class Actions implements ApiActions {
   }
 
   async submit(submission: Submission, signal: AbortSignal): Promise<string> {
+    requireRepositories(submission.principal, submission.spec.tags);
     using _place = await this.#parts.admission.enter(submission);
     const spec = await this.#withPlatforms(normalizeSpec(submission.spec), signal);
     const missing = spec.secrets.find((id) => !submission.secrets.has(id));
@@ -99,6 +101,7 @@ export class Actions implements ApiActions {
     using _place = await this.#parts.admission.enter(continuation);
     const { warnings, ...followUp } = await decide();
     const { spec, carried = {} } = followUp;
+    requireRepositories(continuation.principal, spec.tags);
     if (spec.platforms.some((platform) => carried[platform] === undefined)) {
       requireGiven(spec, { secrets: [...secrets.keys()], ssh });
     }

@@ -1,7 +1,9 @@
 /** The part of the HTTP API that is about agents. */
 import type { FastifyInstance } from 'fastify';
 import * as v from 'valibot';
+import { clientOf } from '../trust/principal.ts';
 import type { AgentActions } from './agent-actions.ts';
+import { about, type Guard } from './guard.ts';
 import { clientNameSchema } from './spec-schema.ts';
 import { readRequest } from './read-request.ts';
 
@@ -9,19 +11,24 @@ const agents = '/v1/agents';
 const nameParams = v.object({ name: v.pipe(v.string(), v.minLength(1), v.maxLength(255)) });
 const orderBody = v.optional(v.object({ client: v.optional(clientNameSchema) }), {});
 
-export function addAgentRoutes(api: FastifyInstance, actions: AgentActions): void {
-  api.get(agents, () => ({ agents: actions.list() }));
-  api.post(`${agents}/:name/drain`, async (request, reply) => {
+export interface AgentRouteOptions {
+  readonly guard: Guard;
+  readonly actions: AgentActions;
+}
+
+export function addAgentRoutes(api: FastifyInstance, { guard, actions }: AgentRouteOptions): void {
+  api.get(agents, about('list-agents'), () => ({ agents: actions.list() }));
+  api.post(`${agents}/:name/drain`, about('drain-agent'), async (request, reply) => {
     const { name } = readRequest(nameParams, request.params);
-    const { client = request.ip } = readRequest(orderBody, request.body ?? {});
-    await actions.drain(name, client);
+    const { client } = readRequest(orderBody, request.body ?? {});
+    await actions.drain(name, clientOf(guard.visitorOf(request), client));
     return reply.code(204).send();
   });
-  api.post(`${agents}/:name/resume`, async (request, reply) => {
+  api.post(`${agents}/:name/resume`, about('resume-agent'), async (request, reply) => {
     await actions.resume(readRequest(nameParams, request.params).name);
     return reply.code(204).send();
   });
-  api.delete(`${agents}/:name`, async (request, reply) => {
+  api.delete(`${agents}/:name`, about('remove-agent'), async (request, reply) => {
     await actions.remove(readRequest(nameParams, request.params).name);
     return reply.code(204).send();
   });

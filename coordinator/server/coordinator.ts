@@ -1,5 +1,5 @@
 /** Puts a coordinator together: farm, agents, contexts, registries and the API, behind one port. */
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fastify } from 'fastify';
@@ -22,13 +22,15 @@ import { FrameLog } from '../store/frames.ts';
 import { defaultHistory, History, type HistoryBounds } from '../store/history.ts';
 import { MemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
+import { Authenticator, isLoopback } from '../trust/authenticator.ts';
+import { Connections } from '../trust/connections.ts';
 import { openServerCertificate, type TlsSource } from '../trust/server-certificate.ts';
 import { Actions } from './actions.ts';
 import { Admission } from './admission.ts';
-import { isLoopback, TokenAuth } from './auth.ts';
 import { BasePulls } from './base-pulls.ts';
 import { Door } from './door.ts';
 import { FollowUps } from './follow-ups.ts';
+import { Guard } from './guard.ts';
 import { Preflight } from './preflight.ts';
 import { Publisher } from './publisher.ts';
 import { ReceivedFrames } from './received-frames.ts';
@@ -161,7 +163,6 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     await parts.contexts.restore(id, { trees: specTrees(spec), client });
   }
 
-  const auth = new TokenAuth(token);
   let door: Door | undefined;
   const app = fastify({
     bodyLimit: maxBody,
@@ -179,9 +180,13 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     followUps: new FollowUps(parts),
     admission: new Admission(farm, options.maxQueued),
   });
-  const admitted = (socket: Socket): void => door?.admit(socket);
-  addRoutes(app, { auth, admitted, actions, proofs: parts, followerPatience: timers.follower });
-  const sockets = acceptUpgrades(app.server, { auth, admitted, log, routes: upgradeRoutes(parts) });
+  const guard = new Guard({
+    authenticator: new Authenticator({ token, onlyHere: isLoopback(listen.host) }),
+    connections: new Connections(),
+    admitted: (socket) => door?.admit(socket),
+  });
+  addRoutes(app, { guard, actions, proofs: parts, followerPatience: timers.follower });
+  const sockets = acceptUpgrades(app.server, { guard, log, routes: upgradeRoutes(parts) });
   cleanup.defer(() => app.close());
   cleanup.defer(() => {
     parts.pool.close();

@@ -1,41 +1,58 @@
 /** Which WebSocket goes where: authentication first, then by path. */
-import type { IncomingMessage, Server } from 'node:http';
-import type { Socket } from 'node:net';
+import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream, WebSocketServer, type WebSocket } from 'ws';
 import { keepAliveAfter } from '../../shared/dial.ts';
-import { toErrorInfo } from '../../shared/errors.ts';
+import { ArchfarmError, toErrorInfo } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
-import { limits } from '../../shared/messages.ts';
-import type { TokenAuth } from './auth.ts';
+import { closeCodes, limits } from '../../shared/messages.ts';
+import type { Verb } from '../trust/access.ts';
+import type { Visitor } from '../trust/principal.ts';
+import { statusOf } from './error-status.ts';
+import type { Guard } from './guard.ts';
+
+/** What each path is about. */
+export const doors = {
+  '/v1/agent': 'join-farm',
+  '/v1/agent/context': 'fetch-context',
+  '/v1/agent/ssh': 'use-ssh',
+  '/v1/client/context': 'send-context',
+  '/v1/client/ssh': 'serve-ssh',
+  '/v1/client/tunnel': 'open-tunnel',
+} as const satisfies Record<string, Verb>;
+
+/** Who asks for a socket, and for which. */
+export interface Visit extends Visitor {
+  readonly query: URLSearchParams;
+}
 
 export interface UpgradeRoutes {
+  /** Throws where a client may not do with the build in its query what the path is about. */
+  check(verb: Verb, visit: Visit): void;
   /** Control connection of an agent. */
-  agent(socket: WebSocket, from: string): void;
+  agent(socket: WebSocket, visit: Visit): void;
   /** The contents that an agent asks for. */
-  agentContext(socket: WebSocket, query: URLSearchParams): void;
+  agentContext(socket: WebSocket, visit: Visit): void;
   /** The client's end of a new tunnel to its ssh agent; throws `client-gone`. */
-  agentSsh(query: URLSearchParams): Promise<WebSocket>;
+  agentSsh(visit: Visit): Promise<WebSocket>;
   /** The contents that a client offers. */
-  clientContext(socket: WebSocket, query: URLSearchParams): void;
+  clientContext(socket: WebSocket, visit: Visit): void;
   /** A client that serves its ssh agent to a build. */
-  clientSsh(socket: WebSocket, query: URLSearchParams): void;
+  clientSsh(socket: WebSocket, visit: Visit): void;
   /** A tunnel that a client was asked to open. False when nobody waits for it. */
-  clientTunnel(socket: WebSocket, query: URLSearchParams): boolean;
+  clientTunnel(socket: WebSocket, visit: Visit): boolean;
 }
 
 export interface UpgradeOptions {
-  readonly auth: TokenAuth;
-  /** Whoever holds this connection may be here. */
-  readonly admitted: (socket: Socket) => void;
+  readonly guard: Guard;
   readonly routes: UpgradeRoutes;
   readonly log: Logger;
 }
 
-export function acceptUpgrades(
-  server: Server,
-  { auth, admitted, routes, log }: UpgradeOptions,
-): WebSocketServer {
+/** Milliseconds for a peer to answer the close of its socket. */
+const closePatience = 2000;
+
+export function acceptUpgrades(server: Server, { guard, routes, log }: UpgradeOptions): WebSocketServer {
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: limits.message,
@@ -45,46 +62,53 @@ export function acceptUpgrades(
   server.on('upgrade', (request: IncomingMessage, raw: Duplex, head: Buffer) => {
     raw.on('error', () => raw.destroy());
     request.socket.setKeepAlive(true, keepAliveAfter);
-    if (!auth.admits(request.headers)) return refuse(raw, request.headers.origin === undefined ? 401 : 403);
-    admitted(request.socket);
     // Not by URL, which throws for what a request line may hold.
-    const [path, search = ''] = (request.url ?? '').split('?', 2);
-    const query = new URLSearchParams(search);
+    const [path = '', search = ''] = (request.url ?? '').split('?', 2);
+    let visit: Visit;
+    try {
+      const verb = isDoor(path) ? doors[path] : undefined;
+      const visitor = guard.admit({ headers: request.headers, socket: request.socket, verb });
+      visit = { ...visitor, query: new URLSearchParams(search) };
+      if (verb !== undefined) routes.check(verb, visit);
+    } catch (error) {
+      return refuse(raw, error);
+    }
     const accept = (take: (socket: WebSocket) => void): void =>
       sockets.handleUpgrade(request, raw, head, (socket) => {
         // Whoever takes it may be done with it before it is closed; an error is always followed by the close.
         socket.on('error', () => {});
+        const release = guard.hold(visit.principal, () => expel(socket));
+        socket.once('close', release);
         take(socket);
       });
-    const from = request.socket.remoteAddress ?? '';
     switch (path) {
       case '/v1/agent':
-        return accept((socket) => routes.agent(socket, from));
+        return accept((socket) => routes.agent(socket, visit));
       case '/v1/agent/context':
-        return accept((socket) => routes.agentContext(socket, query));
+        return accept((socket) => routes.agentContext(socket, visit));
       case '/v1/agent/ssh':
-        return void tunnel(query, raw, accept);
+        return void tunnel(visit, raw, accept);
       case '/v1/client/context':
-        return accept((socket) => routes.clientContext(socket, query));
+        return accept((socket) => routes.clientContext(socket, visit));
       case '/v1/client/ssh':
-        return accept((socket) => routes.clientSsh(socket, query));
+        return accept((socket) => routes.clientSsh(socket, visit));
       case '/v1/client/tunnel':
         return accept((socket) => {
-          if (!routes.clientTunnel(socket, query)) socket.close(1000, 'nobody waits for this tunnel');
+          if (!routes.clientTunnel(socket, visit)) socket.close(1000, 'nobody waits for this tunnel');
         });
       default:
-        return refuse(raw, 404);
+        return refuse(raw, new ArchfarmError('not-found', `nothing at ${path.slice(0, 200)}`));
     }
   });
 
   /** The agent's request is answered only once the client has opened its end, so that a refusal is an answer. */
   async function tunnel(
-    query: URLSearchParams,
+    visit: Visit,
     raw: Duplex,
     accept: (take: (socket: WebSocket) => void) => void,
   ): Promise<void> {
     try {
-      const client = await routes.agentSsh(query);
+      const client = await routes.agentSsh(visit);
       let joined = false;
       accept((agent) => {
         joined = true;
@@ -93,8 +117,9 @@ export function acceptUpgrades(
       // The agent did not wait for its answer.
       if (!joined) client.terminate();
     } catch (error) {
-      log.warn({ attempt: query.get('attempt'), error: toErrorInfo(error) }, 'no ssh tunnel');
-      refuse(raw, 404);
+      const info = toErrorInfo(error);
+      log.warn({ attempt: visit.query.get('attempt'), error: info }, 'no ssh tunnel');
+      refuse(raw, new ArchfarmError('not-found', info.message));
     }
   }
 
@@ -112,7 +137,24 @@ function join(left: WebSocket, right: WebSocket): void {
   }
 }
 
-function refuse(raw: Duplex, status: 401 | 403 | 404): void {
-  const text = { 401: 'Unauthorized', 403: 'Forbidden', 404: 'Not Found' }[status];
-  raw.end(`HTTP/1.1 ${status} ${text}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+function isDoor(path: string): path is keyof typeof doors {
+  return Object.hasOwn(doors, path);
+}
+
+/** Whoever was here with an identity that counts no more. */
+function expel(socket: WebSocket): void {
+  socket.close(closeCodes.revoked, 'this identity counts no more');
+  setTimeout(() => socket.terminate(), closePatience).unref();
+}
+
+function refuse(raw: Duplex, error: unknown): void {
+  const status = statusOf(error);
+  const body = JSON.stringify({ error: toErrorInfo(error) });
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Connection: close',
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ];
+  raw.end(`${head.join('\r\n')}\r\n\r\n${body}`);
 }

@@ -12,6 +12,8 @@ import type { Proofs } from '../proof/proofs.ts';
 import type { Registries } from '../registry/registries.ts';
 import type { FrameLog } from '../store/frames.ts';
 import { buildOf } from '../store/store.ts';
+import { requireOwn } from '../trust/access.ts';
+import { scopedTo } from '../trust/principal.ts';
 import { answer } from './answers.ts';
 import type { BasePulls } from './base-pulls.ts';
 import type { Preflight } from './preflight.ts';
@@ -19,7 +21,7 @@ import type { Publisher } from './publisher.ts';
 import type { ReceivedFrames } from './received-frames.ts';
 import type { Secrets } from './secrets.ts';
 import type { SshTunnels } from './ssh-tunnels.ts';
-import type { UpgradeRoutes } from './upgrade.ts';
+import type { UpgradeRoutes, Visit } from './upgrade.ts';
 
 export interface Parts {
   readonly farm: Farm;
@@ -108,23 +110,38 @@ export function sessionServices(parts: Later): SessionServices {
 
 export function upgradeRoutes({ pool, contexts, farm, tunnels }: Parts): UpgradeRoutes {
   return {
-    agent: (socket, from) => pool.join(socket, from),
-    agentContext(socket, query) {
-      const agent = query.get('agent') ?? '';
+    check(verb, { principal, query }) {
+      const id = query.get('build');
+      if (id === null) return;
+      const open = farm.submitted().find((build) => build.id === id);
+      requireOwn(principal, verb, { build: id, client: open?.client });
+    },
+    agent: (socket, visit) => pool.join(socket, visit),
+    agentContext(socket, visit) {
+      const agent = agentOf(visit);
       contexts.serveAgent(socket, { agent, builds: () => farm.buildsOn(agent) });
     },
-    async agentSsh(query) {
+    async agentSsh({ query, principal }) {
       const attempt = parseAttempt(query.get('attempt') ?? '');
       const id = query.get('id') ?? '';
-      if (attempt !== undefined && farm.spec(attempt.build)?.ssh.includes(id) === true) {
+      const isOpen = attempt !== undefined && farm.spec(attempt.build)?.ssh.includes(id) === true;
+      if (isOpen && (principal.type !== 'agent' || farm.counts(attempt, principal.name))) {
         return tunnels.open(attempt.build, id);
       }
       throw new ArchfarmError('not-found', 'no build that goes on has this ssh agent');
     },
-    clientContext: (socket, query) =>
-      contexts.link(socket, { id: query.get('link') ?? '', build: query.get('build') ?? undefined }),
-    clientSsh: (socket, query) =>
+    clientContext: (socket, { query, principal }) =>
+      contexts.link(socket, {
+        id: scopedTo(principal, query.get('link') ?? ''),
+        build: query.get('build') ?? undefined,
+      }),
+    clientSsh: (socket, { query }) =>
       tunnels.listen(query.get('build') ?? '', (query.get('ids') ?? '').split(','), socket),
-    clientTunnel: (socket, query) => tunnels.arrived(query.get('tunnel') ?? '', socket),
+    clientTunnel: (socket, { query }) => tunnels.arrived(query.get('tunnel') ?? '', socket),
   };
+}
+
+/** Whoever has joined is called by its certificate, and nobody else by what it says. */
+function agentOf({ principal, query }: Visit): string {
+  return principal.type === 'agent' ? principal.name : (query.get('agent') ?? '');
 }

@@ -1,0 +1,133 @@
+/** The part of the HTTP API that is about builds. */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import * as v from 'valibot';
+import { buildStatuses } from '../../shared/progress.ts';
+import { requireOwn } from '../trust/access.ts';
+import { clientOf, nameOf, scopedTo, type Visitor } from '../trust/principal.ts';
+import type { ApiActions, Continuation, Submission } from './api-actions.ts';
+import { sendFrames } from './event-stream.ts';
+import { gone } from './gone.ts';
+import { about, verbOf, type Guard } from './guard.ts';
+import { readRequest } from './read-request.ts';
+import { amendSchema, retrySchema, secretValue, submitSchema } from './spec-schema.ts';
+
+const builds = '/v1/builds';
+const listQuery = v.object({
+  limit: v.optional(v.pipe(v.string(), v.toNumber(), v.integer(), v.minValue(1), v.maxValue(1000)), '50'),
+  before: v.optional(v.string()),
+  status: v.optional(v.picklist(buildStatuses)),
+});
+const eventsQuery = v.object({
+  after: v.optional(v.pipe(v.string(), v.toNumber(), v.integer(), v.minValue(0)), '0'),
+  follow: v.optional(v.picklist(['0', '1']), '0'),
+});
+const idParams = v.object({ id: v.pipe(v.string(), v.regex(/^[a-z0-9]{1,32}$/, 'not a build id')) });
+const pathQuery = v.object({ digest: v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/, 'not a digest')) });
+const publisherQuery = v.object({ reference: v.pipe(v.string(), v.maxLength(512)) });
+const secretsBody = v.record(v.string(), secretValue);
+
+export interface BuildRouteOptions {
+  readonly guard: Guard;
+  readonly actions: ApiActions;
+  /** Milliseconds that a follower may take nothing of what it is sent. */
+  readonly followerPatience: number;
+}
+
+export function addBuildRoutes(
+  api: FastifyInstance,
+  { guard, actions, followerPatience }: BuildRouteOptions,
+): void {
+  /** The build that a request names, if whoever makes it may do with it what it asks for. */
+  const buildOf = async (request: FastifyRequest): Promise<string> => {
+    const result = await actions.build(readRequest(idParams, request.params).id);
+    requireOwn(guard.visitorOf(request).principal, verbOf(request), result);
+    return result.build;
+  };
+
+  api.post(builds, about('submit'), async (request, reply) => {
+    const { spec, directories, ...rest } = readRequest(submitSchema, request.body);
+    const submission: Submission = {
+      ...given(rest, guard.visitorOf(request)),
+      spec,
+      directories: directories.map((record) => Buffer.from(record, 'base64')),
+    };
+    const id = await actions.submit(submission, gone(reply));
+    return reply.code(201).send({ build: id });
+  });
+  api.get(builds, about('list-builds'), async (request) => {
+    const { limit, before, status } = readRequest(listQuery, request.query);
+    const query = {
+      limit,
+      ...(before === undefined ? {} : { before }),
+      ...(status === undefined ? {} : { status }),
+    };
+    return { builds: await actions.builds(query) };
+  });
+  api.get(`${builds}/:id`, about('show-build'), async (request, reply) =>
+    actions.show(await buildOf(request), gone(reply)),
+  );
+  api.get(`${builds}/:id/events`, about('read-log'), async (request, reply) => {
+    const { after, follow } = readRequest(eventsQuery, request.query);
+    const build = await buildOf(request);
+    const signal = gone(reply);
+    const lines = actions.frames(build, { after, follow: follow === '1', signal });
+    return sendFrames(reply, lines, { signal, patience: followerPatience });
+  });
+  api.post(`${builds}/:id/cancel`, about('cancel'), async (request, reply) => {
+    const build = await buildOf(request);
+    const { principal } = guard.visitorOf(request);
+    const by = principal.type === 'user' ? nameOf(principal) : `a client at ${request.ip}`;
+    await actions.cancel(build, `cancelled by ${by}`);
+    return reply.code(202).send({ build });
+  });
+  api.post(`${builds}/:id/retry`, about('retry'), async (request, reply) => {
+    const build = await buildOf(request);
+    const continuation = continuationOf(readRequest(retrySchema, request.body), guard.visitorOf(request));
+    const id = await actions.retry(build, continuation, gone(reply));
+    return reply.code(201).send({ build: id });
+  });
+  api.post(`${builds}/:id/amend`, about('amend'), async (request, reply) => {
+    const build = await buildOf(request);
+    const { platforms, allowEmulation, ...rest } = readRequest(amendSchema, request.body);
+    const continuation = continuationOf(rest, guard.visitorOf(request));
+    const asked = { request: { platforms, allowEmulation }, continuation };
+    return reply.code(201).send({ build: await actions.amend(build, asked, gone(reply)) });
+  });
+  api.get(`${builds}/:id/path`, about('find-path'), async (request, reply) => {
+    const build = await buildOf(request);
+    return { path: await actions.pathOf(build, readRequest(pathQuery, request.query).digest, gone(reply)) };
+  });
+  api.get('/v1/publisher', about('find-publisher'), (request) =>
+    actions.publisher(readRequest(publisherQuery, request.query).reference),
+  );
+  api.put(`${builds}/:id/secrets`, about('supply-secrets'), async (request, reply) => {
+    const build = await buildOf(request);
+    await actions.supplySecrets(build, decode(readRequest(secretsBody, request.body)));
+    return reply.code(204).send();
+  });
+  api.post(`${builds}/:id/complete`, about('complete'), async (request, reply) => {
+    await actions.complete(await buildOf(request), gone(reply));
+    return reply.code(204).send();
+  });
+}
+
+type Given = Omit<v.InferOutput<typeof submitSchema>, 'spec' | 'directories'>;
+
+function given({ secrets, link, client, idempotencyKey: key }: Given, visitor: Visitor) {
+  const { principal } = visitor;
+  return {
+    principal,
+    secrets: decode(secrets),
+    link: link && scopedTo(principal, link),
+    idempotencyKey: key && scopedTo(principal, key),
+    client: clientOf(visitor, client),
+  };
+}
+
+function continuationOf({ ssh, ...rest }: v.InferOutput<typeof retrySchema>, visitor: Visitor): Continuation {
+  return { ...given(rest, visitor), ssh };
+}
+
+function decode(secrets: Readonly<Record<string, string>>): Map<string, Buffer> {
+  return new Map(Object.entries(secrets).map(([id, value]) => [id, Buffer.from(value, 'base64')]));
+}

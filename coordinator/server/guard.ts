@@ -1,0 +1,92 @@
+/** Lets requests in: who makes them, and whether they may. Every route says by its verb what it is about. */
+import type { Socket } from 'node:net';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { ArchfarmError } from '../../shared/errors.ts';
+import { access, requireAccess, type Verb } from '../trust/access.ts';
+import type { Authenticator } from '../trust/authenticator.ts';
+import type { Connections } from '../trust/connections.ts';
+import type { Principal, Visitor } from '../trust/principal.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    verb?: Verb;
+  }
+}
+
+export interface GuardOptions {
+  readonly authenticator: Authenticator;
+  readonly connections: Connections;
+  /** Whoever holds this connection may be here. */
+  readonly admitted: (socket: Socket) => void;
+}
+
+export interface Entry extends Pick<FastifyRequest, 'headers' | 'socket'> {
+  /** Undefined for what leads nowhere. */
+  readonly verb: Verb | undefined;
+}
+
+/** What a route is about, for its options. */
+export function about(verb: Verb): { config: { verb: Verb } } {
+  return { config: { verb } };
+}
+
+export class Guard {
+  readonly #options: GuardOptions;
+  readonly #visitors = new WeakMap<FastifyRequest, Visitor>();
+
+  constructor(options: GuardOptions) {
+    this.#options = options;
+  }
+
+  /** Of all routes that are added later. */
+  watch(app: FastifyInstance): void {
+    app.addHook('onRoute', ({ method, url, config }) => {
+      if (config?.verb === undefined) throw new TypeError(`${String(method)} ${url} has no verb`);
+    });
+    app.addHook('onRequest', async (request, reply) => {
+      const verb = verbOf(request);
+      // What does not exist is nobody's secret.
+      if (verb === undefined || access[verb].needs === 'anybody') return;
+      const { headers, socket } = request;
+      const visitor = this.admit({ headers, socket, verb });
+      this.#visitors.set(request, visitor);
+      const release = this.#options.connections.hold(visitor.principal, () => socket.destroy());
+      reply.raw.once('close', release);
+    });
+  }
+
+  /** Throws `unauthorized` for whoever does not show who it is, `forbidden` for what it may not do. */
+  admit({ headers, socket, verb }: Entry): Visitor {
+    const principal = this.#options.authenticator.identify(headers, socket);
+    if (principal === undefined) throw refusal(headers.origin !== undefined);
+    if (verb !== undefined) requireAccess(principal, verb);
+    this.#options.admitted(socket);
+    return { principal, from: socket.remoteAddress ?? '' };
+  }
+
+  visitorOf(request: FastifyRequest): Visitor {
+    const visitor = this.#visitors.get(request);
+    if (visitor === undefined) throw new TypeError(`nobody was asked who makes ${request.url}`);
+    return visitor;
+  }
+
+  /** `end` closes a connection that outlives its request; to be called with the result once it is closed. */
+  hold(principal: Principal, end: () => void): () => void {
+    return this.#options.connections.hold(principal, end);
+  }
+}
+
+/** Undefined where there is no route. */
+export function verbOf(request: FastifyRequest): Verb | undefined {
+  return request.routeOptions.config.verb;
+}
+
+function refusal(fromPage: boolean): ArchfarmError {
+  if (!fromPage) {
+    return new ArchfarmError('unauthorized', 'the coordinator refuses this token', {
+      hint: 'give its token with --token-file or ARCHFARM_TOKEN',
+    });
+  }
+  const error = new ArchfarmError('unauthorized', 'the coordinator refuses what web pages ask');
+  return Object.assign(error, { statusCode: 403 });
+}

@@ -1,0 +1,60 @@
+/** Who somebody is, by what a request shows: a certificate, a token, or being on this machine. */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Socket } from 'node:net';
+import type { JoinedAgent, Principal, User } from './principal.ts';
+
+export interface AuthenticatorOptions {
+  /** That agents and clients share; undefined where there is none. */
+  readonly token: string | undefined;
+  /** Whether nobody beyond this machine can connect. */
+  readonly onlyHere: boolean;
+  /** The user of a token with this sha256 (hexadecimal). */
+  readonly userOf?: (hash: string) => User | undefined;
+  /** The agent whose certificate this connection shows. */
+  readonly agentOf?: (socket: Socket) => JoinedAgent | undefined;
+}
+
+export class Authenticator {
+  readonly #options: AuthenticatorOptions;
+  readonly #shared: Buffer | undefined;
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
+    this.#shared = options.token === undefined ? undefined : digestOf(options.token);
+  }
+
+  /** Undefined for who shows nothing that counts here. */
+  identify(headers: IncomingHttpHeaders, socket: Socket): Principal | undefined {
+    // A browser sends Origin with what a foreign page asks of it; no client of ours does.
+    if (headers.origin !== undefined) return undefined;
+    const { onlyHere, userOf, agentOf } = this.#options;
+    const agent = agentOf?.(socket);
+    if (agent !== undefined) return agent;
+    if (headers.authorization !== undefined) {
+      const token = /^Bearer +(\S+)$/i.exec(headers.authorization)?.[1];
+      if (token === undefined) return undefined;
+      // Digests are compared, so that neither content nor length of a token shows in the time taken.
+      const digest = digestOf(token);
+      if (this.#shared !== undefined && timingSafeEqual(digest, this.#shared)) return { type: 'token' };
+      return userOf?.(digest.toString('hex'));
+    }
+    // A name that leads here from a foreign page (DNS rebinding) is not one of this machine's own.
+    const isHere = onlyHere && this.#shared === undefined && isLoopback(hostOf(headers.host ?? ''));
+    return isHere ? { type: 'machine' } : undefined;
+  }
+}
+
+/** Without the port. */
+function hostOf(host: string): string {
+  return host.replace(/:\d+$/, '');
+}
+
+function digestOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/** Whether an address to listen on is reachable from this machine alone. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+}

@@ -1,0 +1,29 @@
+/** The open connections of everybody who has an identity that can be taken away. */
+import type { Principal } from './principal.ts';
+
+export class Connections {
+  readonly #open = new Map<string, Set<() => void>>();
+
+  /** `end` closes the connection; to be called with the result once it is closed. Harmless when repeated. */
+  hold(principal: Principal, end: () => void): () => void {
+    const key = keyOf(principal);
+    if (key === undefined) return () => {};
+    const open = this.#open.get(key) ?? new Set();
+    this.#open.set(key, open.add(end));
+    return () => {
+      open.delete(end);
+      if (open.size === 0 && this.#open.get(key) === open) this.#open.delete(key);
+    };
+  }
+
+  /** Closes them all: this identity counts no more. */
+  end(principal: Pick<Principal, 'type'> & { readonly name: string }): void {
+    const key = keyOf(principal);
+    for (const end of (key === undefined ? undefined : this.#open.get(key)) ?? []) end();
+  }
+}
+
+/** Undefined for what many share. */
+function keyOf(principal: Pick<Principal, 'type'> & { readonly name?: string }): string | undefined {
+  return principal.name === undefined ? undefined : `${principal.type} ${principal.name}`;
+}
