@@ -49,7 +49,8 @@ export class Connection {
     return this.#dial(signal, {
       path,
       method: 'GET',
-      headers: {},
+      // A connection that was kept open goes on answering when its socket is gone for all others.
+      headers: { Connection: 'close' },
       statusCodes: { 200: true, 500: 'server error' },
     });
   }

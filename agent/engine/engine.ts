@@ -13,6 +13,7 @@ import { Connection, type DockerEnvironment } from './connection.ts';
 import { ContainerRuns } from './container-run.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { MtimeStore } from './mtimes.ts';
+import { sweepProbes } from './probe.ts';
 import { push, type Pushed, type PushOptions, type PushRequest } from './push.ts';
 import { checkPrograms, type ProgramCheck, type ProgramCheckOptions } from './program-check.ts';
 import { prove, type ProofRunOptions } from './proof-run.ts';
@@ -64,6 +65,7 @@ const maxRightImages = 1000;
 export class Engine {
   readonly #connection: Connection;
   readonly #mtimes: MtimeStore;
+  readonly #owner: string;
   readonly #runs: ContainerRuns;
   readonly #pushes = new KeyedLock();
   readonly #proofs = new KeyedLock();
@@ -76,6 +78,7 @@ export class Engine {
   /** Does not connect yet; throws `config` for a host it cannot use. */
   constructor({ host, environment, dataDirectory, owner = dataDirectory }: EngineOptions) {
     this.#connection = new Connection({ host, environment });
+    this.#owner = owner;
     this.#runs = new ContainerRuns(this.#connection, owner);
     this.#mtimes = new MtimeStore(join(dataDirectory, 'mtimes'));
   }
@@ -135,7 +138,7 @@ export class Engine {
     const key = `${check.imageId} ${check.platform}`;
     // An id is a digest of the whole image: what was right once stays so.
     if (this.#rightImages.has(key)) return;
-    if (!(await checkPrograms(this.#connection, check, options))) return;
+    if (!(await checkPrograms(this.#connection, { ...check, owner: this.#owner }, options))) return;
     this.#rightImages.add(key);
     const [oldest] = this.#rightImages;
     if (this.#rightImages.size > maxRightImages && oldest !== undefined) this.#rightImages.delete(oldest);
@@ -156,8 +159,9 @@ export class Engine {
   }
 
   /** Removes containers that an agent left behind which could not do so itself. */
-  sweep(signal: AbortSignal): Promise<void> {
-    return this.#runs.sweep(signal);
+  async sweep(signal: AbortSignal): Promise<void> {
+    await this.#runs.sweep(signal);
+    await sweepProbes(this.#connection, this.#owner, signal);
   }
 
   async #version(signal: AbortSignal): Promise<v.InferOutput<typeof versionSchema>> {

@@ -13,6 +13,8 @@ import type { Connection } from './connection.ts';
 import { isRefusal } from './engine-error.ts';
 
 export interface ProbeOptions {
+  /** Of no other process with this engine, and the same again after a restart. */
+  readonly owner: string;
   readonly imageId: Digest;
   /** The image's. */
   readonly volumes: readonly string[];
@@ -35,28 +37,46 @@ const maxLinks = 10;
 /** An ELF header, and the longest `#!` line that Linux reads. */
 const headBytes = 256;
 
+/** On each container: who made it. */
+const ownerLabel = 'archfarm.probe';
+
+/** Names of the containers that this process has. */
+const open = new Set<string>();
+
 export async function openProbe(connection: Connection, options: ProbeOptions): Promise<Probe> {
   const { signal } = options;
   const name = `archfarm-probe-${randomUUID()}`;
+  open.add(name);
+  const close = (): Promise<void> => remove(connection, name).finally(() => open.delete(name));
   try {
     await create(connection, name, options);
   } catch (error) {
     // The engine may have made it without being able to say so.
-    await remove(connection, name).catch(() => {});
+    await close().catch(() => {});
     throw error;
   }
   return {
     locate: (path) => locate(connection, { name, path, signal }),
     head: (path) => head(connection, { name, path, signal }),
-    [Symbol.asyncDispose]: () => remove(connection, name),
+    [Symbol.asyncDispose]: close,
   };
+}
+
+/** Removes what an owner that was killed left behind; engines do so only when they start. */
+export async function sweepProbes(connection: Connection, owner: string, signal: AbortSignal): Promise<void> {
+  const filters = { label: [`${ownerLabel}=${owner}`] };
+  const found = await connection.ask(signal, (docker) =>
+    docker.listContainers({ all: true, filters, abortSignal: signal }),
+  );
+  const names = found.flatMap(({ Names }) => Names.map((name) => name.replace(/^\//, '')));
+  await Promise.allSettled(names.filter((name) => !open.has(name)).map((name) => remove(connection, name)));
 }
 
 /** Not under the signal: an engine goes on with what it was asked, and what it makes must be known to be removed. */
 async function create(
   connection: Connection,
   name: string,
-  { imageId, volumes, signal }: ProbeOptions,
+  { owner, imageId, volumes, signal }: ProbeOptions,
 ): Promise<void> {
   signal.throwIfAborted();
   const limit = AbortSignal.timeout(patience);
@@ -66,7 +86,7 @@ async function create(
     Image: imageId,
     // There must be one, and images need not have any.
     Entrypoint: ['archfarm-probe'],
-    Labels: { 'archfarm.probe': '1' },
+    Labels: { [ownerLabel]: owner },
     NetworkDisabled: true,
     HostConfig: {
       NetworkMode: 'none',

@@ -11,7 +11,7 @@ import type { WarningEvent } from '../../shared/progress.ts';
 import type { Connection } from './connection.ts';
 import { architectureOfProgram, interpreterOf, isSibling } from './elf.ts';
 import { inspectImageConfig, type ImageConfig } from './image.ts';
-import { openProbe, type Probe } from './probe.ts';
+import { openProbe, type Probe, type ProbeOptions } from './probe.ts';
 
 export interface ProgramCheck {
   readonly imageId: Digest;
@@ -49,7 +49,7 @@ const usualPrograms = ['/bin/sh', '/bin/busybox', '/bin/bash', '/usr/bin/env'];
  */
 export async function checkPrograms(
   connection: Connection,
-  check: ProgramCheck,
+  check: ProgramCheck & Pick<ProbeOptions, 'owner'>,
   { signal, onEvent }: ProgramCheckOptions,
 ): Promise<boolean> {
   const { os, architecture } = parsePlatform(check.platform);

@@ -1,3 +1,4 @@
+import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -23,6 +24,18 @@ test('names the host that nobody answers at', async () => {
     assert.is(failure.code, 'engine-down');
     assert.ok(failure.message.includes(host));
   }
+});
+
+test('finds an engine gone whose socket has gone, though it answered before', async () => {
+  await using directory = await temporaryDirectory();
+  await using fake = await startFakeEngine({ 'GET /_ping': 'OK' });
+  const engine = new Engine({ host: fake.host, environment: {}, dataDirectory: directory.path });
+  await engine.ping(signal);
+  const socket = fake.host.replace('unix://', '');
+  await rename(socket, `${socket}.away`);
+  const failure = await failureOf(engine.ping(signal));
+  await rename(`${socket}.away`, socket);
+  assert.is(failure.code, 'engine-down');
 });
 
 test('takes the host from DOCKER_HOST, and refuses one it cannot use', async () => {

@@ -201,6 +201,21 @@ test('looks at an image that was right only once for each platform', async () =>
   assert.is(created.trim().split('\n').length, 4);
 });
 
+test('takes away what an agent that was killed during its look has left, and nothing of others', async () => {
+  const { image } = await runBuild(engine, {
+    contents: { sh: amd64 },
+    dockerfile: 'FROM scratch\nCOPY sh /bin/sh\nVOLUME /data',
+    task: { contextKey: 'left' },
+  });
+  const create = (owner: string): string =>
+    docker('create', '--label', `archfarm.probe=${owner}`, image.imageId, '/bin/sh').trim();
+  create(data.path);
+  const theirs = create('another agent');
+  await engine.sweep(signal);
+  assert.is(docker('ps', '-aq', '--no-trunc').trim(), theirs);
+  docker('rm', '-v', theirs);
+});
+
 test('leaves no container or volume behind, whatever it found', () => {
   assert.equal(leftovers(), { containers: '', volumes: '' });
 });
