@@ -141,6 +141,18 @@ test('of a farm in which all is well, nothing is said', () => {
   assert.equal(audit(good), []);
 });
 
+test('the late result of an attempt that was given up may end a task, if it is the first', () => {
+  const late = (state: string): Evidence =>
+    withLog([
+      { seq: 1, type: 'state', platform: amd64, state: 'running', attempt: 1 },
+      { seq: 2, type: 'state', platform: amd64, state: 'running', attempt: 2 },
+      { seq: 3, type: 'state', platform: amd64, state, attempt: 1 },
+      { seq: 4, type: 'result' },
+    ]);
+  assert.equal(audit(late('pushed')), []);
+  assert.match(audit(late('running')).join(), 'went back to attempt 1');
+});
+
 for (const [what, invariant, evidence] of broken) {
   test(`${what} breaks ${invariant}`, () => {
     const named = audit(evidence).map((violation) => violation.split(':')[0]);

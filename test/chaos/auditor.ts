@@ -209,7 +209,8 @@ function tasksGoForward(id: string, frames: readonly LoggedFrame[]): string[] {
     if (settled.has(before?.state ?? '')) {
       violations.push(`I10: ${frame.platform} of build ${id} was ${before?.state}, then ${frame.state}`);
     }
-    if ((frame.attempt ?? Infinity) < (before?.attempt ?? 0)) {
+    // What ends a task may be the late word of an attempt that was given up: the first result counts.
+    if (!settled.has(frame.state ?? '') && (frame.attempt ?? Infinity) < (before?.attempt ?? 0)) {
       violations.push(`I10: ${frame.platform} of build ${id} went back to attempt ${frame.attempt}`);
     }
     last.set(frame.platform, frame);
