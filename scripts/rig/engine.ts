@@ -35,6 +35,8 @@ export interface EngineOptions {
   readonly name: string;
   /** Registries spoken to by plain http besides those of 127.0.0.0/8. */
   readonly insecureRegistries?: readonly string[];
+  /** Where it keeps images and build cache, if not in its own directory. */
+  readonly data?: string;
 }
 
 export async function startEngine(options: EngineOptions): Promise<RunningEngine> {
@@ -44,7 +46,8 @@ export async function startEngine(options: EngineOptions): Promise<RunningEngine
   await writeContainerdConfig(dir);
   await startContainerd(dir);
   const bridge = await addBridge(basename(dir));
-  await writeEngineConfig({ dir, bridge, insecureRegistries: options.insecureRegistries ?? [] });
+  const { insecureRegistries = [], data = `${dir}/data` } = options;
+  await writeEngineConfig({ dir, bridge, insecureRegistries, data });
 
   let dockerd = await startDockerd(dir);
   const resources = started.move();
@@ -99,15 +102,16 @@ interface EngineConfig {
   readonly dir: string;
   readonly bridge: string;
   readonly insecureRegistries: readonly string[];
+  readonly data: string;
 }
 
-async function writeEngineConfig({ dir, bridge, insecureRegistries }: EngineConfig): Promise<void> {
+async function writeEngineConfig({ dir, bridge, insecureRegistries, data }: EngineConfig): Promise<void> {
   await writeFile(
     `${dir}/daemon.json`,
     JSON.stringify({
       hosts: [`unix://${dir}/docker.sock`],
       containerd: `${dir}/containerd.sock`,
-      'data-root': `${dir}/data`,
+      'data-root': data,
       'exec-root': `${dir}/run/docker`,
       pidfile: `${dir}/docker.pid`,
       // Else it makes /etc/docker/key.json.

@@ -32,6 +32,7 @@ export async function gather(lab: Lab, options: Gathering = {}): Promise<Evidenc
   const { data } = lab;
   await until(async () => (await readStore(data)).every(({ status }) => status !== undefined), {
     timeout: 30_000,
+    every: 100,
     what: 'every build ends',
   }).catch(() => undefined);
   const builds = await readStore(data);
@@ -249,7 +250,7 @@ async function atRest(lab: Lab): Promise<string[]> {
     ];
     return left.length === 0;
   };
-  await until(isClean, { timeout: 30_000 }).catch(() => undefined);
+  await until(isClean, { timeout: 30_000, every: 200 }).catch(() => undefined);
   return left;
 }
 

@@ -62,6 +62,8 @@ export interface LabOptions {
   readonly agents?: readonly string[];
   /** Agents by name that share the engine of another. */
   readonly sharing?: Readonly<Record<string, string>>;
+  /** Where engines keep their images, by name. */
+  readonly engineData?: Readonly<Record<string, string>>;
   /** Platforms of agents by name; both if not given. */
   readonly platforms?: Readonly<Record<string, string>>;
   /** What stands before the coordinator; the agents' links lead to it. */
@@ -118,7 +120,9 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const gate = started.use(await startGate());
   const engines = new Map<string, RunningEngine>();
   for (const name of names.filter((each) => sharing[each] === undefined)) {
-    engines.set(name, started.use(await startEngine({ name: `chaos-${name}` })));
+    const data = options.engineData?.[name];
+    const engine = await startEngine({ name: `chaos-${name}`, ...(data === undefined ? {} : { data }) });
+    engines.set(name, started.use(engine));
   }
   const witness =
     options.witness === true ? started.use(await startEngine({ name: 'witness' })) : [...engines.values()][0];

@@ -4,11 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface UntilOptions {
   /** Milliseconds; 10 s if not given. */
   readonly timeout?: number;
+  /** Milliseconds between two looks; 10 if not given. More for those that cost something. */
+  readonly every?: number;
   /** Said when the time is over. */
   readonly what?: string;
 }
 
-/** Asks every 10 ms until the answer is neither undefined nor false, and returns it. */
+/** Asks again and again until the answer is neither undefined nor false, and returns it. */
 export async function until<T>(
   check: () => T | Promise<T>,
   options: UntilOptions = {},
@@ -20,7 +22,7 @@ export async function until<T>(
     if (isMet(answer)) return answer;
     if (performance.now() > deadline)
       throw new Error(`not within ${timeout} ms: ${options.what ?? check.toString()}`);
-    await sleep(10);
+    await sleep(options.every ?? 10);
   }
 }
 
