@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { buildStatuses } from '../../shared/progress.ts';
 import { version } from '../../shared/version.ts';
 import { addAgentCommands } from './agent-commands.ts';
+import { addAuditCommands } from './audit-commands.ts';
 import type { BuildsOptions } from './builds.ts';
 import { collect } from './collect.ts';
 import { example, globalOptions, oneOf, type ProgramContext } from './command-parts.ts';
@@ -34,6 +35,7 @@ export function createProgram(context: ProgramContext): Command {
   addFollowUpCommands(program, context);
   addRegistryCommands(program, context);
   addVerify(program, context);
+  addAuditCommands(program, context);
   addDoctor(program, context);
   return program;
 }

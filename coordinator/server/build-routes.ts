@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import * as v from 'valibot';
 import { buildStatuses } from '../../shared/progress.ts';
 import { requireOwn } from '../trust/access.ts';
+import type { Audit } from '../trust/audit.ts';
 import { clientOf, nameOf, scopedTo, type Visitor } from '../trust/principal.ts';
 import type { ApiActions, Continuation, Submission } from './api-actions.ts';
 import { sendFrames } from './event-stream.ts';
@@ -29,13 +30,14 @@ const secretsBody = v.record(v.string(), secretValue);
 export interface BuildRouteOptions {
   readonly guard: Guard;
   readonly actions: ApiActions;
+  readonly audit: Audit;
   /** Milliseconds that a follower may take nothing of what it is sent. */
   readonly followerPatience: number;
 }
 
 export function addBuildRoutes(
   api: FastifyInstance,
-  { guard, actions, followerPatience }: BuildRouteOptions,
+  { guard, actions, audit, followerPatience }: BuildRouteOptions,
 ): void {
   /** The build that a request names, if whoever makes it may do with it what it asks for. */
   const buildOf = async (request: FastifyRequest): Promise<string> => {
@@ -46,12 +48,14 @@ export function addBuildRoutes(
 
   api.post(builds, about('submit'), async (request, reply) => {
     const { spec, directories, ...rest } = readRequest(submitSchema, request.body);
+    const visitor = guard.visitorOf(request);
     const submission: Submission = {
-      ...given(rest, guard.visitorOf(request)),
+      ...given(rest, visitor),
       spec,
       directories: directories.map((record) => Buffer.from(record, 'base64')),
     };
     const id = await actions.submit(submission, gone(reply));
+    void audit.note(visitor, { action: 'submit', build: id, tags: spec.tags });
     return reply.code(201).send({ build: id });
   });
   api.get(builds, about('list-builds'), async (request) => {
@@ -75,23 +79,33 @@ export function addBuildRoutes(
   });
   api.post(`${builds}/:id/cancel`, about('cancel'), async (request, reply) => {
     const build = await buildOf(request);
-    const { principal } = guard.visitorOf(request);
-    const by = principal.type === 'user' ? nameOf(principal) : `a client at ${request.ip}`;
+    const visitor = guard.visitorOf(request);
+    const { principal, from } = visitor;
+    const by = principal.type === 'user' ? nameOf(principal) : `a client at ${from}`;
     await actions.cancel(build, `cancelled by ${by}`);
+    void audit.note(visitor, { action: 'cancel', build });
     return reply.code(202).send({ build });
   });
   api.post(`${builds}/:id/retry`, about('retry'), async (request, reply) => {
     const build = await buildOf(request);
-    const continuation = continuationOf(readRequest(retrySchema, request.body), guard.visitorOf(request));
+    const visitor = guard.visitorOf(request);
+    const continuation = continuationOf(readRequest(retrySchema, request.body), visitor);
     const id = await actions.retry(build, continuation, gone(reply));
+    void audit.note(visitor, { action: 'retry', build: id, what: `of build ${build}` });
     return reply.code(201).send({ build: id });
   });
   api.post(`${builds}/:id/amend`, about('amend'), async (request, reply) => {
     const build = await buildOf(request);
     const { platforms, allowEmulation, ...rest } = readRequest(amendSchema, request.body);
-    const continuation = continuationOf(rest, guard.visitorOf(request));
-    const asked = { request: { platforms, allowEmulation }, continuation };
-    return reply.code(201).send({ build: await actions.amend(build, asked, gone(reply)) });
+    const visitor = guard.visitorOf(request);
+    const asked = {
+      request: { platforms, allowEmulation },
+      continuation: continuationOf(rest, visitor),
+    };
+    const id = await actions.amend(build, asked, gone(reply));
+    const what = `of build ${build} by ${platforms.join(', ')}`;
+    void audit.note(visitor, { action: 'amend', build: id, what });
+    return reply.code(201).send({ build: id });
   });
   api.get(`${builds}/:id/path`, about('find-path'), async (request, reply) => {
     const build = await buildOf(request);

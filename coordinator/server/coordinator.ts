@@ -22,8 +22,11 @@ import { FrameLog } from '../store/frames.ts';
 import { defaultHistory, History, type HistoryBounds } from '../store/history.ts';
 import { MemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
+import { Audit } from '../trust/audit.ts';
+import { HeadFile } from '../trust/audit-head.ts';
 import { Authenticator, isLoopback } from '../trust/authenticator.ts';
 import { Connections } from '../trust/connections.ts';
+import { Refusals } from '../trust/refusals.ts';
 import { openServerCertificate, type TlsSource } from '../trust/server-certificate.ts';
 import { Actions } from './actions.ts';
 import { Admission } from './admission.ts';
@@ -106,6 +109,11 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     options.tls === undefined ? undefined : await openServerCertificate(options.tls, { data, log });
   const store = await openStore(options);
   cleanup.defer(() => store[Symbol.asyncDispose]());
+  const headFile = options.durable ? new HeadFile(data) : undefined;
+  const audit = Audit.open({ table: store.audit, headFile, log });
+  cleanup.defer(() => audit.close());
+  const refusals = new Refusals(audit);
+  cleanup.defer(() => refusals.close());
   const frames = new FrameLog({
     directory: join(data, 'logs'),
     ...(options.outputLimit === undefined ? {} : { outputLimit: options.outputLimit }),
@@ -145,12 +153,17 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
       registries,
       log,
       onEvent: (build, event) => frames.append(build, { events: [event] }),
+      onPublished: (build, published) => {
+        const client = farm.submitted().find(({ id }) => id === build)?.client;
+        return audit.record({ action: 'publish', who: client, build, ...published });
+      },
     }),
     registries,
     preflight: new Preflight(registries),
     secrets: new Secrets(),
     basePulls: new BasePulls(),
     tunnels: new SshTunnels(),
+    audit,
     log,
   };
   cleanup.defer(() => parts.contexts.close());
@@ -183,9 +196,10 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   const guard = new Guard({
     authenticator: new Authenticator({ token, onlyHere: isLoopback(listen.host) }),
     connections: new Connections(),
+    refusals,
     admitted: (socket) => door?.admit(socket),
   });
-  addRoutes(app, { guard, actions, proofs: parts, followerPatience: timers.follower });
+  addRoutes(app, { guard, actions, audit, proofs: parts, followerPatience: timers.follower });
   const sockets = acceptUpgrades(app.server, { guard, log, routes: upgradeRoutes(parts) });
   cleanup.defer(() => app.close());
   cleanup.defer(() => {

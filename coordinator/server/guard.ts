@@ -5,7 +5,8 @@ import { ArchfarmError } from '../../shared/errors.ts';
 import { access, requireAccess, type Verb } from '../trust/access.ts';
 import type { Authenticator } from '../trust/authenticator.ts';
 import type { Connections } from '../trust/connections.ts';
-import type { Principal, Visitor } from '../trust/principal.ts';
+import { nameOf, type Principal, type Visitor } from '../trust/principal.ts';
+import type { Refusals } from '../trust/refusals.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -16,6 +17,7 @@ declare module 'fastify' {
 export interface GuardOptions {
   readonly authenticator: Authenticator;
   readonly connections: Connections;
+  readonly refusals: Pick<Refusals, 'note'>;
   /** Whoever holds this connection may be here. */
   readonly admitted: (socket: Socket) => void;
 }
@@ -53,6 +55,10 @@ export class Guard {
       const release = this.#options.connections.hold(visitor.principal, () => socket.destroy());
       reply.raw.once('close', release);
     });
+    app.addHook('onError', async (request, _reply, error) => {
+      const { headers, socket } = request;
+      this.failed(error, { headers, socket, verb: verbOf(request) });
+    });
   }
 
   /** Throws `unauthorized` for whoever does not show who it is, `forbidden` for what it may not do. */
@@ -62,6 +68,20 @@ export class Guard {
     if (verb !== undefined) requireAccess(principal, verb);
     this.#options.admitted(socket);
     return { principal, from: socket.remoteAddress ?? '' };
+  }
+
+  /** To be told of what a request failed for: what was refused goes into the audit. */
+  failed(error: unknown, { headers, socket, verb }: Entry): void {
+    if (!(error instanceof ArchfarmError)) return;
+    const from = socket.remoteAddress ?? '';
+    if (error.code === 'unauthorized') {
+      const what = verb === undefined ? undefined : `to ${access[verb].what}`;
+      this.#options.refusals.note({ action: 'login-refused', from, what });
+    } else if (error.code === 'forbidden') {
+      const principal = this.#options.authenticator.identify(headers, socket);
+      const who = principal && nameOf(principal);
+      this.#options.refusals.note({ action: 'forbidden', who, from, what: error.message });
+    }
   }
 
   visitorOf(request: FastifyRequest): Visitor {

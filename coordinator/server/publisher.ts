@@ -20,6 +20,11 @@ export interface PublisherOptions {
   readonly registries: Registries;
   readonly log: Logger;
   readonly onEvent: (build: string, event: PublishEvent | WarningEvent) => void;
+  /** Its tags have moved; told again where the coordinator dies before that is stored. */
+  readonly onPublished: (
+    build: string,
+    published: { readonly tags: readonly string[]; readonly digest: string },
+  ) => Promise<void>;
 }
 
 /** A build some of whose images have been reported. */
@@ -85,7 +90,7 @@ export class Publisher {
     const start = this.#staged.get(build)?.reportedAt ?? performance.now();
     const { staging } = this.#stagedFor(build, spec);
     this.#run(async (signal) => {
-      const { registries, log, onEvent } = this.#options;
+      const { registries, log, onEvent, onPublished } = this.#options;
       try {
         const own = publicationOf(spec, effect);
         const amends = farm.origin(build)?.type === 'amend';
@@ -100,6 +105,7 @@ export class Publisher {
         const duration = Math.round(performance.now() - start);
         log.info({ build, digest: published.descriptor.digest, tags: published.tags, duration }, 'published');
         this.#moved(tags);
+        await onPublished(build, { tags: published.tags, digest: published.descriptor.digest });
         await farm.record({ type: 'published', at: farm.now, build, ...published, duration });
       } catch (thrown) {
         if (signal.aborted) return;

@@ -6,6 +6,7 @@ import { PROTOCOL_VERSION } from '../../shared/messages.ts';
 import { version } from '../../shared/version.ts';
 import { requireRepositories } from '../trust/access.ts';
 import { addAgentRoutes } from './agent-routes.ts';
+import { addAuditRoutes } from './audit-routes.ts';
 import { addBuildRoutes, type BuildRouteOptions } from './build-routes.ts';
 import { statusOf } from './error-status.ts';
 import { gone } from './gone.ts';
@@ -27,7 +28,7 @@ export interface RouteOptions extends BuildRouteOptions {
 }
 
 export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
-  const { guard, actions, proofs } = options;
+  const { guard, actions, audit, proofs } = options;
   app.setErrorHandler((error, _request, reply) => sendError(reply, error));
   app.setNotFoundHandler((request, reply) =>
     sendError(
@@ -50,7 +51,8 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
     return sendProofs(reply, { body, sources: proofs, signal: gone(reply) });
   });
   addBuildRoutes(app, options);
-  addAgentRoutes(app, { guard, actions: actions.agents });
+  addAgentRoutes(app, { guard, audit, actions: actions.agents });
+  addAuditRoutes(app, audit);
 }
 
 function sendError(reply: FastifyReply, error: unknown): FastifyReply {

@@ -64,13 +64,15 @@ export function acceptUpgrades(server: Server, { guard, routes, log }: UpgradeOp
     request.socket.setKeepAlive(true, keepAliveAfter);
     // Not by URL, which throws for what a request line may hold.
     const [path = '', search = ''] = (request.url ?? '').split('?', 2);
+    const verb = isDoor(path) ? doors[path] : undefined;
+    const entry = { headers: request.headers, socket: request.socket, verb };
     let visit: Visit;
     try {
-      const verb = isDoor(path) ? doors[path] : undefined;
-      const visitor = guard.admit({ headers: request.headers, socket: request.socket, verb });
+      const visitor = guard.admit(entry);
       visit = { ...visitor, query: new URLSearchParams(search) };
       if (verb !== undefined) routes.check(verb, visit);
     } catch (error) {
+      guard.failed(error, entry);
       return refuse(raw, error);
     }
     const accept = (take: (socket: WebSocket) => void): void =>

@@ -13,6 +13,7 @@ import type { Registries } from '../registry/registries.ts';
 import type { FrameLog } from '../store/frames.ts';
 import { buildOf } from '../store/store.ts';
 import { requireOwn } from '../trust/access.ts';
+import type { Audit } from '../trust/audit.ts';
 import { scopedTo } from '../trust/principal.ts';
 import { answer } from './answers.ts';
 import type { BasePulls } from './base-pulls.ts';
@@ -37,6 +38,7 @@ export interface Parts {
   readonly secrets: Secrets;
   readonly basePulls: BasePulls;
   readonly tunnels: SshTunnels;
+  readonly audit: Audit;
   readonly log: Logger;
 }
 

@@ -2,6 +2,7 @@
 import type { BuildResult } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
 import type { Drain } from '../farm/standing.ts';
+import { MemoryAuditTable } from './audit-table.ts';
 import { buildOf } from './store.ts';
 import type { Expiry, ListOptions, Saved, Store } from './store.ts';
 
@@ -12,6 +13,7 @@ interface Entry {
 }
 
 export class MemoryStore implements Store {
+  readonly audit = new MemoryAuditTable();
   readonly #builds = new Map<string, Entry>();
   readonly #keys = new Map<string, string>();
   readonly #published = new Map<string, number>();

@@ -42,8 +42,21 @@ const drained = `
   ) WITHOUT ROWID;
 `;
 
+/** Rows that are only ever added, and dropped from the beginning when there are too many. */
+const audit = `
+  CREATE TABLE IF NOT EXISTS audit (
+    number INTEGER PRIMARY KEY,
+    time INTEGER NOT NULL,
+    entry TEXT NOT NULL,
+    hash TEXT NOT NULL
+  );
+  CREATE TRIGGER IF NOT EXISTS audit_is_kept BEFORE UPDATE ON audit BEGIN
+    SELECT RAISE(ABORT, 'rows of the audit do not change');
+  END;
+`;
+
 /** What each layout added to the one before, from layout 1 on. */
-const layouts = [builds, remains, drained];
+const layouts = [builds, remains, drained, audit];
 
 /** Throws `config` where a newer archfarm wrote it. */
 export function prepareSchema(database: Database, directory: string): void {

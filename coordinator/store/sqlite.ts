@@ -9,10 +9,11 @@ import type { BuildResult } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
 import type { Drain } from '../farm/standing.ts';
 import { openDatabase } from './database.ts';
-import { unlessStoreFull } from './disk-full.ts';
-import type { Database, Driver, Statement } from './database.ts';
+import { SqliteAuditTable, type AuditTable } from './audit-table.ts';
+import type { Database, Driver } from './database.ts';
 import { numberOf, textOf } from './row.ts';
 import { prepareSchema } from './schema.ts';
+import { Sql } from './sql.ts';
 import { buildOf } from './store.ts';
 import type { Expiry, ListOptions, Saved, Store } from './store.ts';
 
@@ -22,10 +23,9 @@ export interface OpenOptions {
 }
 
 export class SqliteStore implements Store {
-  readonly #database: Database;
+  readonly audit: AuditTable;
+  readonly #sql: Sql;
   readonly #lock: Database;
-  readonly #directory: string;
-  readonly #statements = new Map<string, Statement>();
 
   /** Fails with `config` when another coordinator has the directory, or a newer archfarm wrote it. */
   static async open(directory: string, options: OpenOptions = {}): Promise<SqliteStore> {
@@ -37,26 +37,28 @@ export class SqliteStore implements Store {
       const database = await openDatabase(join(directory, 'archfarm.db'), options.driver);
       opened.push(database);
       prepareSchema(database, directory);
-      return new SqliteStore(directory, { database, lock });
+      return new SqliteStore(new Sql(database, directory), lock);
     } catch (thrown) {
       for (const database of opened) database.close();
       throw thrown;
     }
   }
 
-  private constructor(directory: string, { database, lock }: { database: Database; lock: Database }) {
-    this.#directory = directory;
-    this.#database = database;
+  private constructor(sql: Sql, lock: Database) {
+    this.#sql = sql;
     this.#lock = lock;
+    this.audit = new SqliteAuditTable(sql);
   }
 
   async load(): Promise<Saved> {
-    const events = this.#sql('SELECT event FROM events ORDER BY number').all();
-    const sequence = this.#sql('SELECT coalesce(max(sequence), 0) AS sequence FROM builds').get();
-    const published = this.#sql(
-      'SELECT tag, sequence FROM tags WHERE sequence > (SELECT min(sequence) FROM builds WHERE status IS NULL)',
-    ).all();
-    const drained = this.#sql('SELECT agent, drained_by, drained_at FROM drained').all();
+    const events = this.#sql.prepared('SELECT event FROM events ORDER BY number').all();
+    const sequence = this.#sql.prepared('SELECT coalesce(max(sequence), 0) AS sequence FROM builds').get();
+    const published = this.#sql
+      .prepared(
+        'SELECT tag, sequence FROM tags WHERE sequence > (SELECT min(sequence) FROM builds WHERE status IS NULL)',
+      )
+      .all();
+    const drained = this.#sql.prepared('SELECT agent, drained_by, drained_at FROM drained').all();
     return {
       events: events.map((row): DurableEvent => JSON.parse(textOf(row, 'event'))),
       sequence: numberOf(sequence, 'sequence'),
@@ -71,66 +73,63 @@ export class SqliteStore implements Store {
   }
 
   async drain(agent: string, { by, at }: Drain): Promise<void> {
-    this.#sql('INSERT OR IGNORE INTO drained (agent, drained_by, drained_at) VALUES (?, ?, ?)').run(
-      agent,
-      by,
-      at,
-    );
+    this.#sql
+      .prepared('INSERT OR IGNORE INTO drained (agent, drained_by, drained_at) VALUES (?, ?, ?)')
+      .run(agent, by, at);
   }
 
   async undrain(agent: string): Promise<void> {
-    this.#sql('DELETE FROM drained WHERE agent = ?').run(agent);
+    this.#sql.prepared('DELETE FROM drained WHERE agent = ?').run(agent);
   }
 
   async append(events: readonly DurableEvent[]): Promise<void> {
-    this.#transaction(() => {
+    this.#sql.transaction(() => {
       for (const event of events) {
         if (event.type === 'submitted') {
           const { id, sequence, idempotencyKey = null } = event.build;
-          this.#sql('INSERT INTO builds (id, sequence, idempotency_key) VALUES (?, ?, ?)').run(
-            id,
-            sequence,
-            idempotencyKey,
-          );
+          this.#sql
+            .prepared('INSERT INTO builds (id, sequence, idempotency_key) VALUES (?, ?, ?)')
+            .run(id, sequence, idempotencyKey);
         }
-        this.#sql(
-          'INSERT INTO events (build, event) SELECT id, ? FROM builds WHERE id = ? AND status IS NULL',
-        ).run(JSON.stringify(event), buildOf(event));
+        this.#sql
+          .prepared(
+            'INSERT INTO events (build, event) SELECT id, ? FROM builds WHERE id = ? AND status IS NULL',
+          )
+          .run(JSON.stringify(event), buildOf(event));
       }
     });
   }
 
   async finish(result: BuildResult, remains: Remains): Promise<void> {
     const { build: id, status, tags } = result;
-    this.#transaction(() => {
-      this.#sql('UPDATE builds SET status = ?, result = ? WHERE id = ? AND status IS NULL').run(
-        status,
-        JSON.stringify(result),
-        id,
-      );
-      this.#sql('INSERT OR IGNORE INTO remains (build, remains) VALUES (?, ?)').run(
-        id,
-        JSON.stringify(remains),
-      );
-      this.#sql('DELETE FROM events WHERE build = ?').run(id);
+    this.#sql.transaction(() => {
+      this.#sql
+        .prepared('UPDATE builds SET status = ?, result = ? WHERE id = ? AND status IS NULL')
+        .run(status, JSON.stringify(result), id);
+      this.#sql
+        .prepared('INSERT OR IGNORE INTO remains (build, remains) VALUES (?, ?)')
+        .run(id, JSON.stringify(remains));
+      this.#sql.prepared('DELETE FROM events WHERE build = ?').run(id);
       for (const tag of result['containerimage.digest'] === undefined ? [] : tags) {
-        this.#sql(
-          `INSERT INTO tags (tag, sequence) SELECT ?, sequence FROM builds WHERE id = ?
+        this.#sql
+          .prepared(
+            `INSERT INTO tags (tag, sequence) SELECT ?, sequence FROM builds WHERE id = ?
            ON CONFLICT (tag) DO UPDATE SET sequence = max(sequence, excluded.sequence)`,
-        ).run(tag, id);
+          )
+          .run(tag, id);
       }
     });
   }
 
   async remains(id: string): Promise<Remains | undefined> {
-    const row = this.#sql('SELECT remains FROM remains WHERE build = ?').get(id);
+    const row = this.#sql.prepared('SELECT remains FROM remains WHERE build = ?').get(id);
     return row === undefined ? undefined : JSON.parse(textOf(row, 'remains'));
   }
 
   async publisher(tag: string): Promise<string | undefined> {
-    const row = this.#sql(
-      'SELECT id FROM builds WHERE sequence = (SELECT sequence FROM tags WHERE tag = ?)',
-    ).get(tag);
+    const row = this.#sql
+      .prepared('SELECT id FROM builds WHERE sequence = (SELECT sequence FROM tags WHERE tag = ?)')
+      .get(tag);
     return row === undefined ? undefined : textOf(row, 'id');
   }
 
@@ -145,94 +144,70 @@ export class SqliteStore implements Store {
       conditions.push('status = ?');
       values.push(status);
     }
-    const rows = this.#sql(
-      `SELECT result FROM builds WHERE ${conditions.join(' AND ')} ORDER BY id DESC LIMIT ?`,
-    ).all(...values, limit);
+    const rows = this.#sql
+      .prepared(`SELECT result FROM builds WHERE ${conditions.join(' AND ')} ORDER BY id DESC LIMIT ?`)
+      .all(...values, limit);
     return rows.map((row): BuildResult => JSON.parse(textOf(row, 'result')));
   }
 
   async build(id: string): Promise<BuildResult | undefined> {
-    const row = this.#sql('SELECT result FROM builds WHERE id = ? AND status IS NOT NULL').get(id);
+    const row = this.#sql.prepared('SELECT result FROM builds WHERE id = ? AND status IS NOT NULL').get(id);
     return row === undefined ? undefined : JSON.parse(textOf(row, 'result'));
   }
 
   async find(prefix: string): Promise<string[]> {
     // `~` sorts after every character of an id.
-    const rows = this.#sql('SELECT id FROM builds WHERE id >= ? AND id < ? LIMIT 2').all(
-      prefix,
-      `${prefix}~`,
-    );
+    const rows = this.#sql
+      .prepared('SELECT id FROM builds WHERE id >= ? AND id < ? LIMIT 2')
+      .all(prefix, `${prefix}~`);
     return rows.map((row) => textOf(row, 'id'));
   }
 
   async findByIdempotencyKey(key: string): Promise<string | undefined> {
-    const row = this.#sql('SELECT id FROM builds WHERE idempotency_key = ?').get(key);
+    const row = this.#sql.prepared('SELECT id FROM builds WHERE idempotency_key = ?').get(key);
     return row === undefined ? undefined : textOf(row, 'id');
   }
 
   async expired({ keep, before, limit }: Expiry): Promise<string[]> {
     // The plus keeps the walk on the ids: the index of states would read and sort all of history.
-    const rows = this.#sql(
-      `SELECT id FROM builds
+    const rows = this.#sql
+      .prepared(
+        `SELECT id FROM builds
        WHERE id < max(?, coalesce((SELECT id FROM builds ORDER BY id DESC LIMIT 1 OFFSET ?), ''))
          AND +status IS NOT NULL AND sequence < (SELECT max(sequence) FROM builds)
        ORDER BY id LIMIT ?`,
-    ).all(before, keep - 1, limit);
+      )
+      .all(before, keep - 1, limit);
     return rows.map((row) => textOf(row, 'id'));
   }
 
   async forget(ids: readonly string[]): Promise<void> {
-    this.#transaction(() => {
+    this.#sql.transaction(() => {
       for (const id of ids) {
         // An open build that is older still has to learn that it was overtaken.
-        this.#sql(
-          `DELETE FROM tags
+        this.#sql
+          .prepared(
+            `DELETE FROM tags
            WHERE tag IN (SELECT value FROM json_each((SELECT result FROM builds WHERE id = ?), '$.tags'))
              AND sequence = (SELECT sequence FROM builds WHERE id = ?)
              AND NOT EXISTS (SELECT 1 FROM builds WHERE status IS NULL AND sequence < tags.sequence)`,
-        ).run(id, id);
-        this.#sql(
-          'DELETE FROM remains WHERE build = (SELECT id FROM builds WHERE id = ? AND status IS NOT NULL)',
-        ).run(id);
-        this.#sql('DELETE FROM builds WHERE id = ? AND status IS NOT NULL').run(id);
+          )
+          .run(id, id);
+        this.#sql
+          .prepared(
+            'DELETE FROM remains WHERE build = (SELECT id FROM builds WHERE id = ? AND status IS NOT NULL)',
+          )
+          .run(id);
+        this.#sql.prepared('DELETE FROM builds WHERE id = ? AND status IS NOT NULL').run(id);
       }
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#database.close();
+    this.#sql.close();
     // Said explicitly, as libsql closes a connection only when its objects are collected.
     this.#lock.exec('ROLLBACK');
     this.#lock.close();
-  }
-
-  #sql(text: string): Statement {
-    const known = this.#statements.get(text);
-    if (known !== undefined) return known;
-    const statement = this.#database.prepare(text);
-    this.#statements.set(text, statement);
-    return statement;
-  }
-
-  #transaction(work: () => void): void {
-    unlessStoreFull(this.#directory, () => {
-      this.#database.exec('BEGIN IMMEDIATE');
-      try {
-        work();
-        this.#database.exec('COMMIT');
-      } catch (thrown) {
-        this.#rollback();
-        throw thrown;
-      }
-    });
-  }
-
-  #rollback(): void {
-    try {
-      this.#database.exec('ROLLBACK');
-    } catch {
-      // A full disk makes SQLite roll back by itself; the first error is the one to report.
-    }
   }
 }
 

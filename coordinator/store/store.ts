@@ -2,6 +2,7 @@
 import type { BuildResult, BuildStatus } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
 import type { Drain } from '../farm/standing.ts';
+import type { AuditTable } from './audit-table.ts';
 
 /** What a coordinator starts from. */
 export interface Saved {
@@ -31,6 +32,7 @@ export interface Expiry {
 }
 
 export interface Store extends AsyncDisposable {
+  readonly audit: AuditTable;
   load(): Promise<Saved>;
   /**
    * All of them or none; on disk when it resolves. Events of builds that have ended, or were never submitted,

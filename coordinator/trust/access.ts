@@ -37,6 +37,7 @@ const table = {
   'drain-agent': { needs: 'admin', what: 'drain agents' },
   'resume-agent': { needs: 'admin', what: 'resume agents' },
   'remove-agent': { needs: 'admin', what: 'remove agents' },
+  'read-audit': { needs: 'admin', what: 'read the audit' },
   'join-farm': { needs: 'agent', what: 'work as an agent' },
   'fetch-context': { needs: 'agent', what: 'work as an agent' },
   'use-ssh': { needs: 'agent', what: 'work as an agent' },

@@ -50,6 +50,9 @@ const verbs = [
   'push from-spec',
   'push from-args',
   'pushml',
+  'audit',
+  'audit ls',
+  'audit verify',
 ];
 
 test('help lists the verbs, and help of each verb has an example and the global options', async () => {

@@ -45,7 +45,7 @@ const expected = {
     'serve-ssh',
     'open-tunnel',
   ],
-  admin: ['drain-agent', 'resume-agent', 'remove-agent'],
+  admin: ['drain-agent', 'resume-agent', 'remove-agent', 'read-audit'],
   agent: ['join-farm', 'fetch-context', 'use-ssh'],
 };
 
