@@ -1,7 +1,8 @@
 /** Whom a TLS connection to the coordinator believes, and what it shows of itself. */
 import { readFileSync } from 'node:fs';
-import { rootCertificates } from 'node:tls';
+import { certificatesIn, systemAuthorities } from './authorities.ts';
 import { ArchfarmError, messageOf, systemCode } from './errors.ts';
+import { certificateFailure, type TlsFailure } from './tls-failure.ts';
 
 /** PEM throughout; as node:tls takes it. */
 export interface TlsTrust {
@@ -10,13 +11,10 @@ export interface TlsTrust {
   readonly minVersion?: 'TLSv1.2';
 }
 
-/** What Go programs, Docker among them, read here; Node has only the roots it was built with. */
-const systemBundle = '/etc/ssl/certs/ca-certificates.crt';
-
 /** From `--ca FILE` or ARCHFARM_CA; without a file, all that this system trusts. Throws `config` naming the file. */
 export function readTrust(file: string | undefined, coordinator: URL): TlsTrust {
   if (coordinator.protocol !== 'https:') return {};
-  if (file === undefined || file === '') return { ca: systemRoots(), minVersion: 'TLSv1.2' };
+  if (file === undefined || file === '') return { ca: [...systemAuthorities()], minVersion: 'TLSv1.2' };
   const ca = certificatesIn(read(file));
   if (ca.length > 0) return { ca, minVersion: 'TLSv1.2' };
   throw new ArchfarmError('config', `${file} holds no certificate`, {
@@ -32,48 +30,16 @@ function read(file: string): string {
   }
 }
 
-function systemRoots(): string[] {
-  const extra = [systemBundle, process.env['NODE_EXTRA_CA_CERTS'] ?? ''].flatMap((file) => {
-    try {
-      return file === '' ? [] : certificatesIn(readFileSync(file, 'utf8'));
-    } catch {
-      return [];
-    }
-  });
-  return [...new Set([...rootCertificates, ...extra])];
-}
-
-function certificatesIn(text: string): string[] {
-  return text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-}
-
 /** Why a connection to the coordinator failed, where that has to do with TLS: completes "the coordinator …". */
-export function tlsTrouble(error: unknown): { readonly what: string; readonly hint: string } | undefined {
+export function tlsTrouble(error: unknown): TlsFailure | undefined {
   const code = systemCode(error) ?? '';
-  if (code === 'CERT_HAS_EXPIRED') {
-    return {
-      what: 'shows a certificate that has expired',
-      hint: "it must be renewed, unless this machine's clock is wrong: date shows it",
-    };
-  }
-  if (code === 'CERT_NOT_YET_VALID') {
-    return {
-      what: 'shows a certificate that is not valid yet',
-      hint: "check this machine's clock: date shows it",
-    };
-  }
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || code === 'HOSTNAME_MISMATCH') {
-    return {
-      what: `shows a certificate for another name: ${messageOf(error)}`,
-      hint: 'use a name that it has, or start the coordinator with archfarm serve --tls-name NAME',
-    };
-  }
-  if (/^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_|CERT_SIGNATURE)/.test(code)) {
-    return {
-      what: 'shows a certificate of an authority that is not trusted here',
-      hint: 'give the certificate of its authority: --ca FILE or ARCHFARM_CA (ca.crt in the data directory of the coordinator, below tls)',
-    };
-  }
+  const refused = certificateFailure(code, {
+    names: messageOf(error),
+    name: 'use a name that it has, or start the coordinator with archfarm serve --tls-name NAME',
+    authority:
+      'give the certificate of its authority: --ca FILE or ARCHFARM_CA (ca.crt in the data directory of the coordinator, below tls)',
+  });
+  if (refused !== undefined) return refused;
   // OpenSSL's words for an answer that is no TLS; the code is EPROTO.
   if (/wrong[ _]version[ _]number|packet[ _]length[ _]too[ _]long/i.test(`${code} ${messageOf(error)}`)) {
     return {

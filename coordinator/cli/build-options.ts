@@ -79,6 +79,7 @@ const givenSchema = v.object({
   insecureRegistry: texts,
   registryConfig: text,
   registryCa: texts,
+  tokenServer: texts,
 });
 
 /** Throws `usage` naming the flag whose value is wrong. */
@@ -139,6 +140,7 @@ export function readBuildOptions(flags: unknown, surroundings: Surroundings): Bu
       insecureRegistry: given.insecureRegistry,
       registryConfig: given.registryConfig,
       registryCa: given.registryCa,
+      tokenServer: given.tokenServer,
     },
   };
 }

@@ -8,6 +8,8 @@ export interface RegistryFlags {
   readonly insecureRegistry?: readonly string[] | undefined;
   /** Directory of the `config.json` with credentials; undefined means Docker's own. */
   readonly registryConfig?: string | undefined;
+  /** Hosts that may have the credentials of registries elsewhere. */
+  readonly tokenServer?: readonly string[] | undefined;
   /** Files with certificates of authorities. */
   readonly registryCa?: readonly string[] | undefined;
 }
@@ -24,6 +26,11 @@ export function addRegistryFlags(command: Command, when = ''): Command {
       '--registry-ca <file>',
       `certificate authority of registries to trust${when}, repeatable`,
       collect,
+    )
+    .option(
+      '--token-server <host>',
+      `where registries of other domains may have us sign in${when}, repeatable`,
+      collect,
     );
 }
 
@@ -31,7 +38,8 @@ export function addRegistryFlags(command: Command, when = ''): Command {
 export function givenRegistryFlag(flags: RegistryFlags): string | undefined {
   if ((flags.insecureRegistry ?? []).length > 0) return '--insecure-registry';
   if (flags.registryConfig !== undefined) return '--registry-config';
-  return (flags.registryCa ?? []).length > 0 ? '--registry-ca' : undefined;
+  if ((flags.registryCa ?? []).length > 0) return '--registry-ca';
+  return (flags.tokenServer ?? []).length > 0 ? '--token-server' : undefined;
 }
 
 export function registriesOptions(flags: RegistryFlags): RegistriesOptions {
@@ -39,5 +47,6 @@ export function registriesOptions(flags: RegistryFlags): RegistriesOptions {
     insecure: flags.insecureRegistry ?? [],
     configDirectory: flags.registryConfig,
     authorityFiles: flags.registryCa ?? [],
+    tokenServers: flags.tokenServer ?? [],
   };
 }

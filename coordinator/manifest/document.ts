@@ -2,7 +2,9 @@
 import * as v from 'valibot';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { isDigest } from '../../shared/reference.ts';
+import { said } from '../registry/said.ts';
 import { isImageManifest, isList, ociIndex, ociManifest } from './media-types.ts';
+import { isDeep } from './nesting.ts';
 
 /** The bytes of a manifest or list, as the registry keeps them. */
 export interface Manifest {
@@ -11,19 +13,26 @@ export interface Manifest {
   readonly bytes: Buffer;
 }
 
+/** Names that find their way into lists and onto terminals. */
+const label = v.pipe(
+  v.string(),
+  v.maxLength(255, 'is too long'),
+  v.check((text) => !/\p{C}/u.test(text), 'has control characters'),
+);
+
 const descriptor = v.looseObject({
-  mediaType: v.string(),
+  mediaType: label,
   digest: v.pipe(v.string(), v.check(isDigest, 'not a sha256 digest')),
   size: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   annotations: v.optional(v.record(v.string(), v.string())),
 });
 
 const platform = v.looseObject({
-  architecture: v.optional(v.string(), ''),
-  os: v.optional(v.string(), ''),
-  'os.version': v.optional(v.string()),
-  'os.features': v.optional(v.nullable(v.array(v.string()))),
-  variant: v.optional(v.string()),
+  architecture: v.optional(label, ''),
+  os: v.optional(label, ''),
+  'os.version': v.optional(label),
+  'os.features': v.optional(v.nullable(v.array(label))),
+  variant: v.optional(label),
 });
 
 const image = v.looseObject({
@@ -64,7 +73,7 @@ export function parseConfigPlatform(config: Buffer, name: string): PlatformField
 
 const outline = v.looseObject({
   schemaVersion: v.optional(v.unknown()),
-  mediaType: v.optional(v.string()),
+  mediaType: v.optional(label),
   config: v.optional(v.unknown()),
   manifests: v.optional(v.unknown()),
 });
@@ -98,11 +107,12 @@ export function isAttestation(entry: ListEntry): boolean {
 }
 
 function parse<S extends v.GenericSchema>(schema: S, bytes: Buffer, name: string): v.InferOutput<S> {
+  if (isDeep(bytes)) throw unusable(name, 'it is nested too deeply');
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), bytes.toString('utf8'));
   if (parsed.success) return parsed.output;
   const [problem] = parsed.issues;
   const path = v.getDotPath(problem);
-  throw unusable(name, path === null ? problem.message : `${path}: ${problem.message}`);
+  throw unusable(name, said(path === null ? problem.message : `${path}: ${problem.message}`, 200));
 }
 
 function unusable(name: string, why: string): ArchfarmError {

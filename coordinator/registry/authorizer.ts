@@ -16,6 +16,8 @@ const credentialLifetime = 60_000;
 export interface AuthorizerOptions {
   readonly configDirectory: string;
   readonly timing: RegistryTiming;
+  /** Hosts, besides those of a registry's own domain, that may have its credentials when it signs in there. */
+  readonly tokenServers: readonly string[];
   /** Whether `grant` may give a user's password; yes, if not given. */
   readonly grantPasswords?: boolean | undefined;
 }
@@ -32,6 +34,7 @@ export class Authorizer {
     this.#options = options;
     this.#tokens = new TokenSource(transport, {
       timing: options.timing,
+      tokenServers: options.tokenServers,
       credential: async (signal) => signIn(await this.credential(signal)),
     });
   }

@@ -1,7 +1,7 @@
-/** Certificates in files: the system's roots, a file of CAs, and what Docker keeps for a host below `/etc/docker/certs.d`. */
+/** Certificates in files: a file of CAs, and what Docker keeps for a host below `/etc/docker/certs.d`. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { rootCertificates } from 'node:tls';
+import { certificatesIn } from '../../shared/authorities.ts';
 import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
 
 /** A certificate to show, with its key; both PEM. */
@@ -17,23 +17,6 @@ export interface HostCertificates {
 }
 
 export const dockerCertificates = '/etc/docker/certs.d';
-
-/** What Go programs, Docker among them, read here; Node has only the roots it was built with. */
-const systemBundle = '/etc/ssl/certs/ca-certificates.crt';
-
-/** Node's roots and those of the system that are not among them, read once. */
-export async function systemAuthorities(): Promise<readonly string[]> {
-  known ??= readSystemAuthorities();
-  return known;
-}
-
-let known: Promise<readonly string[]> | undefined;
-
-async function readSystemAuthorities(): Promise<readonly string[]> {
-  const text = await readFile(systemBundle, 'utf8').catch(() => '');
-  const built = new Set(rootCertificates.map(bare));
-  return [...rootCertificates, ...certificatesIn(text).filter((pem) => !built.has(bare(pem)))];
-}
 
 /** Throws `config` naming the file. */
 export async function readAuthorities(path: string): Promise<readonly string[]> {
@@ -98,12 +81,4 @@ async function readPem(path: string): Promise<string> {
 
 function unreadable(path: string, error: unknown): ArchfarmError {
   return new ArchfarmError('config', `cannot read certificates from ${path}: ${messageOf(error)}`);
-}
-
-function certificatesIn(text: string): string[] {
-  return text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-}
-
-function bare(pem: string): string {
-  return pem.replace(/\s/g, '');
 }

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import * as v from 'valibot';
 import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
+import { said } from './said.ts';
 
 const run = promisify(execFile);
 
@@ -41,9 +42,9 @@ export async function askHelper(
     if (running.child.killed) throw failed(`it gave no usable answer within ${timeout} ms`);
     const output = v.safeParse(failureSchema, error);
     if (!output.success) throw failed(messageOf(error), error);
-    const said = `${output.output.stdout} ${output.output.stderr}`.replace(/[\s\p{C}]+/gu, ' ').trim();
-    if (/credentials not found/i.test(said)) return undefined;
-    throw failed(said.slice(0, 200));
+    const words = `${output.output.stdout} ${output.output.stderr}`;
+    if (/credentials not found/i.test(words)) return undefined;
+    throw failed(said(words, 200));
   }
   const answer = v.safeParse(v.pipe(v.string(), v.parseJson(), answerSchema), stdout);
   if (!answer.success) throw failed('its answer is not JSON with Username and Secret');

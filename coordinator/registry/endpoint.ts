@@ -36,7 +36,7 @@ export function endpointOf(host: string, insecure: readonly string[], certified 
 }
 
 /** localhost, 127.0.0.0/8 and ::1: nobody can listen in, and Docker takes them as insecure too. */
-function isLoopbackName(host: string): boolean {
+export function isLoopbackName(host: string): boolean {
   const name = host.replace(/:\d+$/, '').toLowerCase();
   return name === 'localhost' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name);
 }

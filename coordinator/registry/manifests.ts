@@ -61,8 +61,10 @@ export async function findDigest(
     { signal },
   );
   if (reply.status === 404) return undefined;
-  // Not every registry says it without the content.
-  return reply.header(digestHeader) ?? (await getManifest(repository, reference, signal))?.digest;
+  const digest = reply.header(digestHeader);
+  // Not every registry says it without the content, or in the algorithm that we compare by.
+  if (digest !== undefined && isDigest(digest)) return digest;
+  return (await getManifest(repository, reference, signal, scope))?.digest;
 }
 
 /** Writes exactly these bytes under a tag or under their own digest. */
@@ -82,8 +84,8 @@ export async function putManifest(
     },
     { signal },
   );
-  const digest = reply.header(digestHeader) ?? manifest.digest;
-  if (digest !== manifest.digest) {
+  const digest = reply.header(digestHeader);
+  if (digest !== undefined && isDigest(digest) && digest !== manifest.digest) {
     throw new RegistryError(
       'registry-error',
       `${repository.reference(reference)}: the registry stored ${digest}, not ${manifest.digest} as it was sent`,

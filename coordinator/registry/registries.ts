@@ -23,6 +23,8 @@ export interface RegistriesOptions {
   readonly configDirectory?: string | undefined;
   /** Hosts, with their ports, that are spoken to without TLS; localhost and 127.0.0.0/8 always are. */
   readonly insecure?: readonly string[];
+  /** Hosts that may have the credentials of registries of other domains that sign in there. */
+  readonly tokenServers?: readonly string[] | undefined;
   /** Files with certificates of authorities, PEM, trusted beside the system's. */
   readonly authorityFiles?: readonly string[] | undefined;
   /** Where certificates of single hosts are, laid out as Docker does; `/etc/docker/certs.d` where absent. */
@@ -48,6 +50,7 @@ export class Registries implements AsyncDisposable {
     this.#options = {
       configDirectory: options.configDirectory ?? defaultConfigDirectory(),
       timing,
+      tokenServers: options.tokenServers ?? [],
       trust: new Trust(options),
       grantPasswords,
       lookup,

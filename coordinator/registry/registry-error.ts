@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http';
 import * as v from 'valibot';
 import { ArchfarmError, messageOf, systemCode, type ErrorCode } from '../../shared/errors.ts';
 import type { Endpoint } from './endpoint.ts';
+import { said } from './said.ts';
 import { clientCertificateHint, tlsFailure } from './tls-failure.ts';
 
 export class RegistryError extends ArchfarmError {
@@ -53,8 +54,6 @@ export interface Asked {
   readonly endpoint: Endpoint;
 }
 
-/** Of an answer's body, this much is shown. */
-const maxShown = 2 * 1024;
 const temporaryStatus = new Set([408, 429, 499]);
 /** Failures that an unchanged second try cannot mend; all others of the network are taken as passing. */
 const permanentCodes = /^(ENOTFOUND|ERR_SSL_|EPROTO|UND_ERR_INVALID_ARG|UND_ERR_NOT_SUPPORTED)/;
@@ -139,19 +138,15 @@ const errorBody = v.object({
   errors: v.array(v.object({ code: v.optional(v.string()), message: v.optional(v.string()) })),
 });
 
-/** The registry's own words on one line; control characters would reach somebody's terminal. */
+/** The registry's own words. */
 function saidIn(body: Buffer): { diagnostics: string; registryCodes: string[] } {
   const text = body.toString('utf8');
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), errorBody), text);
   const errors = parsed.success ? parsed.output.errors : [];
-  const said = parsed.success
+  const words = parsed.success
     ? errors.map(({ code, message }) => [code, message].filter(Boolean).join(': ')).join('; ')
     : text;
-  const diagnostics = said
-    .replace(/[\s\p{C}]+/gu, ' ')
-    .trim()
-    .slice(0, maxShown);
-  return { diagnostics, registryCodes: errors.flatMap(({ code }) => code ?? []) };
+  return { diagnostics: said(words), registryCodes: errors.flatMap(({ code }) => code ?? []) };
 }
 
 /** What Go and nginx answer to plain http on a TLS port. */

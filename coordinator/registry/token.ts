@@ -4,7 +4,8 @@ import { untilAborted } from '../../shared/abort.ts';
 import type { Challenge } from './challenge.ts';
 import type { Credential } from './credentials.ts';
 import { withinDeadline } from './deadline.ts';
-import { badAnswer, RegistryError, unexpectedAnswer } from './registry-error.ts';
+import { realmOf } from './realm.ts';
+import { badAnswer, unexpectedAnswer } from './registry-error.ts';
 import { withRetries } from './retry.ts';
 import { describeAccess, formatScope, scopesCover, type Scope } from './scope.ts';
 import type { RegistryTiming } from './timing.ts';
@@ -25,6 +26,8 @@ interface KeptToken extends Token {
 
 export interface TokenSourceOptions {
   readonly timing: RegistryTiming;
+  /** Hosts that may have credentials of any registry that signs in there. */
+  readonly tokenServers: readonly string[];
   readonly credential: (signal: AbortSignal) => Promise<SignIn | undefined>;
 }
 
@@ -39,13 +42,16 @@ const maxErrorBody = 64 * 1024;
 const margin = 5_000;
 /** Seconds, where the server does not say: the token specification's default. */
 const defaultLifetime = 60;
+/** Seconds; whoever promises more is asked again. */
+const maxLifetime = 3_600;
 /** Builds of many images go through one coordinator; the oldest tokens give way. */
 const maxKept = 256;
 
 const answerSchema = v.object({
-  token: v.optional(v.string()),
-  access_token: v.optional(v.string()),
-  expires_in: v.optional(v.pipe(v.number(), v.minValue(0))),
+  token: v.nullish(v.string()),
+  access_token: v.nullish(v.string()),
+  // Nonsense is no reason to do without the token.
+  expires_in: v.fallback(v.number(), defaultLifetime),
 });
 
 export class TokenSource {
@@ -88,7 +94,11 @@ export class TokenSource {
   /** A token of its own, with its whole life before it. */
   async fetch(challenge: Challenge, scopes: readonly Scope[], signal: AbortSignal): Promise<Token> {
     const ask: Ask = { scopes, credential: await this.#options.credential(signal) };
-    const realm = this.#realm(challenge);
+    const realm = realmOf(challenge.parameters.get('realm') ?? '', {
+      endpoint: this.#transport.endpoint,
+      tokenServers: this.#options.tokenServers,
+      signsIn: ask.credential !== undefined,
+    });
     const service = challenge.parameters.get('service');
     if (ask.credential?.type === 'identity') {
       const token = await this.#oauth({ realm, service, ask, token: ask.credential.token }, signal);
@@ -163,27 +173,12 @@ export class TokenSource {
       v.pipe(v.string(), v.parseJson(), answerSchema),
       answer.bytes.toString('utf8'),
     );
-    const value = parsed.success ? (parsed.output.token ?? parsed.output.access_token ?? '') : '';
+    const value = parsed.success ? parsed.output.token || parsed.output.access_token || '' : '';
     if (!parsed.success || !/^[\x21-\x7e]+$/.test(value)) {
       throw badAnswer({ method: 'GET', url, endpoint }, 'the token server answers without a token');
     }
-    const lifetime = parsed.output.expires_in ?? defaultLifetime;
+    const lifetime = Math.min(Math.max(parsed.output.expires_in, 0), maxLifetime);
     return { value, expiresAt: Date.now() + lifetime * 1000 };
-  }
-
-  #realm(challenge: Challenge): URL {
-    const { endpoint } = this.#transport;
-    const text = challenge.parameters.get('realm') ?? '';
-    const realm = URL.canParse(text, endpoint.origin) ? new URL(text, endpoint.origin) : undefined;
-    const secure = realm?.protocol === 'https:' || (endpoint.plain && realm?.protocol === 'http:');
-    if (realm === undefined || text === '' || !secure || realm.username !== '' || realm.password !== '') {
-      throw new RegistryError(
-        'registry-error',
-        `registry ${endpoint.host} asks to sign in at ${JSON.stringify(text.slice(0, 200))}, where credentials are not sent`,
-        { hint: `a token server must be reached by https, unless ${endpoint.host} is declared insecure` },
-      );
-    }
-    return realm;
   }
 }
 

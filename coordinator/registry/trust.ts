@@ -1,14 +1,9 @@
 /** Whom a TLS connection to a registry believes, and what it shows of itself. */
 import { createHash } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { systemAuthorities } from '../../shared/authorities.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
-import {
-  dockerCertificates,
-  readAuthorities,
-  readHostCertificates,
-  systemAuthorities,
-  type Identity,
-} from './certificates.ts';
+import { dockerCertificates, readAuthorities, readHostCertificates, type Identity } from './certificates.ts';
 
 export interface TrustOptions {
   /** Files of more authorities, PEM. */
@@ -52,7 +47,7 @@ export class Trust {
       .digest('base64');
     const kept = this.#contexts.get(key);
     if (kept !== undefined) return kept;
-    const context = makeContext(host, [...(await systemAuthorities()), ...added], own.identities);
+    const context = makeContext(host, [...systemAuthorities(), ...added], own.identities);
     for (const [oldest] of this.#contexts) {
       if (this.#contexts.size < maxKept) break;
       this.#contexts.delete(oldest);

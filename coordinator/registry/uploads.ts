@@ -12,6 +12,9 @@ export interface Upload {
   readonly minChunk: number;
 }
 
+/** Bytes: a chunk is held in memory. */
+const largestMinimum = 64 * 1024 * 1024;
+
 /** Undefined for an answer without a Location. */
 export function uploadIn(repository: Repository, reply: Reply | Answer): Upload | undefined {
   const location = reply.header('location');
@@ -19,7 +22,7 @@ export function uploadIn(repository: Repository, reply: Reply | Answer): Upload 
   const minimum = Number(reply.header('oci-chunk-min-length') ?? 0);
   return {
     url: repository.client.resolve(location, reply.url),
-    minChunk: Number.isSafeInteger(minimum) && minimum > 0 ? minimum : 0,
+    minChunk: Number.isSafeInteger(minimum) && minimum > 0 ? Math.min(minimum, largestMinimum) : 0,
   };
 }
 

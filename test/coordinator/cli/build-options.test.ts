@@ -46,7 +46,7 @@ test('without flags everything has its default', () => {
     progress: 'auto',
     metadataFile: undefined,
     iidfile: undefined,
-    registry: { insecureRegistry: [], registryConfig: undefined, registryCa: [] },
+    registry: { insecureRegistry: [], registryConfig: undefined, registryCa: [], tokenServer: [] },
     contextLimits: defaultLimits,
   });
 });

@@ -87,7 +87,7 @@ test('an unknown authority, an expired certificate and another name are told apa
       assert.is(error.code, 'registry-unreachable');
       assert.match(
         error.message,
-        `registry ${host} shows a certificate of an authority that is not known here`,
+        `registry ${host} shows a certificate of an authority that is not trusted here`,
       );
       assert.match(error.hint ?? '', '--registry-ca FILE');
       assert.match(error.hint ?? '', `/etc/docker/certs.d/${host}/ca.crt`);
