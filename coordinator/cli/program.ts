@@ -44,7 +44,11 @@ export function createProgram(context: ProgramContext): Command {
 function reword(text: string): string {
   return text
     .replace(/^error: /, 'archfarm: ')
-    .replace(/\n\(Did you mean (.*)\)\n$/, '\n  did you mean $1\n');
+    .replace(/\n\(Did you mean (.*)\)\n$/, '\n  did you mean $1\n')
+    .replace(
+      /(unknown option '--(?:plain-http|docker-cfg|username|password)(?:=[^']*)?')\n$/,
+      '$1\n  flags of manifest-tool are those of push, and come after it: archfarm push --plain-http from-spec FILE\n',
+    );
 }
 
 function addBuild(program: Command, { signal, second, exit }: ProgramContext): void {

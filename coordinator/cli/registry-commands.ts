@@ -3,6 +3,7 @@ import { Option, type Command } from 'commander';
 import { attestationModes, listTypes } from '../project/annotations.ts';
 import { collect } from './collect.ts';
 import { example, globalOptions, oneOf, type ProgramContext } from './command-parts.ts';
+import { addManifestToolFlags, translated } from './manifest-tool-flags.ts';
 import type { AnnotateFlags, CreateFlags, DraftFlags, ManifestFlags } from './manifest.ts';
 import type { PushFlags, TemplateFlags } from './push.ts';
 import { addRegistryFlags, type RegistryFlags } from './registry-options.ts';
@@ -142,12 +143,13 @@ function addPush(program: Command, { signal }: ProgramContext): void {
     .command('push')
     .description('publish a manifest list of images that are in registries, as manifest-tool push')
     .addHelpText('after', example('archfarm push from-spec py-app.yaml'));
-  // manifest-tool has these before the verb.
+  // manifest-tool has these before the verb; help tells them with each verb.
   addPublishing(push);
+  for (const option of push.options) option.hideHelp();
   const fromSpec = async (file: string, _flags: unknown, command: Command): Promise<void> => {
     const { runFromSpec } = await import('./push.ts');
     await runFromSpec(file, {
-      flags: command.optsWithGlobals<PushFlags>(),
+      flags: translated(command.optsWithGlobals<PushFlags>()),
       global: globalOptions(command, signal),
     });
   };
@@ -184,7 +186,7 @@ function addPush(program: Command, { signal }: ProgramContext): void {
       )
       .action(async (_flags: unknown, command: Command) => {
         const { runFromArgs } = await import('./push.ts');
-        const flags = command.optsWithGlobals<TemplateFlags>();
+        const flags = translated(command.optsWithGlobals<TemplateFlags>());
         await runFromArgs({ flags, global: globalOptions(command, signal) });
       }),
   );
@@ -213,5 +215,5 @@ function addPublishing(command: Command): Command {
     )
     .option('--ignore-missing', 'publish without the images that do not exist')
     .option('--force', 'even if the tag loses a platform that it has today');
-  return addRegistryFlags(insecure(command));
+  return addManifestToolFlags(addRegistryFlags(insecure(command)));
 }

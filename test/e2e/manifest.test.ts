@@ -166,7 +166,7 @@ manifests:
   for (const tag of ['latest', 'v1'])
     assert.is((await pullDocument({ host, repository: 'spec' }, tag))?.digest, list?.digest);
   // As manifest-tool has it, before the verb.
-  const early = await bench.archfarm('push --type oci --ignore-missing from-spec spec.yaml');
+  const early = await bench.archfarm('push --plain-http --type oci --ignore-missing from-spec spec.yaml');
   assert.is(early.status, 0, early.stderr);
   const { mediaType } = (await pullDocument({ host, repository: 'spec' }, 'v1')) ?? {};
   assert.is(mediaType, 'application/vnd.oci.image.index.v1+json');

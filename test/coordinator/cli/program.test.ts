@@ -72,6 +72,7 @@ test('errors of the parser read like all others, with what was probably meant', 
     ['build --suffix x', "archfarm: option '--suffix <where>' argument 'x' is invalid. Allowed choices are repo, tag.\n"],
     ['builds --limit 0', "archfarm: option '--limit <n>' argument '0' is invalid. It must be a number from 1 to 1000.\n"],
     ['inspect a --raw --verbose', "archfarm: option '--raw' cannot be used with option '--verbose'\n"],
+    ['--plain-http push from-spec x', "archfarm: unknown option '--plain-http'\n  flags of manifest-tool are those of push, and come after it: archfarm push --plain-http from-spec FILE\n"],
     ['show', "archfarm: missing required argument 'id'\n"],
   ]; // prettier-ignore
   for (const [line, printed] of golden) assert.is((await parse(line)).printed, printed);
@@ -83,6 +84,12 @@ test('values of flags are checked before anything is done', async () => {
     ['build --wait-agent soon', /--wait-agent "soon" is not a duration/],
     ['serve --listen 7480', /invalid address to listen on/],
     ['agents --coordinator ftp://x', /invalid coordinator address/],
+    [
+      'push --username bob --password x from-spec y',
+      /--password is not taken: who else is on this machine sees/,
+    ],
+    ['pushml --username bob y', /--username is not taken/],
+    ['push --docker-cfg a --registry-config b from-spec y', /say the same: give one of them/],
     ['builds --coordinator x --token-file /nowhere', /cannot read the token file \/nowhere: ENOENT/],
   ];
   for (const [line, error] of golden) assert.match(String((await parse(line)).error), error);
