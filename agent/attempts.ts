@@ -1,5 +1,6 @@
 /** The attempts of this agent: those that run, and those whose report its coordinator has not settled yet. */
 import type { StoreUsage } from '../shared/context/store-usage.ts';
+import type { Digest } from '../shared/context/tree.ts';
 import { ArchfarmError } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { ToCoordinator } from '../shared/messages.ts';
@@ -12,6 +13,7 @@ import { IdleMemory } from './idle-memory.ts';
 import { runJob } from './job.ts';
 import type { Journal } from './journal.ts';
 import { Outbox } from './outbox.ts';
+import type { OwnImages } from './own-images.ts';
 import { Questions } from './questions.ts';
 import { Selections } from './selections.ts';
 import { openSshTunnel } from './ssh-tunnel.ts';
@@ -22,6 +24,7 @@ export interface AttemptsOptions {
   readonly engine: Engine;
   readonly journal: Journal;
   readonly contexts: ContextLink;
+  readonly images: OwnImages;
   readonly log: Logger;
   readonly send: (message: ToCoordinator) => void;
   /** Fewer run, or wait for their coordinator, than before. */
@@ -92,7 +95,7 @@ export class Attempts {
   }
 
   start(attempt: string, task: Task): void {
-    const { timers, engine, contexts, config, log, send, outcome: ended } = this.#options;
+    const { timers, engine, contexts, images, config, log, send, outcome: ended } = this.#options;
     const cancel = new AbortController();
     const outbox = new Outbox({
       timers,
@@ -112,10 +115,16 @@ export class Attempts {
     };
     log.info({ attempt, image: task.image }, 'attempt started');
     const run = async (): Promise<void> => {
+      using _held = images.hold(task.image);
       const options = {
         signal: cancel.signal,
         onEvent: outbox.push.bind(outbox),
         onSelection: selections.add.bind(selections),
+        onBuilt: (id: Digest) => {
+          images
+            .add(id, task.image, Date.now())
+            .catch((error: unknown) => log.warn({ attempt, err: error }, 'the image may be left for good'));
+        },
       };
       const outcome = await runJob(task, services, options);
       context[Symbol.dispose]();

@@ -7,6 +7,7 @@ import { readStoreBounds } from '../shared/context/store-bounds.ts';
 import type { StoreBounds } from '../shared/context/sweep.ts';
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import { formatPlatform, parsePlatform } from '../shared/platform.ts';
+import { parseSize } from '../shared/size.ts';
 import { parseToken } from '../shared/token.ts';
 import { readTrust, type TlsTrust } from '../shared/trust.ts';
 import { readWatermark, type Watermark } from './disk-watch.ts';
@@ -32,6 +33,8 @@ export interface AgentConfig {
   readonly docker: string | undefined;
   /** Below it the agent takes no work. */
   readonly minFree: Watermark;
+  /** Bytes of the engine's build cache that may stay; undefined: as many as leave `minFree`. */
+  readonly keepCache: number | undefined;
 }
 
 /** Flags of `archfarm-agent run` as commander gives them. */
@@ -49,6 +52,7 @@ export interface AgentFlags {
   readonly contextStore?: string;
   readonly docker?: string;
   readonly minFree?: string;
+  readonly keepCache?: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -88,6 +92,7 @@ export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
     contextStore: readStoreBounds(flags.contextStore, env),
     docker: flags.docker,
     minFree: readWatermark(flags.minFree, env),
+    keepCache: readSize(flags.keepCache ?? (env['ARCHFARM_KEEP_CACHE'] || undefined)),
   };
 }
 
@@ -108,6 +113,10 @@ export function readToken(file: string | undefined, env: Environment): string | 
     throw new ArchfarmError('usage', `cannot read the token file ${file}: ${messageOf(cause)}`, { cause });
   }
   return parseToken(text, `the token file ${file}`);
+}
+
+function readSize(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseSize(text);
 }
 
 function normalized(text: string): string {

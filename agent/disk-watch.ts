@@ -1,4 +1,4 @@
-/** Whether a host has room for one more build: below the watermark it takes none. */
+/** Whether a file system has room for one more build: below the watermark a host takes none. */
 import { statfs } from 'node:fs/promises';
 import { ArchfarmError, messageOf, systemCode } from '../shared/errors.ts';
 import { formatSize, parseSize } from '../shared/size.ts';
@@ -9,7 +9,16 @@ export interface Watermark {
   readonly bytes: number;
 }
 
+export interface Lack {
+  readonly reason: string;
+  /** Bytes to be freed until there is room for a while; infinite where bytes are not what lacks. */
+  readonly missing: number;
+}
+
 const usual = '10%,2GiB';
+
+/** Freed beyond the watermark, as a share of it: else the next build lacks again. */
+const reserve = 0.25;
 
 /** `10%,2GiB`, or one of the two alone; `0` never minds. Throws `usage`. */
 export function readWatermark(
@@ -35,7 +44,7 @@ export function readWatermark(
 }
 
 /** Why no build fits on this file system; undefined where one does, or where it cannot be told. */
-export async function lackOfSpace(path: string, { share, bytes }: Watermark): Promise<string | undefined> {
+export async function lackOfSpace(path: string, { share, bytes }: Watermark): Promise<Lack | undefined> {
   let stat: Awaited<ReturnType<typeof statfs>>;
   try {
     stat = await statfs(path);
@@ -43,13 +52,18 @@ export async function lackOfSpace(path: string, { share, bytes }: Watermark): Pr
     // An engine's directory need not be visible here.
     return systemCode(error) === 'ENOENT' || systemCode(error) === 'EACCES'
       ? undefined
-      : `${path} cannot be looked at: ${messageOf(error)}`;
+      : { reason: `${path} cannot be looked at: ${messageOf(error)}`, missing: 0 };
   }
   const { bavail, blocks, bsize, files, ffree } = stat;
   const free = bavail * bsize;
   const least = Math.min(share * blocks * bsize, bytes);
-  if (free < least) return `disk: ${formatSize(free)} free at ${path}, less than ${formatSize(least)}`;
+  if (free < least) {
+    const reason = `disk: ${formatSize(free)} free at ${path}, less than ${formatSize(least)}`;
+    return { reason, missing: Math.ceil(least * (1 + reserve) - free) };
+  }
   // Some file systems count none.
-  if (least > 0 && files > 0 && ffree === 0) return `disk: no inode is free at ${path}`;
+  if (least > 0 && files > 0 && ffree === 0) {
+    return { reason: `disk: no inode is free at ${path}`, missing: Infinity };
+  }
   return undefined;
 }

@@ -4,7 +4,7 @@ import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { OfferedPlatform } from '../shared/messages.ts';
 import { formatPlatform } from '../shared/platform.ts';
-import { lackOfSpace, type Watermark } from './disk-watch.ts';
+import type { Disks } from './disks.ts';
 import { emulatedPlatforms } from './emulation.ts';
 import type { Engine } from './engine/engine.ts';
 
@@ -13,8 +13,8 @@ export interface EngineWatchOptions {
   /** Formatted; undefined offers everything that the engine can. */
   readonly restrictTo: readonly string[] | undefined;
   readonly log: Logger;
-  /** What must stay free of the engine's own directory, and where else. */
-  readonly disk?: { readonly watermark: Watermark; readonly paths: readonly string[] };
+  /** Looked at with the engine. */
+  readonly disks?: Disks;
   /** An engine that is too old is an error at the start, not something to wait for the end of. */
   readonly mustBuild?: boolean;
   /** Milliseconds between two looks. */
@@ -41,8 +41,6 @@ export class EngineWatch {
   #version = '';
   #apiVersion = '';
   #trouble: string | undefined = 'the engine was not reached yet';
-  /** Of a disk: it says nothing about the engine. */
-  #lack: string | undefined;
   /** Where the engine keeps its images, if that is on this host. */
   #root: string | undefined;
   #misses = 0;
@@ -69,7 +67,7 @@ export class EngineWatch {
 
   /** Why no build can run here; undefined when all is well. */
   get trouble(): string | undefined {
-    return this.#trouble ?? this.#lack;
+    return this.#trouble ?? this.#options.disks?.lack;
   }
 
   /** Milliseconds since its first failed look, if all since have failed; 0 of an engine that answers. */
@@ -103,7 +101,7 @@ export class EngineWatch {
       if (code === 'config' || (mustBuild && code === 'no-buildkit')) throw error;
       this.#fail(messageOf(error));
     }
-    await this.#lookAtDisks();
+    await this.#options.disks?.look(this.#root, signal);
   }
 
   /** Looks again and again until the signal aborts. */
@@ -125,7 +123,8 @@ export class EngineWatch {
         if (this.#misses >= maxMisses && this.silence() > (this.#options.lostAfter ?? 60_000))
           this.engine.giveUp(new ArchfarmError('engine-down', messageOf(error)));
       }
-      await this.#lookAtDisks();
+      // Of an engine that is away nothing can be reclaimed.
+      await this.#options.disks?.look(this.#trouble === undefined ? this.#root : undefined, signal);
       const platformsChanged = before.platforms !== JSON.stringify(this.#platforms);
       if (platformsChanged || before.trouble !== this.trouble) this.#changed(platformsChanged);
       took = performance.now() - since;
@@ -180,20 +179,6 @@ export class EngineWatch {
     await this.engine
       .sweep(signal)
       .catch((error: unknown) => this.#options.log.warn({ err: error }, 'old containers may be left'));
-  }
-
-  /** The figures change with every look: only that there is too little is news. */
-  async #lookAtDisks(): Promise<void> {
-    const { disk, log } = this.#options;
-    if (disk === undefined) return;
-    const paths = [...new Set([...(this.#root === undefined ? [] : [this.#root]), ...disk.paths])];
-    const lacks = await Promise.all(paths.map((path) => lackOfSpace(path, disk.watermark)));
-    const lack = lacks.find((found) => found !== undefined);
-    if (lack === undefined) this.#lack = undefined;
-    else if (this.#lack === undefined) {
-      log.warn({ reason: lack }, 'no room for builds');
-      this.#lack = lack;
-    }
   }
 
   #fail(reason: string): void {

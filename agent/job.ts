@@ -25,6 +25,8 @@ export interface JobOptions {
   readonly onEvent: (event: TaskEvent) => void;
   /** See BuildOptions. */
   readonly onSelection?: (root: Digest, selection: Selection) => void;
+  /** The engine has the image. */
+  readonly onBuilt?: (imageId: Digest) => void;
 }
 
 /** Errors that another host would meet as well: no further attempt is made. */
@@ -57,6 +59,7 @@ export async function runJob(task: Task, services: JobServices, options: JobOpti
         onEngineBytes: reporter(context, work),
       }),
     );
+    options.onBuilt?.(image.imageId);
     const { test } = task;
     if (test !== undefined) {
       // Programs of another platform may run here, too, emulated: then what they do would be no test of this image.

@@ -43,6 +43,10 @@ function createProgram(): Command {
       '--min-free <size>',
       'take no work while less is free where the engine or the agent keeps its files (ARCHFARM_MIN_FREE; default: 10%,2GiB: the lesser of the two)',
     )
+    .option(
+      '--keep-cache <size>',
+      'build cache of the engine that may stay, like 50GiB (ARCHFARM_KEEP_CACHE; default: all that --min-free leaves room for)',
+    )
     .option('--docker <host>', 'Docker Engine (default: DOCKER_HOST, else unix:///var/run/docker.sock)')
     .addHelpText(
       'after',

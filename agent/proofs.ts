@@ -4,10 +4,12 @@ import type { Logger } from '../shared/log.ts';
 import type { ProofOrder, ProofOutcome } from '../shared/proof.ts';
 import type { Timers } from '../shared/timers.ts';
 import type { Engine } from './engine/engine.ts';
+import type { OwnImages } from './own-images.ts';
 
 export interface ProofsOptions {
   readonly engine: Engine;
   readonly timers: Timers;
+  readonly images: OwnImages;
   readonly log: Logger;
   readonly answer: (proof: string, outcome: ProofOutcome) => void;
   /** One more has ended, and may have been the last that was waited for. */
@@ -59,8 +61,9 @@ export class Proofs {
   }
 
   async #run(proof: string, order: ProofOrder, signal: AbortSignal): Promise<void> {
-    const { engine, timers, log, answer } = this.#options;
+    const { engine, timers, images, log, answer } = this.#options;
     const { reference, platform } = order;
+    using _held = images.hold(reference);
     log.info({ proof, reference, platform }, 'proof started');
     try {
       const outcome = await engine.prove(order, { signal, upAfter: timers.up });

@@ -7,10 +7,13 @@ import { timersFrom } from '../shared/timers.ts';
 import { version } from '../shared/version.ts';
 import type { AgentConfig } from './config.ts';
 import { ContextLink } from './context-link.ts';
+import { Disks } from './disks.ts';
 import { EngineWatch } from './engine-watch.ts';
 import { Engine } from './engine/engine.ts';
 import { Journal } from './journal.ts';
+import { OwnImages } from './own-images.ts';
 import type { Parent } from './parent.ts';
+import { Reclaim } from './reclaim.ts';
 import { requireUnused, serveStatus } from './status-socket.ts';
 import { Worker } from './worker.ts';
 
@@ -29,24 +32,35 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
     dataDirectory: config.cache,
     owner: `${config.name} ${config.data}`,
   });
+  const images = await OwnImages.open(join(config.data, 'images.ndjson'));
+  const reclaim = new Reclaim({ engine: docker, images, keepCache: config.keepCache, log });
+  // Who builds without a farm does so with an engine that is theirs to tidy up.
+  const isOfFarm = parent === undefined;
+  const disks = new Disks({
+    watermark: config.minFree,
+    paths: [config.data, config.cache],
+    log,
+    ...(isOfFarm ? { makeRoom: reclaim.makeRoom.bind(reclaim) } : {}),
+  });
   const engine = new EngineWatch({
     engine: docker,
     restrictTo: config.platforms,
     log,
     interval: timers.engineLook,
     lostAfter: timers.engineLost,
-    disk: { watermark: config.minFree, paths: [config.data, config.cache] },
+    disks,
     // Whoever started this agent for one build has nothing to wait for.
     mustBuild: parent !== undefined,
   });
   await engine.start(stop.signal);
   const journal = await Journal.open(join(config.data, 'journal.ndjson'));
   const contexts = await ContextLink.open({ config, timers, log });
-  const worker = new Worker({ config, timers, engine, journal, contexts, log });
+  const worker = new Worker({ config, timers, engine, journal, contexts, images, log });
   const facts = { pid: process.pid, version, name: config.name, coordinator: config.coordinator.href };
   await using _status = await serveStatus(config.data, () => ({
     ...facts,
     ...worker.status(),
+    reclaimed: reclaim.reclaimed,
     platforms: [...engine.platforms],
     jobs: [...worker.status().jobs],
   }));
@@ -56,14 +70,14 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
 
   const signals = stopOnSignals(worker, log);
   parent?.onGone(() => void worker.abort('the process that started this agent is gone'));
-  const watching = engine.run(stop.signal);
+  const watching = [engine.run(stop.signal), ...(isOfFarm ? [reclaim.run(stop.signal)] : [])];
   try {
     await worker.run();
   } finally {
     if (process.connected) process.disconnect();
     signals[Symbol.dispose]();
     stop.abort();
-    await watching;
+    await Promise.all([...watching, disks.settled()]);
     await contexts.close();
     await journal.close();
   }

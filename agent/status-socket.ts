@@ -22,6 +22,7 @@ const statusSchema = v.object({
   jobs: v.array(v.object({ attempt: v.string(), image: v.string(), seconds: v.number() })),
   unsettled: v.number(),
   contexts: v.optional(storeUsageSchema),
+  reclaimed: v.optional(v.object({ images: v.number(), cacheBytes: v.number(), at: v.number() })),
 });
 
 export type AgentStatus = v.InferOutput<typeof statusSchema>;

@@ -14,6 +14,7 @@ import type { ContextLink } from './context-link.ts';
 import type { EngineWatch } from './engine-watch.ts';
 import type { Journal } from './journal.ts';
 import { Link } from './link.ts';
+import type { OwnImages } from './own-images.ts';
 import { Proofs } from './proofs.ts';
 
 export interface WorkerOptions {
@@ -22,6 +23,7 @@ export interface WorkerOptions {
   readonly engine: EngineWatch;
   readonly journal: Journal;
   readonly contexts: ContextLink;
+  readonly images: OwnImages;
   readonly log: Logger;
 }
 
@@ -76,6 +78,7 @@ export class Worker {
     this.#proofs = new Proofs({
       engine: engine.engine,
       timers,
+      images: options.images,
       log,
       answer: (proof, outcome) => this.#link.send({ type: 'proved', proof, outcome }),
       ended,

@@ -18,6 +18,7 @@ import { push, type Pushed, type PushOptions, type PushRequest } from './push.ts
 import { checkPrograms, type ProgramCheck, type ProgramCheckOptions } from './program-check.ts';
 import { prove, type ProofRunOptions } from './proof-run.ts';
 import type { BuildServices } from './services.ts';
+import { cacheBytes, listImages, pruneCache, removeImage, type HeldImage } from './space.ts';
 import { runTest, type TestRun, type TestRunOptions } from './test-run.ts';
 
 export interface EngineOptions {
@@ -162,6 +163,24 @@ export class Engine {
   async sweep(signal: AbortSignal): Promise<void> {
     await this.#runs.sweep(signal);
     await sweepProbes(this.#connection, this.#owner, signal);
+  }
+
+  images(signal: AbortSignal): Promise<HeldImage[]> {
+    return listImages(this.#connection, signal);
+  }
+
+  /** See `space.ts`. */
+  removeImage(image: HeldImage, signal: AbortSignal): Promise<boolean> {
+    return removeImage(this.#connection, image, signal);
+  }
+
+  cacheBytes(signal: AbortSignal): Promise<number> {
+    return cacheBytes(this.#connection, signal);
+  }
+
+  /** Running builds keep what they use. See `space.ts`. */
+  pruneCache(options: { readonly keep: number; readonly signal: AbortSignal }): Promise<number> {
+    return pruneCache(this.#connection, options);
   }
 
   async #version(signal: AbortSignal): Promise<v.InferOutput<typeof versionSchema>> {

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Disks } from '../../agent/disks.ts';
 import { Engine } from '../../agent/engine/engine.ts';
 import { EngineWatch } from '../../agent/engine-watch.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
@@ -116,7 +117,11 @@ test('a disk below the watermark keeps an agent from work, until there is room a
     restrictTo: undefined,
     log: silentLogger,
     interval: 20,
-    disk: { watermark: { share: 0.5, bytes: Infinity }, paths: [disk.path] },
+    disks: new Disks({
+      watermark: { share: 0.5, bytes: Infinity },
+      paths: [disk.path],
+      log: silentLogger,
+    }),
   });
   const stop = new AbortController();
   await watch.start(stop.signal);

@@ -25,6 +25,7 @@ const status: AgentStatus = {
   jobs: [{ attempt: 'b/linux/amd64/1', image: 'h/app-amd64:latest', seconds: 61 }],
   unsettled: 3,
   contexts: { bytes: 1.2e9, maxBytes: 2e9, hits: 1, hitBytes: 979, misses: 1, missBytes: 21 },
+  reclaimed: { images: 1, cacheBytes: 3e9, at: Date.UTC(2030, 0, 2, 3, 4, 5) },
 };
 
 test('a running agent tells how it is, to its own user alone', async () => {
@@ -88,6 +89,7 @@ test('the text shows connection, platforms, jobs and what waits', () => {
       'slots        1 of 2 busy',
       '             b/linux/amd64/1  h/app-amd64:latest  61 s',
       'contexts     1.2 GB, 97 % here',
+      'reclaimed    1 image and 3.0 GB of build cache since the agent started, last at 2030-01-02T03:04:05.000Z',
       'unsettled    3 reports wait for the coordinator',
       '',
     ].join('\n'),

@@ -5,6 +5,7 @@ import { EngineWatch } from '../../agent/engine-watch.ts';
 import { Engine } from '../../agent/engine/engine.ts';
 import { writeMessage } from '../../agent/engine/protobuf.ts';
 import { Journal } from '../../agent/journal.ts';
+import { OwnImages } from '../../agent/own-images.ts';
 import { Worker } from '../../agent/worker.ts';
 import { Cleanup } from '../../shared/cleanup.ts';
 import { silentLogger } from '../../shared/log.ts';
@@ -62,13 +63,15 @@ export async function startWorker(setup: WorkerSetup): Promise<RunningWorker> {
     contextStore: {},
     docker: fake.host,
     minFree: { share: 0, bytes: 0 },
+    keepCache: undefined,
   };
   const journal = await Journal.open(join(setup.data, 'journal'));
   cleanup.defer(() => journal.close());
   setup.onJournal?.(journal);
   const contexts = await ContextLink.open({ config, timers, log: silentLogger });
   cleanup.defer(() => contexts.close());
-  const worker = new Worker({ config, timers, engine: watch, journal, contexts, log: silentLogger });
+  const images = await OwnImages.open(join(setup.data, 'images'));
+  const worker = new Worker({ config, timers, engine: watch, journal, contexts, images, log: silentLogger });
   const stopped = worker.run();
   const end = async (): Promise<void> => {
     await worker.abort('the test is over');

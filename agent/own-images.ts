@@ -1,0 +1,126 @@
+/**
+ * Which images of the engine this agent built, and which of them its running work may need. Built images carry no
+ * mark of their host: so the agent keeps a list, a file of JSON lines, of which a torn last line is dropped.
+ */
+import { appendFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import * as v from 'valibot';
+import type { Digest } from '../shared/context/tree.ts';
+import { systemCode } from '../shared/errors.ts';
+import { isDigest, parseReference } from '../shared/reference.ts';
+
+export interface OwnImage {
+  readonly id: Digest;
+  /** `host/onap/py-app-amd64` of each reference that it was built for. */
+  readonly repositories: ReadonlySet<string>;
+  /** When it was built last; milliseconds since 1970. */
+  readonly builtAt: number;
+}
+
+const lineSchema = v.object({
+  id: v.pipe(v.string(), v.check(isDigest)),
+  repositories: v.array(v.string()),
+  builtAt: v.number(),
+});
+
+export class OwnImages {
+  readonly #path: string;
+  /** Oldest first. */
+  readonly #images: Map<Digest, OwnImage>;
+  /** Repositories of running work, and how much of it. */
+  readonly #held = new Map<string, number>();
+  #writing: Promise<void> = Promise.resolve();
+
+  private constructor(path: string, images: Map<Digest, OwnImage>) {
+    this.#path = path;
+    this.#images = images;
+  }
+
+  static async open(path: string): Promise<OwnImages> {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    return new OwnImages(path, readLines(await readFile(path, 'utf8').catch(absentIsEmpty)));
+  }
+
+  get oldestFirst(): readonly OwnImage[] {
+    return [...this.#images.values()];
+  }
+
+  /** Known at once; resolves when it will be after a restart, too. */
+  async add(id: Digest, reference: string, builtAt: number): Promise<void> {
+    const repositories = new Set([...(this.#images.get(id)?.repositories ?? []), repositoryOf(reference)]);
+    const image = { id, repositories, builtAt };
+    this.#images.delete(id);
+    this.#images.set(id, image);
+    await this.#write(() => appendFile(this.#path, lineOf(image), { mode: 0o600 }));
+  }
+
+  /** The engine does not have them any more. */
+  async forget(ids: readonly Digest[]): Promise<void> {
+    if (!ids.map((id) => this.#images.delete(id)).includes(true)) return;
+    await this.#write(async () => {
+      const fresh = `${this.#path}.new`;
+      await writeFile(fresh, this.oldestFirst.map(lineOf).join(''), { mode: 0o600 });
+      await rename(fresh, this.#path);
+    });
+  }
+
+  /** Until it is disposed of, images of this reference's repository are needed. */
+  hold(reference: string): Disposable {
+    const repository = repositoryOf(reference);
+    this.#held.set(repository, (this.#held.get(repository) ?? 0) + 1);
+    return {
+      [Symbol.dispose]: () => {
+        const left = (this.#held.get(repository) ?? 0) - 1;
+        if (left > 0) this.#held.set(repository, left);
+        else this.#held.delete(repository);
+      },
+    };
+  }
+
+  /** `names`: references that the engine has it under. An image that somebody else named, too, is not ours to remove. */
+  isSpare({ repositories }: OwnImage, names: readonly string[]): boolean {
+    const named = names.map(repositoryOf);
+    if (named.some((repository) => !repositories.has(repository))) return false;
+    return [...repositories].every((repository) => !this.#held.has(repository));
+  }
+
+  #write(write: () => Promise<void>): Promise<void> {
+    const written = this.#writing.catch(() => {}).then(write);
+    this.#writing = written;
+    return written;
+  }
+}
+
+function repositoryOf(reference: string): string {
+  const { registry, repository } = parseReference(reference);
+  return `${registry}/${repository}`;
+}
+
+function lineOf({ id, repositories, builtAt }: OwnImage): string {
+  return `${JSON.stringify({ id, repositories: [...repositories], builtAt })}\n`;
+}
+
+function readLines(text: string): Map<Digest, OwnImage> {
+  const images = new Map<Digest, OwnImage>();
+  for (const line of text.split('\n')) {
+    const image = readLine(line);
+    if (image === undefined) continue;
+    images.delete(image.id);
+    images.set(image.id, image);
+  }
+  return images;
+}
+
+function readLine(line: string): OwnImage | undefined {
+  try {
+    const { repositories, ...rest } = v.parse(lineSchema, JSON.parse(line));
+    return { ...rest, repositories: new Set(repositories) };
+  } catch {
+    return undefined;
+  }
+}
+
+function absentIsEmpty(error: unknown): string {
+  if (systemCode(error) === 'ENOENT') return '';
+  throw error;
+}
