@@ -8,7 +8,8 @@ import type { Attempt, TaskState } from './build-state.ts';
 import type { DurableEvent } from './events.ts';
 import type { FarmState } from './farm-state.ts';
 import type { Roster, Wait } from './roster.ts';
-import { doubling, isDoubted, isOnTrial, reluctance } from './standing.ts';
+import { isDoubted, isOnTrial, reluctance } from './standing.ts';
+import { doubling } from './streak.ts';
 import { Turns } from './turns.ts';
 
 /** Offers for waiting tasks, each in its turn, and the attempts whose agents are back with them. */
