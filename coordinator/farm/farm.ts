@@ -53,6 +53,9 @@ export class Farm extends FarmQueries implements AsyncDisposable {
   /** Submissions by key whose event is not stored yet. */
   readonly #submitting = new Map<string, Promise<string>>();
   #sequence = 0;
+  /** Ended builds whose logs are complete: archived with the next events that are stored. */
+  readonly #announced = new Set<string>();
+  #hasNewlyEnded = false;
   #queue: Queued[] = [];
   #work: Promise<void> | undefined;
   #ticker: NodeJS.Timeout | undefined;
@@ -76,7 +79,8 @@ export class Farm extends FarmQueries implements AsyncDisposable {
         if (effect.type === 'finished') this.#perform(effect);
       }
     }
-    await this.#archive();
+    this.#announce();
+    await this.#process([]);
     for (const effect of unfinishedWork(this.state)) this.#perform(effect);
     this.#ticker = setInterval(() => this.tick(), this.timers.tick);
     this.tick();
@@ -183,7 +187,7 @@ export class Farm extends FarmQueries implements AsyncDisposable {
   }
 
   async #drain(): Promise<void> {
-    while (this.#queue.length > 0) {
+    while (this.#queue.length > 0 || this.#hasNewlyEnded) {
       // What comes in the same turn of the event loop shares one transaction.
       await nextTurn();
       const batch = this.#queue;
@@ -195,9 +199,14 @@ export class Farm extends FarmQueries implements AsyncDisposable {
 
   async #process(batch: readonly Queued[]): Promise<void> {
     const durable = batch.map(({ event }) => event).filter(isDurable);
+    // What could not be archived waits for a tick.
+    const isTime = this.#hasNewlyEnded || batch.some(({ event }) => event.type === 'tick');
+    const ended = isTime ? [...this.#announced].flatMap((build) => this.ended.get(build) ?? []) : [];
+    this.#hasNewlyEnded = false;
     let failure: unknown;
     try {
-      if (durable.length > 0) await this.store.append(durable);
+      if (durable.length > 0 || ended.length > 0) await this.store.append(durable, ended);
+      for (const { build } of ended) this.#archived(build);
     } catch (thrown) {
       failure = thrown;
       this.#handlers.trouble(thrown);
@@ -211,7 +220,7 @@ export class Farm extends FarmQueries implements AsyncDisposable {
       done(this.#apply(event));
       decidable ||= changesPlans(event);
     }
-    if (batch.some(({ event }) => event.type === 'tick' || isDurable(event))) await this.#archive();
+    if (batch.some(({ event }) => event.type === 'tick' || isDurable(event))) this.#announce();
     // While nothing can be stored, the next tick is soon enough to decide again; and what is queued may
     // already be the answer to what would be decided.
     if (decidable && failure === undefined && !this.#queue.some(({ event }) => isDurable(event)))
@@ -268,16 +277,22 @@ export class Farm extends FarmQueries implements AsyncDisposable {
   }
 
   /** The log's last frame comes before the archive: a build that is archived is never looked at again. */
-  async #archive(): Promise<void> {
+  #announce(): void {
     for (const effect of this.ended.values()) {
+      if (this.#announced.has(effect.build)) continue;
       try {
         this.#handlers.finished(effect);
-        await this.store.finish(effect.result, effect.remains);
-        this.ended.delete(effect.build);
+        this.#announced.add(effect.build);
+        this.#hasNewlyEnded = true;
       } catch (thrown) {
         this.#handlers.trouble(thrown);
       }
     }
+  }
+
+  #archived(build: string): void {
+    this.#announced.delete(build);
+    this.ended.delete(build);
   }
 }
 

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { BuildEvent, Frame, WarningEvent } from '../../shared/progress.ts';
 import { unlessStoreFull } from './disk-full.ts';
-import { appendLines, lastFrame, readLines } from './log-file.ts';
+import { appendLines, lastFrame, readLines, type Piece } from './log-file.ts';
 import { formatLine } from './log-line.ts';
 import { attemptKey, recoverLog, type RecoveredLog } from './log-recovery.ts';
 
@@ -33,6 +33,8 @@ interface Log extends Pick<RecoveredLog, 'output' | 'received'> {
   readonly path: string;
   /** Bytes of whole frames. */
   size: number;
+  /** The end of it, where this process wrote that. */
+  recent: Piece | undefined;
   seq: number;
   /** The result is in: nothing follows. */
   ended: boolean;
@@ -42,6 +44,8 @@ interface Log extends Pick<RecoveredLog, 'output' | 'received'> {
 
 const suffix = '.ndjson';
 const statsAtOnce = 64;
+/** Of each log that is written to; one larger piece is kept as well. */
+const recentBytes = 16 * 1024;
 
 const truncated = 'this task has written more output than is kept; the rest is dropped';
 
@@ -80,7 +84,10 @@ export class FrameLog implements AsyncDisposable {
     if (frames.length > 0) {
       const received = message && { ...message, events: frames.length };
       const lines = frames.map((frame, index) => formatLine(frame, index === 0 ? received : undefined));
-      log.size = unlessStoreFull(this.directory, () => appendLines(log.path, lines.join(''), log.size));
+      const bytes = Buffer.from(lines.join(''));
+      const start = log.size;
+      log.size = unlessStoreFull(this.directory, () => appendLines(log.path, bytes, start));
+      log.recent = joined(log.recent, { start, bytes });
       log.seq += frames.length;
     }
     if (key !== undefined && message !== undefined) log.received.set(key, message.frame);
@@ -95,7 +102,7 @@ export class FrameLog implements AsyncDisposable {
   begin(build: string): void {
     if (this.has(build)) return;
     const log = this.#add(build, this.#create(build));
-    unlessStoreFull(this.directory, () => appendLines(log.path, '', 0));
+    unlessStoreFull(this.directory, () => appendLines(log.path, Buffer.alloc(0), 0));
   }
 
   has(build: string): boolean {
@@ -143,7 +150,12 @@ export class FrameLog implements AsyncDisposable {
   ): AsyncGenerator<Buffer> {
     const log = this.#open(build);
     if (log === undefined) throw new ArchfarmError('not-found', `no log of a build ${JSON.stringify(build)}`);
-    yield* readLines(log.path, { end: () => log.size, after, more: () => more(log) });
+    yield* readLines(log.path, {
+      end: () => log.size,
+      after,
+      recent: () => log.recent,
+      more: () => more(log),
+    });
   }
 
   #open(build: string): Log | undefined {
@@ -189,12 +201,21 @@ export class FrameLog implements AsyncDisposable {
 }
 
 function newLog(path: string): Log {
-  return { path, size: 0, seq: 0, ended: false, output: new Map(), received: new Map(), changes: changes() };
+  return {
+    path,
+    size: 0,
+    recent: undefined,
+    seq: 0,
+    ended: false,
+    output: new Map(),
+    received: new Map(),
+    changes: changes(),
+  };
 }
 
 function recover(path: string): Log {
   const found = recoverLog({ path, isTruncation: (line) => line.includes(truncated) });
-  return { path, ended: false, changes: changes(), ...found };
+  return { path, recent: undefined, ended: false, changes: changes(), ...found };
 }
 
 function changes(): EventEmitter {
@@ -204,6 +225,12 @@ function changes(): EventEmitter {
 
 function truncation(time: number): WarningEvent {
   return { type: 'warning', time, message: truncated };
+}
+
+/** Small pieces are kept together, so that a follower may be a little late. */
+function joined(before: Piece | undefined, { start, bytes }: Piece): Piece {
+  if (before === undefined || before.bytes.length + bytes.length > recentBytes) return { start, bytes };
+  return { start: before.start, bytes: Buffer.concat([before.bytes, bytes]) };
 }
 
 /** Whether there is, or will be, more than what was read. */

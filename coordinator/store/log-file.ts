@@ -8,8 +8,7 @@ const newline = 0x0a;
 const pieceSize = 256 * 1024;
 
 /** Appends whole lines at `offset`, or nothing: what a full disk left of them is taken back. */
-export function appendLines(path: string, lines: string, offset: number): number {
-  const bytes = Buffer.from(lines);
+export function appendLines(path: string, bytes: Buffer, offset: number): number {
   const file = openSync(path, 'a', 0o600);
   try {
     for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written);
@@ -38,19 +37,30 @@ export function lastFrame(path: string): { readonly frame: Frame; readonly size:
   }
 }
 
+/** Whole lines of a file. */
+export interface Piece {
+  readonly start: number;
+  readonly bytes: Buffer;
+}
+
 export interface Reading {
   /** Bytes of whole lines in the file; may grow. */
   readonly end: () => number;
   /** Number of the last frame that is not wanted. */
   readonly after: number;
+  /** The last of these bytes, if they are at hand: whoever keeps up needs no file. */
+  readonly recent: () => Piece | undefined;
   /** Once all is read: whether to go on. */
   readonly more: () => Promise<boolean>;
 }
 
 /** The lines of frames beyond `after`, as they lie there, several in a piece. */
-export async function* readLines(path: string, { end, after, more }: Reading): AsyncGenerator<Buffer> {
-  await using file = await open(path, 'r');
-  let position = await startOf(file, { end: end(), after });
+export async function* readLines(
+  path: string,
+  { end, after, recent, more }: Reading,
+): AsyncGenerator<Buffer> {
+  await using file = new LazyFile(path);
+  let position = after > 0 ? await startOf(await file.handle(), { end: end(), after }) : 0;
   let length = pieceSize;
   for (let skipping = after > 0; ;) {
     const left = end() - position;
@@ -58,16 +68,21 @@ export async function* readLines(path: string, { end, after, more }: Reading): A
       if (await more()) continue;
       return;
     }
-    // Never the same memory twice: whoever is given it may still be sending it.
-    const piece = Buffer.allocUnsafe(Math.min(length, left));
-    const { bytesRead } = await file.read(piece, 0, piece.length, position);
-    const whole = piece.subarray(0, piece.lastIndexOf(newline, bytesRead - 1) + 1);
-    if (bytesRead === 0) return;
-    if (whole.length === 0) {
-      length *= 2;
-      continue;
+    const kept = recent();
+    let whole: Buffer;
+    if (kept !== undefined && kept.start <= position) whole = kept.bytes.subarray(position - kept.start);
+    else {
+      // Never the same memory twice: whoever is given it may still be sending it.
+      const piece = Buffer.allocUnsafe(Math.min(length, left));
+      const { bytesRead } = await (await file.handle()).read(piece, 0, piece.length, position);
+      if (bytesRead === 0) return;
+      whole = piece.subarray(0, piece.lastIndexOf(newline, bytesRead - 1) + 1);
+      if (whole.length === 0) {
+        length *= 2;
+        continue;
+      }
+      length = pieceSize;
     }
-    length = pieceSize;
     position += whole.length;
     const wanted = skipping ? linesAfter(whole, after) : whole;
     if (wanted.length === 0) continue;
@@ -76,11 +91,29 @@ export async function* readLines(path: string, { end, after, more }: Reading): A
   }
 }
 
+class LazyFile implements AsyncDisposable {
+  readonly #path: string;
+  #handle: FileHandle | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  async handle(): Promise<FileHandle> {
+    this.#handle ??= await open(this.#path, 'r');
+    return this.#handle;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handle?.close();
+  }
+}
+
 /** A place at or before the first line beyond `after`, and near it: who resumes a long log need not read all of it. */
 async function startOf(file: FileHandle, { end, after }: { end: number; after: number }): Promise<number> {
   let start = 0;
   const piece = Buffer.allocUnsafe(pieceSize);
-  for (let stop = after > 0 ? end : 0; stop - start > pieceSize;) {
+  for (let stop = end; stop - start > pieceSize;) {
     const middle = Math.floor((start + stop) / 2);
     const { bytesRead } = await file.read(piece, 0, Math.min(pieceSize, stop - middle), middle);
     const line = piece.subarray(0, bytesRead).indexOf(newline) + 1;

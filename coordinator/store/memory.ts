@@ -4,7 +4,7 @@ import type { DurableEvent, Remains } from '../farm/events.ts';
 import type { Drain } from '../farm/standing.ts';
 import { MemoryAuditTable } from './audit-table.ts';
 import { buildOf } from './store.ts';
-import type { Expiry, ListOptions, Saved, Store } from './store.ts';
+import type { Ended, Expiry, ListOptions, Saved, Store } from './store.ts';
 
 interface Entry {
   readonly sequence: number;
@@ -40,7 +40,8 @@ export class MemoryStore implements Store {
     return Promise.resolve();
   }
 
-  append(events: readonly DurableEvent[]): Promise<void> {
+  append(events: readonly DurableEvent[], ended: readonly Ended[] = []): Promise<void> {
+    for (const build of ended) this.#archive(build);
     for (const event of events) {
       if (event.type === 'submitted') {
         const { id, sequence, idempotencyKey } = event.build;
@@ -49,20 +50,6 @@ export class MemoryStore implements Store {
       }
       const entry = this.#builds.get(buildOf(event));
       if (entry !== undefined && entry.result === undefined) this.#events.push(event);
-    }
-    return Promise.resolve();
-  }
-
-  finish(result: BuildResult, remains: Remains): Promise<void> {
-    const entry = this.#builds.get(result.build);
-    if (entry === undefined || entry.result !== undefined) return Promise.resolve();
-    entry.result = result;
-    entry.remains = remains;
-    this.#events = this.#events.filter((event) => buildOf(event) !== result.build);
-    if (result['containerimage.digest'] !== undefined) {
-      for (const tag of result.tags) {
-        this.#published.set(tag, Math.max(entry.sequence, this.#published.get(tag) ?? 0));
-      }
     }
     return Promise.resolve();
   }
@@ -123,5 +110,18 @@ export class MemoryStore implements Store {
 
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
+  }
+
+  #archive({ result, remains }: Ended): void {
+    const entry = this.#builds.get(result.build);
+    if (entry === undefined || entry.result !== undefined) return;
+    entry.result = result;
+    entry.remains = remains;
+    this.#events = this.#events.filter((event) => buildOf(event) !== result.build);
+    if (result['containerimage.digest'] !== undefined) {
+      for (const tag of result.tags) {
+        this.#published.set(tag, Math.max(entry.sequence, this.#published.get(tag) ?? 0));
+      }
+    }
   }
 }

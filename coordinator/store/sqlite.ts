@@ -15,7 +15,7 @@ import { numberOf, textOf } from './row.ts';
 import { prepareSchema } from './schema.ts';
 import { Sql } from './sql.ts';
 import { buildOf } from './store.ts';
-import type { Expiry, ListOptions, Saved, Store } from './store.ts';
+import type { Ended, Expiry, ListOptions, Saved, Store } from './store.ts';
 
 export interface OpenOptions {
   /** For tests: this driver and no other. */
@@ -82,8 +82,9 @@ export class SqliteStore implements Store {
     this.#sql.prepared('DELETE FROM drained WHERE agent = ?').run(agent);
   }
 
-  async append(events: readonly DurableEvent[]): Promise<void> {
+  async append(events: readonly DurableEvent[], ended: readonly Ended[] = []): Promise<void> {
     this.#sql.transaction(() => {
+      for (const build of ended) this.#archive(build);
       for (const event of events) {
         if (event.type === 'submitted') {
           const { id, sequence, idempotencyKey = null } = event.build;
@@ -96,27 +97,6 @@ export class SqliteStore implements Store {
             'INSERT INTO events (build, event) SELECT id, ? FROM builds WHERE id = ? AND status IS NULL',
           )
           .run(JSON.stringify(event), buildOf(event));
-      }
-    });
-  }
-
-  async finish(result: BuildResult, remains: Remains): Promise<void> {
-    const { build: id, status, tags } = result;
-    this.#sql.transaction(() => {
-      this.#sql
-        .prepared('UPDATE builds SET status = ?, result = ? WHERE id = ? AND status IS NULL')
-        .run(status, JSON.stringify(result), id);
-      this.#sql
-        .prepared('INSERT OR IGNORE INTO remains (build, remains) VALUES (?, ?)')
-        .run(id, JSON.stringify(remains));
-      this.#sql.prepared('DELETE FROM events WHERE build = ?').run(id);
-      for (const tag of result['containerimage.digest'] === undefined ? [] : tags) {
-        this.#sql
-          .prepared(
-            `INSERT INTO tags (tag, sequence) SELECT ?, sequence FROM builds WHERE id = ?
-           ON CONFLICT (tag) DO UPDATE SET sequence = max(sequence, excluded.sequence)`,
-          )
-          .run(tag, id);
       }
     });
   }
@@ -208,6 +188,25 @@ export class SqliteStore implements Store {
     // Said explicitly, as libsql closes a connection only when its objects are collected.
     this.#lock.exec('ROLLBACK');
     this.#lock.close();
+  }
+
+  #archive({ result, remains }: Ended): void {
+    const { build: id, status, tags } = result;
+    this.#sql
+      .prepared('UPDATE builds SET status = ?, result = ? WHERE id = ? AND status IS NULL')
+      .run(status, JSON.stringify(result), id);
+    this.#sql
+      .prepared('INSERT OR IGNORE INTO remains (build, remains) VALUES (?, ?)')
+      .run(id, JSON.stringify(remains));
+    this.#sql.prepared('DELETE FROM events WHERE build = ?').run(id);
+    for (const tag of result['containerimage.digest'] === undefined ? [] : tags) {
+      this.#sql
+        .prepared(
+          `INSERT INTO tags (tag, sequence) SELECT ?, sequence FROM builds WHERE id = ?
+           ON CONFLICT (tag) DO UPDATE SET sequence = max(sequence, excluded.sequence)`,
+        )
+        .run(tag, id);
+    }
   }
 }
 

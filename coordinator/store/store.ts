@@ -31,19 +31,23 @@ export interface Expiry {
   readonly limit: number;
 }
 
+/** What is archived of a build. */
+export interface Ended {
+  readonly result: BuildResult;
+  readonly remains: Remains;
+}
+
 export interface Store extends AsyncDisposable {
   readonly audit: AuditTable;
   load(): Promise<Saved>;
   /**
-   * All of them or none; on disk when it resolves. Events of builds that have ended, or were never submitted,
-   * are not kept.
+   * All of it or nothing; on disk when it resolves. Archives the builds that have ended and drops their events, which is
+   * harmless when repeated. Events of builds that were archived, or never submitted, are not kept.
    */
-  append(events: readonly DurableEvent[]): Promise<void>;
+  append(events: readonly DurableEvent[], ended?: readonly Ended[]): Promise<void>;
   /** Keeps an order to an agent until `undrain`. On disk when it resolves, as is the latter. */
   drain(agent: string, drain: Drain): Promise<void>;
   undrain(agent: string): Promise<void>;
-  /** Archives a build that has ended and drops its events. Harmless when repeated. */
-  finish(result: BuildResult, remains: Remains): Promise<void>;
   /** Of a build that has ended; undefined too for those that were archived without. */
   remains(id: string): Promise<Remains | undefined>;
   /** The build of the highest sequence that published this tag. */

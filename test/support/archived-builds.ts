@@ -29,5 +29,5 @@ export function archivedResult(id: string, sequence: number): ArchivedBuild {
 
 export async function archive(store: Store, { submitted, sequence, result }: ArchivedBuild): Promise<void> {
   await store.append([submitted]);
-  await store.finish(result, { sequence, spec: sampleSpec(), images: {} });
+  await store.append([], [{ result, remains: { sequence, spec: sampleSpec(), images: {} } }]);
 }

@@ -4,6 +4,7 @@ import type { DurableEvent, Effect } from '../../../coordinator/farm/events.ts';
 import { Farm } from '../../../coordinator/farm/farm.ts';
 import type { EffectHandlers } from '../../../coordinator/farm/farm.ts';
 import { MemoryStore } from '../../../coordinator/store/memory.ts';
+import type { Ended } from '../../../coordinator/store/store.ts';
 import { defaultTimers } from '../../../shared/timers.ts';
 import { amd64, pushedBy, sampleAgent, sampleSpec, verifiedFrom } from '../../support/farm-fixtures.ts';
 import { until } from '../../support/until.ts';
@@ -43,9 +44,9 @@ class RecordingStore extends MemoryStore {
   appends = 0;
   full = false;
 
-  override async append(events: readonly DurableEvent[]): Promise<void> {
+  override async append(events: readonly DurableEvent[], ended?: readonly Ended[]): Promise<void> {
     if (this.full) throw new Error('no space left on device');
-    await super.append(events);
+    await super.append(events, ended);
     // A disk takes its time.
     await new Promise((resolve) => setTimeout(resolve, 5));
     this.appends += 1;
@@ -99,7 +100,7 @@ test('does nothing before the event that asks for it is stored, and gives the id
     'finished',
   ]);
   assert.is((await farm.build(build))?.status, 'succeeded');
-  assert.equal((await store.load()).events, []);
+  await until(async () => (await store.load()).events.length === 0);
 });
 
 test('stores what comes at the same time together', async () => {
@@ -141,8 +142,8 @@ class StoppingStore extends MemoryStore {
   stopped = 0;
   stops = false;
 
-  override async append(events: readonly DurableEvent[]): Promise<void> {
-    await super.append(events);
+  override async append(events: readonly DurableEvent[], ended?: readonly Ended[]): Promise<void> {
+    await super.append(events, ended);
     if (this.stops) this.stopped += 2 * defaultTimers.lost;
     this.stops = false;
   }
@@ -259,6 +260,26 @@ test('archives a build only after its last frame is written', async () => {
   broken = false;
   farm.tick();
   await until(async () => (await store.build(build)) !== undefined);
+});
+
+test('archives a build along with what is stored next', async () => {
+  const store = new MemoryStore();
+  const stored: string[] = [];
+  const append = store.append.bind(store);
+  store.append = (events, ended = []) => {
+    stored.push(
+      [...events.map(({ type }) => type), ...ended.map(({ result }) => result.status)].join(' and '),
+    );
+    return append(events, ended);
+  };
+  await using farm = await startFarm(store, new Recorder());
+  const build = await farm.submit(spec, { client: 'test' });
+  const error = { code: 'cancelled', message: 'by a user' } as const;
+  await farm.record({ type: 'cancelled', at: farm.now, build, error });
+  const other = await farm.submit(spec, { client: 'test' });
+  await farm.record({ type: 'cancelled', at: farm.now, build: other, error });
+  await until(async () => (await store.build(other)) !== undefined);
+  assert.equal(stored, ['submitted', 'cancelled', 'submitted and cancelled', 'cancelled', 'cancelled']);
 });
 
 test('shows agents as they are', async () => {

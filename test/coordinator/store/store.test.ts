@@ -73,7 +73,7 @@ for (const [kind, open] of Object.entries(kinds)) {
     };
     await store.append([one, two]);
     await store.append([offered]);
-    await store.finish(resultFor(two, 'failed'), remains);
+    await store.append([], [{ result: resultFor(two, 'failed'), remains: remains }]);
     const saved = await store.load();
     assert.equal(saved.events, [one, offered]);
     assert.is(saved.sequence, 2);
@@ -84,14 +84,14 @@ for (const [kind, open] of Object.entries(kinds)) {
     await using store = await open(directory.path);
     const one = submitted('one', 1);
     await store.append([one]);
-    await store.finish(resultFor(one, 'cancelled'), remains);
+    await store.append([], [{ result: resultFor(one, 'cancelled'), remains: remains }]);
     await store.append([
       { type: 'superseded', at: 5, build: 'one' },
       { type: 'superseded', at: 5, build: 'never' },
     ]);
     assert.equal((await store.load()).events, []);
     assert.is((await store.build('one'))?.status, 'cancelled');
-    await store.finish(resultFor(one, 'failed'), remains);
+    await store.append([], [{ result: resultFor(one, 'failed'), remains: remains }]);
     assert.is((await store.build('one'))?.status, 'cancelled', 'the first ending stays');
   });
 
@@ -101,7 +101,10 @@ for (const [kind, open] of Object.entries(kinds)) {
     for (let n = 1; n <= 5; n++) {
       const event = submitted(`b${n}`, n);
       await store.append([event]);
-      await store.finish(resultFor(event, n % 2 === 0 ? 'failed' : 'succeeded'), remains);
+      await store.append(
+        [],
+        [{ result: resultFor(event, n % 2 === 0 ? 'failed' : 'succeeded'), remains: remains }],
+      );
     }
     const ids = async (options: Parameters<Store['builds']>[0]): Promise<string[]> =>
       (await store.builds(options)).map(({ build }) => build);
@@ -118,7 +121,7 @@ for (const [kind, open] of Object.entries(kinds)) {
     await using store = await open(directory.path);
     const one = submitted('one', 1, 'key-one');
     await store.append([one, submitted('two', 2, 'key-two')]);
-    await store.finish(resultFor(one, 'succeeded'), remains);
+    await store.append([], [{ result: resultFor(one, 'succeeded'), remains: remains }]);
     assert.is(await store.findByIdempotencyKey('key-one'), 'one');
     assert.is(await store.findByIdempotencyKey('key-two'), 'two');
     assert.is(await store.findByIdempotencyKey('key'), undefined);
@@ -129,7 +132,7 @@ for (const [kind, open] of Object.entries(kinds)) {
     await using store = await open(directory.path);
     const newer = submitted('newer', 2);
     await store.append([submitted('older', 1), newer]);
-    await store.finish(resultFor(newer, 'succeeded'), remains);
+    await store.append([], [{ result: resultFor(newer, 'succeeded'), remains: remains }]);
     assert.is((await store.load()).published.get('localhost:5000/onap/py-app:latest'), 2);
   });
 
@@ -138,7 +141,10 @@ for (const [kind, open] of Object.entries(kinds)) {
     await using store = await open(directory.path);
     const newer = submitted('newer', 2);
     await store.append([submitted('older', 1), newer]);
-    await store.finish({ ...resultFor(newer, 'succeeded'), status: 'failed' }, remains);
+    await store.append(
+      [],
+      [{ result: { ...resultFor(newer, 'succeeded'), status: 'failed' }, remains: remains }],
+    );
     assert.is((await store.load()).published.get('localhost:5000/onap/py-app:latest'), 2);
   });
 
@@ -148,7 +154,8 @@ for (const [kind, open] of Object.entries(kinds)) {
     const events = [1, 2, 3, 4, 5].map((n) => submitted(`b${n}`, n, `key-${n}`));
     await store.append(events);
     for (const event of events) {
-      if (buildOf(event) !== 'b2') await store.finish(resultFor(event, 'succeeded'), remains);
+      if (buildOf(event) !== 'b2')
+        await store.append([], [{ result: resultFor(event, 'succeeded'), remains: remains }]);
     }
     assert.equal(await store.expired({ keep: 9, before: '', limit: 9 }), []);
     assert.equal(await store.expired({ keep: 2, before: '', limit: 9 }), ['b1', 'b3']);
@@ -172,7 +179,7 @@ for (const [kind, open] of Object.entries(kinds)) {
     await using store = await open(directory.path);
     const [older, newer, newest] = [submitted('b1', 1), submitted('b2', 2), submitted('b3', 3)];
     await store.append([older, newer, newest]);
-    await store.finish(resultFor(newer, 'succeeded'), remains);
+    await store.append([], [{ result: resultFor(newer, 'succeeded'), remains: remains }]);
     await store.forget(['b2']);
     assert.is((await store.load()).published.get('localhost:5000/onap/py-app:latest'), 2);
     assert.is(await store.publisher('localhost:5000/onap/py-app:latest'), undefined);
@@ -184,10 +191,10 @@ for (const [kind, open] of Object.entries(kinds)) {
     const [one, two, three] = [submitted('one', 1), submitted('two', 2), submitted('three', 3)];
     await store.append([one, two, three]);
     assert.is(await store.remains('one'), undefined);
-    await store.finish(resultFor(two, 'succeeded'), { ...remains, sequence: 2 });
-    await store.finish(resultFor(one, 'succeeded'), remains);
-    await store.finish(resultFor(three, 'failed'), { ...remains, sequence: 3 });
-    await store.finish(resultFor(one, 'succeeded'), { ...remains, images: {} });
+    await store.append([], [{ result: resultFor(two, 'succeeded'), remains: { ...remains, sequence: 2 } }]);
+    await store.append([], [{ result: resultFor(one, 'succeeded'), remains: remains }]);
+    await store.append([], [{ result: resultFor(three, 'failed'), remains: { ...remains, sequence: 3 } }]);
+    await store.append([], [{ result: resultFor(one, 'succeeded'), remains: { ...remains, images: {} } }]);
     assert.equal(await store.remains('one'), remains);
     assert.is((await store.remains('three'))?.sequence, 3);
     assert.is(await store.publisher('localhost:5000/onap/py-app:latest'), 'two');
@@ -207,7 +214,7 @@ for (const [kind, open] of Object.entries(kinds)) {
       await using store = await open(directory.path);
       assert.is((await store.load()).events.length, 1);
       assert.is(await store.remains('one'), undefined);
-      await store.finish(resultFor(submitted('one', 1), 'failed'), remains);
+      await store.append([], [{ result: resultFor(submitted('one', 1), 'failed'), remains: remains }]);
       assert.equal(await store.remains('one'), remains);
     });
 
