@@ -118,7 +118,10 @@ function addBuild(program: Command, { signal, second, exit }: ProgramContext): v
     .option('--force', 'publish even if a tag loses a platform that it has today')
     .option('--allow-emulation', 'let agents build platforms that are not their own')
     .option('--wait-agent <duration>', 'how long to wait for an agent of a platform (default: 15s)')
-    .option('--timeout <duration>', 'end the build after this long')
+    .option(
+      '--timeout <duration>',
+      'fail a platform that an agent has worked on for longer; waiting for one does not count',
+    )
     .option('--detach', 'print the id of the build, and end once the coordinator can do without this machine')
     .option('--dry-run', 'show what would be built where, and build nothing')
     .option('--project <file>', 'project file (default: compose.yaml or docker-bake.json here or above)')

@@ -106,7 +106,7 @@ export type DurableEvent = At &
         readonly platform: string;
         readonly error: ErrorInfo;
       }
-    /** A user asked, or time is up; the error's code says which. Too late once the build is publishing. */
+    /** A user asked; the error's code is `cancelled`. Too late once the build is publishing. */
     | { readonly type: 'cancelled'; readonly build: string; readonly error: ErrorInfo }
     /** The intent to move these tags, those of the build that no newer build has published. */
     | { readonly type: 'publishing'; readonly build: string; readonly tags: readonly string[] }

@@ -1,6 +1,6 @@
 /** What the farm does by itself: it gives out work, notices what is overdue, and lets builds publish in turn. */
 import { formatAttempt } from '../../shared/attempt.ts';
-import { ArchfarmError, toErrorInfo } from '../../shared/errors.ts';
+import { toErrorInfo } from '../../shared/errors.ts';
 import type { ErrorInfo } from '../../shared/errors.ts';
 import { isReady, isSettled, liveAttempt } from './build-state.ts';
 import type { Attempt } from './build-state.ts';
@@ -18,14 +18,9 @@ export function decide(state: FarmState, at: number): DurableEvent[] {
 }
 
 function overdue(roster: Roster): DurableEvent[] {
-  const { state, at } = roster;
-  return [...state.builds.values()].flatMap((build) => {
-    const { timeout } = build.spec;
-    if (timeout !== undefined && build.publishing === undefined && at - build.createdAt > timeout) {
-      return [{ type: 'cancelled', at, build: build.id, error: timeoutError(timeout) }];
-    }
-    return [...build.tasks.values()].flatMap((task) => overdueTask(roster, { build, task }));
-  });
+  return [...roster.state.builds.values()].flatMap((build) =>
+    [...build.tasks.values()].flatMap((task) => overdueTask(roster, { build, task })),
+  );
 }
 
 function overdueTask(roster: Roster, wait: Wait): DurableEvent[] {
@@ -33,7 +28,7 @@ function overdueTask(roster: Roster, wait: Wait): DurableEvent[] {
   const { build, task } = wait;
   if (isSettled(task)) return [];
   const attempt = liveAttempt(task);
-  if (attempt !== undefined) return overdueAttempt(state, { attempt, at });
+  if (attempt !== undefined) return overdueAttempt(state, { ...wait, attempt, at });
   if (roster.able(wait).length > 0) return [];
   const due = helplessSince(roster, wait) + build.spec.waitAgent;
   if (at <= notBefore(state, { since: task.queuedAt, due })) return [];
@@ -41,7 +36,10 @@ function overdueTask(roster: Roster, wait: Wait): DurableEvent[] {
   return [{ type: 'abandoned', at, build: build.id, platform: task.platform, error }];
 }
 
-function overdueAttempt(state: FarmState, { attempt, at }: { attempt: Attempt; at: number }): DurableEvent[] {
+function overdueAttempt(
+  state: FarmState,
+  { attempt, at, ...wait }: Wait & { attempt: Attempt; at: number },
+): DurableEvent[] {
   const { timers } = state;
   const { id, agent: name } = attempt;
   const agent = state.agents.get(name);
@@ -62,6 +60,9 @@ function overdueAttempt(state: FarmState, { attempt, at }: { attempt: Attempt; a
       }
       const heardAt = Math.max(agent?.heardAt ?? 0, attempt.acceptedAt ?? 0);
       if (at <= Math.max(heardAt + timers.lost, state.grace.until)) {
+        // A result that was there in time may only have found nobody to take it.
+        const timeUp = notBefore(state, { since: attempt.aliveAt, due: timeLimit(wait, at) });
+        if (at > timeUp) return [timedOut(attempt, { at, limit: wait.build.spec.timeout ?? Infinity })];
         const due = notBefore(state, { since: attempt.aliveAt, due: attempt.aliveAt + timers.stall });
         return at <= due ? [] : [stalled(attempt, at)];
       }
@@ -82,6 +83,24 @@ function ended(
 ): DurableEvent {
   const error: ErrorInfo = { code: 'agent-lost', message, hint: 'see archfarm agents' };
   return { type: 'failed', at, attempt: id, outcome, kind: 'infrastructure', error };
+}
+
+/** When the task will have been worked on for as long as it may be. What it waits for agents does not count. */
+function timeLimit({ build, task }: Wait, at: number): number {
+  const worked = task.attempts.reduce(
+    (sum, { acceptedAt, endedAt }) => sum + (acceptedAt === undefined ? 0 : (endedAt ?? at) - acceptedAt),
+    0,
+  );
+  return at + (build.spec.timeout ?? Infinity) - worked;
+}
+
+function timedOut({ id, agent }: Attempt, { at, limit }: { at: number; limit: number }): DurableEvent {
+  const error: ErrorInfo = {
+    code: 'timeout',
+    message: `the build for ${id.platform} took longer than ${Math.round(limit / 1000)} s on agent ${agent}`,
+    hint: 'give it more time with --timeout',
+  };
+  return { type: 'failed', at, attempt: id, outcome: 'failed', kind: 'build', error };
 }
 
 /** Another agent would most likely wait as long again, for the same step of the same build. */
@@ -115,11 +134,4 @@ function publications(state: FarmState, at: number): DurableEvent[] {
     for (const tag of tags) taken.add(tag);
   }
   return events;
-}
-
-function timeoutError(timeout: number): ErrorInfo {
-  const error = new ArchfarmError('timeout', `the build took longer than ${Math.round(timeout / 1000)} s`, {
-    hint: 'give it more time with --timeout',
-  });
-  return toErrorInfo(error);
 }

@@ -84,10 +84,13 @@ export function verify(step: Step, id: AttemptId, image: VerifiedImage): void {
 
 export function fail(step: Step, failed: Failed): void {
   const { attempt: id, outcome, error } = failed;
-  if (outcome === 'declined') withdraw(step, id);
+  const found = findAttempt(step.state, id);
+  if (outcome === 'declined') {
+    // An agent that took the offer after all keeps its slot.
+    if (found?.attempt.status !== 'running') withdraw(step, id);
+  }
   // What a lost agent does is unknown: it may still report, and must keep that report until it has.
   else if (outcome !== 'lost') settle(step, id);
-  const found = findAttempt(step.state, id);
   if (found === undefined || isSettled(found.task) || !isNews(found.attempt, failed)) return;
   const wasWorking = found.attempt.status === 'running';
   finish(step, found.attempt, failed);

@@ -37,6 +37,7 @@ interface BuildRequest extends BuildParameters {
   readonly allowEmulation: boolean;
   /** Milliseconds. */
   readonly waitAgent: number;
+  /** Milliseconds that agents may work on each platform. */
   readonly timeout?: number | undefined;
 }
 

@@ -11,6 +11,17 @@ interface Line {
   digest: string | undefined;
   verified: boolean;
   lastFrame: number;
+  begunAt: number | undefined;
+  endedAt: number | undefined;
+}
+
+interface Lease {
+  readonly name: string;
+  readonly agent: string;
+  /** By the coordinator's clock. */
+  readonly acceptedAt: number;
+  /** By the world's. */
+  readonly since: number;
 }
 
 const triesOfATask = 3;
@@ -21,12 +32,12 @@ export class AttemptBook {
   readonly #byDigest = new Map<string, Line>();
   /** Tasks that failed by their own fault. */
   readonly #verdicts = new Set<string>();
-  readonly #leases = new Map<string, { name: string; agent: string; acceptedAt: number }>();
+  readonly #leases = new Map<string, Lease>();
   /** Of this life of the coordinator. */
   readonly #asked = new Set<string>();
 
   /** Attempts at work, as far as the coordinator knows. */
-  leased(): Iterable<{ readonly name: string; readonly agent: string; readonly acceptedAt: number }> {
+  leased(): Iterable<Lease> {
     return this.#leases.values();
   }
 
@@ -67,6 +78,8 @@ export class AttemptBook {
       digest: undefined,
       verified: false,
       lastFrame: 0,
+      begunAt: undefined,
+      endedAt: undefined,
     };
     this.#lines.set(name, line);
     this.#byTask.set(task, [...earlier, line]);
@@ -77,6 +90,7 @@ export class AttemptBook {
     name: string;
     type: string;
     at: number;
+    now: number;
     outcome?: string;
     kind?: string;
   }): void {
@@ -86,9 +100,16 @@ export class AttemptBook {
     if (event.type === 'reported') line.reported = true;
     if (event.type === 'accepted' && (line.outcome !== undefined || line.reported)) return;
     if (event.type === 'accepted' || event.type === 'resumed')
-      this.#leases.set(line.name, { name: line.name, agent: line.agent, acceptedAt: event.at });
+      this.#leases.set(line.name, {
+        name: line.name,
+        agent: line.agent,
+        acceptedAt: event.at,
+        since: event.now,
+      });
     else this.#leases.delete(line.name);
     if (event.type === 'verified') this.#release(line.task);
+    if (event.type !== 'failed') line.begunAt ??= event.at;
+    line.endedAt = event.type === 'failed' ? event.at : undefined;
     if (event.type !== 'failed') {
       line.outcome = undefined;
       return;
@@ -96,6 +117,15 @@ export class AttemptBook {
     if (event.kind === 'build' && event.outcome === 'failed') this.#verdicts.add(event.task);
     // A report stands until the coordinator itself has looked at the image.
     if (!line.reported || event.outcome === 'failed') line.outcome ??= event.outcome;
+  }
+
+  /** Milliseconds, by the coordinator's clock. */
+  workedFor(task: string, at: number): number {
+    const lines = this.#byTask.get(task) ?? [];
+    return lines.reduce(
+      (sum, { begunAt, endedAt }) => sum + (begunAt === undefined ? 0 : (endedAt ?? at) - begunAt),
+      0,
+    );
   }
 
   #release(task: string): void {

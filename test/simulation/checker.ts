@@ -97,6 +97,7 @@ export class Checker {
         this.fail('slots', `${name} was offered to ${event.agent}, whose ${slots} slots are in use`);
     }
     if (type === 'failed' && event.outcome === 'lost') this.#mayBeLost(name);
+    if (event.error?.code === 'timeout') this.#mayBeTimedOut(task, event.at);
     if (
       type === 'accepted' ||
       type === 'resumed' ||
@@ -104,7 +105,7 @@ export class Checker {
       type === 'reported' ||
       type === 'verified'
     )
-      this.#attempts.event({ task, name, ...event });
+      this.#attempts.event({ task, name, ...event, now: this.#now() });
   }
 
   offered({ attempt, agent }: { attempt: Attempt; agent: string }): void {
@@ -201,10 +202,14 @@ export class Checker {
       if (took > build.limit)
         this.fail('ends-in-time', `${build.id} goes on after ${Math.round(took / 1000)} s`);
     }
-    for (const { name, agent, acceptedAt } of this.#attempts.leased()) {
+    for (const { name, agent, acceptedAt, since } of this.#attempts.leased()) {
       const from = Math.max(this.#heardAt.get(agent) ?? 0, acceptedAt, this.#startedAt, this.#awayUntil);
       if (now - from > leaseEndsWithin)
         this.fail('lease', `${name} still waits for ${agent}, which is silent for ${now - from} ms`);
+      const { timeout } = this.#build(buildOf(name));
+      const begun = Math.max(since + timeout, this.#startedAt, this.#awayUntil);
+      if (now - begun > leaseEndsWithin)
+        this.fail('time-limit', `${name} goes on ${now - since} ms after it began, of ${timeout}`);
     }
     for (const agent of this.#agents()) {
       if (agent.running.size > agent.facts.slots)
@@ -239,8 +244,14 @@ export class Checker {
       this.fail('kept', `${name} was given up ${this.#now() - this.#startedAt} ms after a restart, and runs`);
   }
 
+  #mayBeTimedOut(task: string, at: number): void {
+    const worked = this.#attempts.workedFor(task, at);
+    const { timeout } = this.#build(buildOf(task));
+    if (worked <= timeout) this.fail('time-limit', `${task} timed out after ${worked} ms of ${timeout}`);
+  }
+
   #mayRun(agent: Seen, name: string, now: number): void {
-    const ended = this.#build(name.slice(0, name.indexOf('/'))).ended?.at;
+    const ended = this.#build(buildOf(name)).ended?.at;
     const since = Math.max(ended ?? Infinity, agent.connectedSince ?? Infinity, this.#startedAt);
     if (now - since > settlesWithin)
       this.fail('stops', `${agent.facts.name} still works on ${name}, whose build ended long ago`);
@@ -255,6 +266,11 @@ export class Checker {
       this.#agents().find(({ facts }) => facts.name === name) ?? this.fail('unknown', `no agent ${name}`)
     );
   }
+}
+
+/** Of an attempt or a task. */
+function buildOf(name: string): string {
+  return name.slice(0, name.indexOf('/'));
 }
 
 function nameOf({ build, platform, number }: Attempt): string {

@@ -170,4 +170,28 @@ export const mutations: readonly Mutation[] = [
     seed: 1,
     invariant: 'fits',
   },
+  {
+    name: 'a time limit that counts the wait for an agent',
+    file: scheduler,
+    find: 'acceptedAt === undefined ? 0 : (endedAt ?? at) - acceptedAt',
+    replace: 'at - task.createdAt + 0 * (acceptedAt ?? endedAt ?? 0)',
+    seed: 1,
+    invariant: 'time-limit',
+  },
+  {
+    name: 'a time limit that nobody keeps',
+    file: scheduler,
+    find: 'if (at > timeUp)',
+    replace: 'if (timeUp < 0)',
+    seed: 1,
+    invariant: 'time-limit',
+  },
+  {
+    name: 'a late decline that frees the slot of an attempt at work',
+    file: tasks,
+    find: "if (found?.attempt.status !== 'running') withdraw(step, id);",
+    replace: 'withdraw(step, id);',
+    seed: 2,
+    invariant: 'kept|slots',
+  },
 ];

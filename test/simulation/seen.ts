@@ -14,6 +14,7 @@ export interface Stored {
   readonly agent?: string;
   readonly outcome?: string;
   readonly kind?: string;
+  readonly error?: { readonly code: string };
 }
 
 export interface Host {
@@ -39,6 +40,8 @@ export interface Expected {
   readonly labels: Readonly<Record<string, string>>;
   readonly tags: readonly string[];
   readonly emulation: boolean;
+  /** Milliseconds for which agents may work on each of its platforms. */
+  readonly timeout: number;
   /** Milliseconds that it may take, without those that the coordinator was away or asleep. */
   readonly limit: number;
 }

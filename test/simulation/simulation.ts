@@ -3,7 +3,6 @@
  * registry and clients that all fail at random. A seed repeats everything.
  */
 import type { NewBuild } from '../../coordinator/farm/events.ts';
-import type { BuildSpec } from '../../coordinator/project/spec.ts';
 import { amd64, arm64, sampleAgent, sampleSpec } from '../support/farm-fixtures.ts';
 import { Random } from '../support/random.ts';
 import { SimulatedAgent } from './agent.ts';
@@ -108,7 +107,8 @@ export class Simulation {
       labels: spec.agentLabels,
       tags: spec.tags,
       emulation: spec.allowEmulation,
-      limit: limitOf(spec),
+      timeout: spec.timeout ?? Infinity,
+      limit: 6 * hour,
     });
     const build = { id, sequence: this.#submitted, spec, client: random.pick(['one', 'another', 'a third']) };
     this.#coordinator.tell({ type: 'submitted', build });
@@ -127,9 +127,4 @@ export class Simulation {
       if (!this.#coordinator.storage.has(build.id)) this.#again(build);
     });
   }
-}
-
-/** Publishing is given time even where the time for building is over. */
-function limitOf({ timeout }: BuildSpec): number {
-  return timeout === undefined ? 6 * hour : timeout + 20 * minute;
 }

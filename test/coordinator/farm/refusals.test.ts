@@ -81,6 +81,18 @@ test('somebody who resumes it ends the pause', () => {
   assert.is(reasonOf(bench, 'a'), undefined);
 });
 
+test('a decline that comes after the same attempt was taken changes nothing', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.submit('one', single);
+  bench.tell({ type: 'accepted', attempt: attempt('one', amd64) });
+  bench.take();
+  decline(bench, 'one');
+  bench.pass(1000);
+  assert.equal(bench.take(), []);
+  assert.is(bench.state.agents.get('a')?.held.size, 1, 'its slot is in use');
+});
+
 test('an agent that declines for ever is asked ever more rarely, and its builds wait', () => {
   const bench = new FarmBench();
   bench.connect(sampleAgent('a', { slots: 100 }));

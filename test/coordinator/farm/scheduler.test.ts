@@ -1,6 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { defaultTimers } from '../../../shared/timers.ts';
+import { createState } from '../../../coordinator/farm/farm-state.ts';
+import { decide } from '../../../coordinator/farm/scheduler.ts';
+import { apply } from '../../../coordinator/farm/state.ts';
 import { attempt, FarmBench, published, single } from '../../support/farm-bench.ts';
 import { amd64, arm64, pushedBy, sampleAgent } from '../../support/farm-fixtures.ts';
 
@@ -161,14 +164,83 @@ test('work spreads by load and weight, and no agent gets more than its slots', (
   );
 });
 
-test('a build that takes longer than its time limit fails with a timeout', () => {
+test('a platform has its time limit to itself, and what it waits for agents does not count', () => {
+  const bench = new FarmBench();
+  const both = { platforms: [amd64, arm64] };
+  bench.connect(sampleAgent('a'));
+  bench.submit('busy', single);
+  bench.tell({ type: 'accepted', attempt: attempt('busy', amd64) });
+  bench.submit('one', { ...both, timeout: 60_000, waitAgent: 10 * 60_000 });
+  bench.pass(5 * 60_000, () => bench.tell({ type: 'heard', agent: 'a', session: 'a-1' }));
+  assert.is(bench.state.builds.get('one')?.status, 'queued');
+  bench.connect(sampleAgent('b', { platforms: [{ platform: arm64, native: true }] }));
+  bench.tell({ type: 'accepted', attempt: attempt('one', arm64) });
+  bench.pass(30_000, () => {
+    for (const name of ['a', 'b']) bench.tell({ type: 'heard', agent: name, session: `${name}-1` });
+  });
+  bench.deliver(attempt('busy', amd64));
+  bench.tell({ type: 'accepted', attempt: attempt('one', amd64) });
+  bench.take();
+  bench.pass(31_000, () => {
+    for (const name of ['a', 'b']) bench.tell({ type: 'heard', agent: name, session: `${name}-1` });
+  });
+  assert.equal(
+    [...(bench.state.builds.get('one')?.tasks.values() ?? [])].map(({ status, error }) => [
+      status,
+      error?.code,
+    ]),
+    [
+      ['running', undefined],
+      ['failed', 'timeout'],
+    ],
+  );
+  assert.is(bench.take('settle')[0]?.agent, 'b', 'which ends it there');
+  bench.pass(31_000, () => bench.tell({ type: 'heard', agent: 'a', session: 'a-1' }));
+  const [finished, ...more] = bench.take('finished');
+  assert.equal(
+    [finished?.result.status, finished?.result.error?.code, more.length],
+    ['failed', 'timeout', 0],
+  );
+  assert.match(
+    finished?.result.error?.message ?? '',
+    /^the build for linux\/arm64\/v8 took longer than 60 s on agent b$/,
+  );
+});
+
+test('the time limit adds up over attempts, and outlasts a restart of the coordinator', () => {
   const bench = new FarmBench();
   bench.connect(sampleAgent('a'));
-  bench.submit('one', { ...single, timeout: 5000 });
+  bench.submit('one', { ...single, timeout: 60_000, waitAgent: 10 * 60_000 });
   bench.tell({ type: 'accepted', attempt: attempt('one', amd64) });
-  bench.pass(6000);
-  const effects = bench.take('finished');
-  assert.equal([effects[0]?.result.status, effects[0]?.result.error?.code], ['failed', 'timeout']);
+  bench.pass(40_000, () => bench.tell({ type: 'heard', agent: 'a', session: 'a-1' }));
+  bench.fail(attempt('one', amd64), 'infrastructure');
+  bench.pass(20_000, () => bench.tell({ type: 'heard', agent: 'a', session: 'a-1' }));
+  bench.tell({ type: 'accepted', attempt: attempt('one', amd64, 2) });
+  bench.pass(10_000, () => bench.tell({ type: 'heard', agent: 'a', session: 'a-1' }));
+
+  // A result may have been there in time, and found nobody to take it: not before the grace is over.
+  const restarted = createState({ timers: defaultTimers, startedAt: bench.at + 30_000 });
+  for (const event of bench.durable) apply(restarted, event);
+  const back = bench.at + 31_000;
+  const agent = sampleAgent('a');
+  apply(restarted, { type: 'agent-up', at: back, agent, attempts: [attempt('one', amd64, 2)] });
+  const late = bench.at + 30_000 + defaultTimers.grace;
+  for (let at = back; at <= late; at += defaultTimers.tick) {
+    apply(restarted, { type: 'heard', at, agent: 'a', session: 'a-1' });
+    assert.equal(decide(restarted, at), []);
+  }
+  assert.equal(
+    decide(restarted, late + 1).map(
+      (event) => event.type === 'failed' && [event.attempt.number, event.error.code],
+    ),
+    [[2, 'timeout']],
+  );
+  bench.pass(11_000, () => bench.tell({ type: 'heard', agent: 'a', session: 'a-1' }));
+  assert.is(
+    bench.take('finished')[0]?.result.error?.code,
+    'timeout',
+    '50 s and 11 s, without the 20 between',
+  );
 });
 
 test('builds of one tag publish one after the other, and an older one never over a newer one', () => {
