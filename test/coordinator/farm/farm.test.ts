@@ -266,7 +266,7 @@ test('archives a build along with what is stored next', async () => {
   const store = new MemoryStore();
   const stored: string[] = [];
   const append = store.append.bind(store);
-  store.append = (events, ended = []) => {
+  store.append = (events, ended) => {
     stored.push(
       [...events.map(({ type }) => type), ...ended.map(({ result }) => result.status)].join(' and '),
     );
