@@ -133,19 +133,18 @@ test('archfarm cancel ends a build that somebody else follows', async () => {
 
 test('--timeout ends a build that takes longer, with exit 4', async () => {
   const { path, command } = await endless('slow');
-  const timeout = ['--timeout', '6s'];
+  const timeout = ['--timeout', '15s', '--platform', 'linux/amd64'];
   const started = performance.now();
-  await using build = startBuild(['-t', `${farm.registry}/slow`, ...both, ...timeout, path], { env });
-  await build.logged('sleeping', platforms);
-  await assertRunning(command);
+  await using build = startBuild(['-t', `${farm.registry}/slow`, ...timeout, path], { env });
+  await build.logged('sleeping', ['linux/amd64']);
   const ended = await build.ended();
   assert.is(ended.status, 4, ended.stderr);
-  assert.ok(performance.now() - started < 12_000, 'it waited for longer than it was told');
+  assert.ok(performance.now() - started < 40_000, 'it waited for longer than it was told');
   assert.is(ended.result.status, 'failed');
   assert.is(ended.result.error?.code, 'timeout');
   assert.match(
     ended.result.error?.message ?? '',
-    /^the build for linux\/\S+ took longer than 6 s on agent [ab]$/,
+    /^the build for linux\/amd64 took longer than 15 s on agent a$/,
   );
   await assertGoneSoon(command);
 });

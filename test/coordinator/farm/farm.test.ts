@@ -268,7 +268,7 @@ test('archives a build along with what is stored next', async () => {
   const append = store.append.bind(store);
   store.append = (events, ended) => {
     stored.push(
-      [...events.map(({ type }) => type), ...ended.map(({ result }) => result.status)].join(' and '),
+      [...events.map(({ type }) => type), ...(ended ?? []).map(({ result }) => result.status)].join(' and '),
     );
     return append(events, ended);
   };
