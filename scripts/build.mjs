@@ -24,7 +24,7 @@ const common = {
 };
 
 /** Packages that are large, and loaded by `serve` only. */
-const apart = ['@peculiar/x509', 'fastify', 'pino'];
+const apart = ['@peculiar/x509', 'fastify', 'pino', 'prom-client'];
 
 /** Without the scope of its name. */
 const fileOf = (name) => `archfarm-${name.replace(/^@.*\//, '')}`;

@@ -1,5 +1,6 @@
 /** `archfarm agents`: the farm's machines. */
 import { formatStoreUsage } from '../../shared/context/store-usage.ts';
+import { PROTOCOL_VERSION } from '../../shared/messages.ts';
 import type { AgentInfo } from './api-answers.ts';
 import { openCoordinator, type GlobalOptions } from './global-options.ts';
 import { print, printJson } from './output.ts';
@@ -32,7 +33,12 @@ function row(agent: AgentInfo): string[] {
     platforms.join(', '),
     `${agent.busy}/${agent.slots}`,
     agent.contexts === undefined ? '' : formatStoreUsage(agent.contexts),
-    agent.version,
+    versionOf(agent),
     labels.join(', '),
   ];
+}
+
+/** Older agents are served, but know less. */
+function versionOf({ version, protocol = PROTOCOL_VERSION }: AgentInfo): string {
+  return protocol < PROTOCOL_VERSION ? `${version}, protocol ${protocol}: update it` : version;
 }

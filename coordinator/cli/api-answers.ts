@@ -150,6 +150,8 @@ export const agentsSchema = v.object({
       reason: v.optional(v.nullable(v.string())),
       labels: v.record(v.string(), v.string()),
       version: v.string(),
+      /** A coordinator that does not tell serves this one. */
+      protocol: v.optional(count),
       contexts: v.optional(storeUsageSchema),
     }),
   ),

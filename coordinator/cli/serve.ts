@@ -8,6 +8,7 @@ import { createLogger } from '../../shared/log.ts';
 import { keepHeapSmall } from '../../shared/small-heap.ts';
 import { Registries } from '../registry/registries.ts';
 import { startCoordinator } from '../server/coordinator.ts';
+import { Metrics } from '../server/metrics/metrics.ts';
 import { readContextLimits } from './context-limits.ts';
 import { readHistoryBounds, readLogLimit } from './history-bounds.ts';
 import { readToken, type GlobalOptions } from './global-options.ts';
@@ -22,9 +23,11 @@ export async function runServe(options: ServeOptions, global: GlobalOptions): Pr
   const outputLimit = readLogLimit(options);
   const data = dataDirectory(options.data);
   await mkdir(data, { recursive: true, mode: 0o700 });
+  using metrics = new Metrics();
   await using registries = new Registries({
     ...registriesOptions(options),
     grantPasswords: options.passwordsToAgents,
+    traffic: metrics.traffic,
   });
   await registries.check();
   const coordinator = await startCoordinator({
@@ -39,6 +42,7 @@ export async function runServe(options: ServeOptions, global: GlobalOptions): Pr
     history,
     outputLimit,
     registries,
+    metrics,
     maxQueued: readMaxQueued(options.maxQueued),
     timers: readTimers(options.stallLimit, process.env),
     log,

@@ -94,12 +94,13 @@ export interface AgentView {
   readonly reason: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly version: string;
+  readonly protocol: number;
   /** What its store of contents holds, and how often that helped. */
   readonly contexts: StoreUsage | undefined;
 }
 
 export function viewOf(agent: Agent, timers: Timers, at: number): AgentView {
-  const { name, platforms, slots, labels, version } = agent.facts;
+  const { name, platforms, slots, labels, version, protocol } = agent.facts;
   return {
     name,
     platforms,
@@ -108,6 +109,7 @@ export function viewOf(agent: Agent, timers: Timers, at: number): AgentView {
     ...condition(agent, timers, at),
     labels,
     version,
+    protocol,
     contexts: agent.contexts,
   };
 }

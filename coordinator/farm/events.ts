@@ -140,6 +140,8 @@ export interface AgentFacts {
   /** New for each process of the agent: a known name with a new session has lost what it does not list. */
   readonly session: string;
   readonly version: string;
+  /** Of the messages it speaks. */
+  readonly protocol: number;
   readonly platforms: readonly { readonly platform: string; readonly native: boolean }[];
   readonly slots: number;
   readonly weight: number;

@@ -10,6 +10,7 @@ import { isSettled } from './build-state.ts';
 import type { Effect, NewBuild, Origin, Remains } from './events.ts';
 import { couldCount, createState, isWanted } from './farm-state.ts';
 import type { FarmState } from './farm-state.ts';
+import { loadOf, type FarmLoad } from './load.ts';
 import { resultOf } from './result.ts';
 
 export interface QueryOptions {
@@ -138,6 +139,10 @@ export class FarmQueries {
       .filter((result) => status === undefined || result.status === status);
     const all = new Map([...archived, ...current].map((result) => [result.build, result]));
     return [...all.values()].toSorted((a, b) => (a.build < b.build ? 1 : -1)).slice(0, limit);
+  }
+
+  load(): FarmLoad {
+    return loadOf(this.state);
   }
 
   /** Names of those that were told to take no new work, whether they are here or not. */

@@ -4,6 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ArchfarmError } from '../../shared/errors.ts';
+import type { BuildResult } from '../../shared/progress.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import { newBuildId } from './build-id.ts';
 import { isDurable } from './events.ts';
@@ -32,6 +33,8 @@ export interface EffectHandlers {
 
 export interface FarmOptions extends QueryOptions {
   readonly handlers: EffectHandlers;
+  /** Told of every build that ended, once it is archived. */
+  readonly onArchived?: ((result: BuildResult) => void) | undefined;
 }
 
 export interface SubmitOptions {
@@ -50,6 +53,7 @@ interface Queued {
 
 export class Farm extends FarmQueries implements AsyncDisposable {
   readonly #handlers: EffectHandlers;
+  readonly #onArchived: FarmOptions['onArchived'];
   /** Submissions by key whose event is not stored yet. */
   readonly #submitting = new Map<string, Promise<string>>();
   #sequence = 0;
@@ -61,8 +65,9 @@ export class Farm extends FarmQueries implements AsyncDisposable {
   #ticker: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor({ handlers, ...rest }: FarmOptions) {
+  constructor({ handlers, onArchived, ...rest }: FarmOptions) {
     super(rest);
+    this.#onArchived = onArchived;
     this.#handlers = handlers;
   }
 
@@ -206,7 +211,10 @@ export class Farm extends FarmQueries implements AsyncDisposable {
     let failure: unknown;
     try {
       if (durable.length > 0 || ended.length > 0) await this.store.append(durable, ended);
-      for (const { build } of ended) this.#archived(build);
+      for (const { build, result } of ended) {
+        this.#archived(build);
+        this.#onArchived?.(result);
+      }
     } catch (thrown) {
       failure = thrown;
       this.#handlers.trouble(thrown);

@@ -170,6 +170,13 @@ export class AgentPool {
       { agent: hello.name, version: hello.version, platforms: hello.platforms, slots: hello.slots },
       'agent connected',
     );
+    if (hello.protocol < PROTOCOL_VERSION) {
+      const { protocol } = hello;
+      log.warn(
+        { agent: hello.name, version: hello.version, protocol, current: PROTOCOL_VERSION },
+        'an agent of an older protocol: it is served, but update archfarm-agent on its host',
+      );
+    }
     session.start();
     this.#first.abort();
     return member;

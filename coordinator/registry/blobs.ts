@@ -139,7 +139,7 @@ export function copyBlob(
       withRetries(
         () =>
           withinDeadline(attempt, { milliseconds, signal, asked: { ...asked, endpoint: client.endpoint } }),
-        { timing, signal },
+        { timing, signal, onRetry: client.onRetry },
       ),
     signal,
   );

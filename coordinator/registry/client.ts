@@ -43,6 +43,8 @@ export class RegistryClient {
   readonly endpoint: Endpoint;
   readonly timing: RegistryTiming;
   readonly capabilities = new Capabilities();
+  /** For whoever asks again by itself. */
+  readonly onRetry = (): void => this.#transport.noteRetry();
   readonly #transport: Transport;
   readonly #authorizer: Authorizer;
   readonly #later = new Set<Promise<void>>();
@@ -69,6 +71,7 @@ export class RegistryClient {
     return withRetries(() => withinDeadline(attempt, { milliseconds: timing.answer, signal, asked }), {
       timing,
       signal,
+      onRetry: this.onRetry,
     });
   }
 
@@ -130,7 +133,7 @@ export class RegistryClient {
     const { timing } = this;
     await withRetries(
       () => withinDeadline(attempt, { milliseconds: timing.answer, signal, asked: this.#asked('GET', url) }),
-      { timing, signal },
+      { timing, signal, onRetry: this.onRetry },
     );
   }
 

@@ -15,6 +15,7 @@ import { RegistryError } from './registry-error.ts';
 import { Repository } from './repository.ts';
 import { pull, push } from './scope.ts';
 import { defaultTiming, type RegistryTiming } from './timing.ts';
+import type { Traffic } from './traffic.ts';
 import { connectionsPerHost } from './transport.ts';
 import { Trust } from './trust.ts';
 
@@ -34,6 +35,8 @@ export interface RegistriesOptions {
   /** How names become addresses; the system's way where absent. */
   readonly lookup?: LookupFunction | undefined;
   readonly timing?: RegistryTiming;
+  /** Told of every request. */
+  readonly traffic?: Traffic | undefined;
 }
 
 export class Registries implements AsyncDisposable {
@@ -45,7 +48,7 @@ export class Registries implements AsyncDisposable {
   readonly #manifests = new ManifestCache();
 
   constructor(options: RegistriesOptions = {}) {
-    const { grantPasswords, lookup, timing = defaultTiming } = options;
+    const { grantPasswords, lookup, traffic, timing = defaultTiming } = options;
     this.#insecure = options.insecure ?? [];
     this.#options = {
       configDirectory: options.configDirectory ?? defaultConfigDirectory(),
@@ -54,6 +57,7 @@ export class Registries implements AsyncDisposable {
       trust: new Trust(options),
       grantPasswords,
       lookup,
+      traffic,
     };
   }
 

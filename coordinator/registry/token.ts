@@ -159,6 +159,7 @@ export class TokenSource {
     return withRetries(() => withinDeadline(attempt, { milliseconds: timing.answer, signal, asked }), {
       timing,
       signal,
+      onRetry: () => this.#transport.noteRetry(),
     });
   }
 

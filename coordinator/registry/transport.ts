@@ -12,6 +12,7 @@ import { connectorFor } from './connector.ts';
 import type { Endpoint } from './endpoint.ts';
 import { badAnswer, networkFailure, RegistryError, type Asked } from './registry-error.ts';
 import type { RegistryTiming } from './timing.ts';
+import type { Traffic } from './traffic.ts';
 import type { Trust } from './trust.ts';
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -21,6 +22,7 @@ export interface TransportOptions {
   readonly trust: Trust;
   /** How names become addresses; the system's way, if not given. */
   readonly lookup?: LookupFunction | undefined;
+  readonly traffic?: Traffic | undefined;
 }
 
 export interface Exchange {
@@ -51,11 +53,13 @@ export class Transport {
   readonly endpoint: Endpoint;
   readonly #home: Agent;
   readonly #elsewhere: Agent;
+  readonly #traffic: Traffic | undefined;
   /** Where the registry itself turned out to be. */
   #zone: Zone = 'public';
 
-  constructor(endpoint: Endpoint, { timing, trust, lookup }: TransportOptions) {
+  constructor(endpoint: Endpoint, { timing, trust, lookup, traffic }: TransportOptions) {
     this.endpoint = endpoint;
+    this.#traffic = traffic;
     const agent = (connect: buildConnector.connector): Agent =>
       new Agent({
         connect,
@@ -112,10 +116,17 @@ export class Transport {
         signal,
         dispatcher: this.isHome(url) ? this.#home : this.#elsewhere,
       });
+      this.#traffic?.asked(this.endpoint.host, method, answer.statusCode);
       return this.#answer(asked, answer, signal);
     } catch (error) {
+      this.#traffic?.asked(this.endpoint.host, method, undefined);
       throw this.#failure(asked, error, signal);
     }
+  }
+
+  /** What failed is asked again. */
+  noteRetry(): void {
+    this.#traffic?.retried(this.endpoint.host);
   }
 
   #answer(asked: Asked, { statusCode, headers, body }: Dispatcher.ResponseData, signal: AbortSignal): Answer {

@@ -34,8 +34,10 @@ import { BasePulls } from './base-pulls.ts';
 import { Door } from './door.ts';
 import { FollowUps } from './follow-ups.ts';
 import { Guard } from './guard.ts';
+import type { Metrics } from './metrics/metrics.ts';
 import { Preflight } from './preflight.ts';
 import { Publisher } from './publisher.ts';
+import { Readiness } from './readiness.ts';
 import { ReceivedFrames } from './received-frames.ts';
 import { addRoutes } from './routes.ts';
 import { Secrets } from './secrets.ts';
@@ -67,6 +69,8 @@ export interface CoordinatorOptions {
   /** Whether builds survive this process. */
   readonly durable: boolean;
   readonly registries: Registries;
+  /** Of this process, where somebody may read them. */
+  readonly metrics?: Metrics | undefined;
   readonly timers: Timers;
   readonly log: Logger;
 }
@@ -98,7 +102,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 }
 
 async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<Coordinator> {
-  const { token, data, registries, timers, log, listen } = options;
+  const { token, data, registries, metrics, timers, log, listen } = options;
   if (token === undefined && !isLoopback(listen.host)) {
     throw new ArchfarmError('config', `refusing to listen on ${listen.host} without a token`, {
       hint: 'set ARCHFARM_TOKEN or --token-file; agents and clients must present the same one',
@@ -121,7 +125,12 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   cleanup.defer(() => frames[Symbol.asyncDispose]());
   const blobs = await BlobStore.open(join(options.cache ?? data, 'contexts'), options.contextStore);
   cleanup.defer(() => blobs[Symbol.asyncDispose]());
-  const farm = new Farm({ store, timers, handlers: effectHandlers(() => parts) });
+  const farm = new Farm({
+    store,
+    timers,
+    handlers: effectHandlers(() => parts),
+    onArchived: metrics?.ended,
+  });
   const pool = new AgentPool({ timers, log, services: sessionServices(() => parts) });
   const proofs = new Proofs({
     agents: () => farm.agents(),
@@ -166,6 +175,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     audit,
     log,
   };
+  metrics?.watch({ farm, store: () => parts.contexts.usage() });
   cleanup.defer(() => parts.contexts.close());
   cleanup.defer(() => farm.close());
   cleanup.defer(() => parts.publisher.close());
@@ -199,10 +209,20 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     refusals,
     admitted: (socket) => door?.admit(socket),
   });
-  addRoutes(app, { guard, actions, audit, proofs: parts, followerPatience: timers.follower });
+  const readiness = new Readiness(data);
+  addRoutes(app, {
+    guard,
+    actions,
+    audit,
+    proofs: parts,
+    readiness,
+    metrics,
+    followerPatience: timers.follower,
+  });
   const sockets = acceptUpgrades(app.server, { guard, log, routes: upgradeRoutes(parts) });
   cleanup.defer(() => app.close());
   cleanup.defer(() => {
+    readiness.stop();
     parts.pool.close();
     for (const socket of sockets.clients) socket.close(1012, 'the coordinator stops');
     sockets.close();

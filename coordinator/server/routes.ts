@@ -11,7 +11,9 @@ import { addBuildRoutes, type BuildRouteOptions } from './build-routes.ts';
 import { statusOf } from './error-status.ts';
 import { gone } from './gone.ts';
 import { about } from './guard.ts';
+import type { Metrics } from './metrics/metrics.ts';
 import { proofBody, sendProofs, type ProofSources } from './proof-lines.ts';
+import type { Readiness } from './readiness.ts';
 import { readRequest } from './read-request.ts';
 
 const planBody = v.object({
@@ -25,10 +27,13 @@ const planBody = v.object({
 
 export interface RouteOptions extends BuildRouteOptions {
   readonly proofs: ProofSources;
+  readonly readiness: Readiness;
+  /** Nobody reads those of a coordinator inside a command. */
+  readonly metrics: Metrics | undefined;
 }
 
 export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
-  const { guard, actions, audit, proofs } = options;
+  const { guard, actions, audit, proofs, readiness, metrics } = options;
   app.setErrorHandler((error, _request, reply) => sendError(reply, error));
   app.setNotFoundHandler((request, reply) =>
     sendError(
@@ -38,6 +43,15 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
   );
   guard.watch(app);
   app.get('/healthz', about('health'), () => ({ status: 'ok' }));
+  app.get('/readyz', about('health'), async (_request, reply) => {
+    const reason = await readiness.objection();
+    return reason === undefined ? { status: 'ready' } : reply.code(503).send({ status: 'not ready', reason });
+  });
+  if (metrics !== undefined) {
+    app.get('/metrics', about('read-metrics'), async (_request, reply) =>
+      reply.type(metrics.contentType).send(await metrics.text()),
+    );
+  }
   app.get('/v1/version', about('version'), () => ({ version, protocol: PROTOCOL_VERSION }));
   app.get('/v1/store', about('show-store'), () => ({ contexts: actions.contextStore() }));
   app.post('/v1/plan', about('plan'), async (request, reply) => {

@@ -13,9 +13,10 @@ interface Access {
 }
 
 const table = {
-  health: { needs: 'anybody', what: 'see whether the coordinator lives' },
+  health: { needs: 'anybody', what: 'see whether the coordinator lives and is ready' },
   version: { needs: 'known', what: 'see which version it is' },
   whoami: { needs: 'known', what: 'see who one is' },
+  'read-metrics': { needs: 'read', what: 'read metrics' },
   'list-builds': { needs: 'read', what: 'list builds' },
   'show-build': { needs: 'read', what: 'look at builds' },
   'read-log': { needs: 'read', what: 'read logs' },

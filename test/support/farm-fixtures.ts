@@ -1,5 +1,6 @@
 /** Builds, agents and reports for tests of the farm. */
 import type { AttemptId } from '../../shared/attempt.ts';
+import { PROTOCOL_VERSION } from '../../shared/messages.ts';
 import { parsePlatform } from '../../shared/platform.ts';
 import type { PushedImage } from '../../shared/task.ts';
 import type { AgentFacts, VerifiedImage } from '../../coordinator/farm/events.ts';
@@ -49,6 +50,7 @@ export function sampleAgent(name: string, change: Partial<AgentFacts> = {}): Age
     name,
     session: `${name}-1`,
     version: '0.1.0',
+    protocol: PROTOCOL_VERSION,
     platforms: [{ platform: amd64, native: true }],
     slots: 1,
     weight: 1,

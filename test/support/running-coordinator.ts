@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { WebSocket } from 'ws';
 import type { RegistryClient } from '../../coordinator/registry/client.ts';
 import { Registries } from '../../coordinator/registry/registries.ts';
+import type { Traffic } from '../../coordinator/registry/traffic.ts';
 import {
   startCoordinator,
   type Coordinator,
@@ -47,8 +48,8 @@ export interface ScriptedAgent {
 class OneRegistry extends Registries {
   readonly #host: string;
 
-  constructor(host: string) {
-    super({});
+  constructor(host: string, traffic: Traffic | undefined) {
+    super({ traffic });
     this.#host = host;
   }
 
@@ -62,7 +63,7 @@ export async function runningCoordinator(
   timers: Partial<Timers> = {},
   hook: Hook = () => false,
   /** `data`: where builds survive it; without one they are gone with it. */
-  { data, ...options }: Pick<CoordinatorOptions, 'maxQueued'> & { readonly data?: string } = {},
+  { data, ...options }: Pick<CoordinatorOptions, 'maxQueued' | 'metrics'> & { readonly data?: string } = {},
 ): Promise<RunningCoordinator> {
   const cleanup = new Cleanup();
   const directory = await temporaryDirectory();
@@ -74,7 +75,7 @@ export async function runningCoordinator(
     response.writeHead(status, headers).end();
   });
   cleanup.defer(() => registry[Symbol.asyncDispose]());
-  const registries = new OneRegistry(registry.host);
+  const registries = new OneRegistry(registry.host, options.metrics?.traffic);
   cleanup.defer(() => registries[Symbol.asyncDispose]());
   const coordinator = await startCoordinator({
     listen: { host: '127.0.0.1', port: 0 },

@@ -1,0 +1,131 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Metrics } from '../../../coordinator/server/metrics/metrics.ts';
+import { Readiness } from '../../../coordinator/server/readiness.ts';
+import { complaints, readExposition, type Exposition } from '../../support/exposition.ts';
+import { ask } from '../../support/http-request.ts';
+import { runningCoordinator, type RunningCoordinator } from '../../support/running-coordinator.ts';
+import { submitBuild } from '../../support/submitted-build.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { until } from '../../support/until.ts';
+
+const platform = 'linux/arm64/v8';
+
+async function scrape(running: RunningCoordinator): Promise<Exposition> {
+  const answer = await running.ask('/metrics');
+  assert.is(answer.status, 200, String(answer.body));
+  return readExposition(String(answer.body));
+}
+
+test('a scrape tells of agents, of what waits, and of what has ended', async () => {
+  let asked = 0;
+  using metrics = new Metrics();
+  await using running = await runningCoordinator(
+    {},
+    (_request, response) => {
+      // One answer that says to come again.
+      if (asked++ > 0) return false;
+      response.writeHead(503, { 'retry-after': '0' }).end();
+      return true;
+    },
+    { metrics },
+  );
+  const agent = await running.agent({ name: 'pi-01', slots: 2, protocol: 1 });
+  agent.send({
+    type: 'beat',
+    state: 'ready',
+    contexts: { bytes: 500, maxBytes: 900, hits: 30, hitBytes: 300, misses: 2, missBytes: 20 },
+  });
+  const build = await submitBuild(running, { platforms: [platform, 'linux/s390x'], waitAgent: 60_000 });
+  const { attempt } = await agent.wait('offer');
+  agent.send({ type: 'accept', attempt });
+
+  const during = await until(
+    async () => {
+      const told = await scrape(running);
+      return told.value('archfarm_tasks', { platform, status: 'running' }) === 1 ? told : undefined;
+    },
+    { what: 'a running task' },
+  );
+  assert.is(during.value('archfarm_builds', { status: 'running' }), 1);
+  assert.is(during.value('archfarm_tasks', { platform: 'linux/s390x', status: 'queued' }), 1);
+  assert.ok((during.value('archfarm_task_wait_seconds', { platform: 'linux/s390x' }) ?? 0) > 0);
+  assert.is(during.value('archfarm_agents', { platform, mode: 'native', state: 'ready' }), 1);
+  assert.is(
+    during.value('archfarm_agents', { platform: 'linux/arm/v7', mode: 'emulated', state: 'ready' }),
+    1,
+  );
+  assert.is(during.value('archfarm_agent_info', { agent: 'pi-01', protocol: '1' }), 1);
+  assert.is(during.value('archfarm_agent_state', { agent: 'pi-01', state: 'ready' }), 1);
+  assert.is(during.value('archfarm_agent_slots', { agent: 'pi-01' }), 2);
+  assert.is(during.value('archfarm_agent_busy_slots', { agent: 'pi-01' }), 1);
+  assert.is(during.value('archfarm_agent_store_hit_bytes_total', { agent: 'pi-01' }), 300);
+  assert.ok((during.value('archfarm_store_misses_total') ?? 0) > 0, 'the client sent something');
+  assert.ok((during.value('archfarm_registry_requests_total') ?? 0) > 1);
+  assert.is(during.value('archfarm_registry_requests_total', { status: '503' }), 1);
+  assert.is(during.value('archfarm_registry_retries_total'), 1);
+  assert.is(during.value('archfarm_attempts_total'), undefined);
+
+  agent.send({
+    type: 'report',
+    attempt,
+    lastFrame: 0,
+    outcome: {
+      status: 'failed',
+      kind: 'build',
+      error: { code: 'build-failed', message: 'RUN false' },
+      timings: { context: 200, build: 1500 },
+      sentBytes: 400,
+    },
+  });
+  assert.is((await agent.wait('settle')).attempt, attempt);
+  // The other platform would wait for its agent.
+  assert.is((await running.ask(`/v1/builds/${build}/cancel`, { method: 'POST' })).status, 202);
+  const after = await until(
+    async () => {
+      const told = await scrape(running);
+      return told.value('archfarm_builds_ended_total', { status: 'cancelled' }) === 1 ? told : undefined;
+    },
+    { what: `the end of build ${build}` },
+  );
+  assert.is(after.value('archfarm_attempts_total', { platform, outcome: 'failed' }), 1);
+  assert.is(after.value('archfarm_phase_duration_seconds_sum', { platform, phase: 'build' }), 1.5);
+  assert.is(after.value('archfarm_phase_duration_seconds_bucket', { phase: 'build', le: '1' }), 0);
+  assert.is(after.value('archfarm_phase_duration_seconds_bucket', { phase: 'build', le: '2.5' }), 1);
+  assert.is(after.value('archfarm_context_sent_bytes_total', { to: 'agent' }), 400);
+  assert.is(after.value('archfarm_context_saved_bytes_total', { to: 'agent' }), 600);
+  assert.is(after.value('archfarm_builds', { status: 'running' }), 0);
+  assert.is(after.value('archfarm_tasks'), undefined);
+  assert.ok((after.value('process_resident_memory_bytes') ?? 0) > 10_000_000);
+  await until(async () => ((await scrape(running)).value('archfarm_event_loop_lag_seconds_count') ?? 0) > 0, {
+    what: 'a look at the event loop',
+  });
+});
+
+test('names follow the conventions of Prometheus', async () => {
+  using metrics = new Metrics();
+  await using running = await runningCoordinator({}, () => false, { metrics });
+  const told = await scrape(running);
+  assert.ok(told.families.length > 25);
+  assert.equal(complaints(told), []);
+});
+
+test('metrics are for those who may read, health is for everybody', async () => {
+  using metrics = new Metrics();
+  await using running = await runningCoordinator({}, () => false, { metrics });
+  assert.is((await ask(new URL('/metrics', running.url))).status, 401);
+  assert.equal(await ask(new URL('/readyz', running.url)), { status: 200, body: { status: 'ready' } });
+  assert.equal(await ask(new URL('/healthz', running.url)), { status: 200, body: { status: 'ok' } });
+});
+
+test('a coordinator that cannot store anything, or stops, is not ready', async () => {
+  await using directory = await temporaryDirectory();
+  const nowhere = new Readiness(`${directory.path}/nowhere`);
+  assert.match((await nowhere.objection()) ?? '', /^nothing can be stored: .*ENOENT/);
+  const ready = new Readiness(directory.path);
+  assert.is(await ready.objection(), undefined);
+  ready.stop();
+  assert.is(await ready.objection(), 'the coordinator stops');
+});
+
+test.run();

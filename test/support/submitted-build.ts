@@ -1,0 +1,31 @@
+/** A build of one file, submitted to a coordinator inside the test's process. */
+import { randomBytes } from 'node:crypto';
+import * as v from 'valibot';
+import { ContextUpload } from '../../coordinator/cli/context-upload.ts';
+import type { BuildSpec } from '../../coordinator/project/spec.ts';
+import { sampleSpec } from './farm-fixtures.ts';
+import { dir, memoryTree } from './memory-tree.ts';
+import { testToken, type RunningCoordinator } from './running-coordinator.ts';
+
+const tree = memoryTree(dir(['Dockerfile', 'FROM scratch\n']));
+const answerSchema = v.object({ build: v.string() });
+
+/** Its id. The context has 1,000 bytes by what it says of itself. */
+export async function submitBuild(
+  running: RunningCoordinator,
+  change: Partial<BuildSpec> = {},
+): Promise<string> {
+  const link = randomBytes(12).toString('base64url');
+  const upload = new ContextUpload({ coordinator: running.url, token: testToken, link, source: tree });
+  try {
+    const spec = sampleSpec({
+      context: { root: tree.root, name: 'c', files: 1, bytes: 1000 },
+      dockerfile: { root: tree.root, name: 'Dockerfile' },
+      ...change,
+    });
+    const answer = await running.ask('/v1/builds', { method: 'POST', body: { spec, link } });
+    return v.parse(answerSchema, answer.body).build;
+  } finally {
+    await upload.close();
+  }
+}
