@@ -1,4 +1,5 @@
 /** The attempts of this agent: those that run, and those whose report its coordinator has not settled yet. */
+import { attemptFields } from '../shared/attempt.ts';
 import type { StoreUsage } from '../shared/context/store-usage.ts';
 import type { Digest } from '../shared/context/tree.ts';
 import { ArchfarmError } from '../shared/errors.ts';
@@ -113,7 +114,7 @@ export class Attempts {
         this.questions.ask(attempt, question, signal),
       ssh: (id: string, signal: AbortSignal) => openSshTunnel({ config, attempt, id }, signal),
     };
-    log.info({ attempt, image: task.image }, 'attempt started');
+    log.info({ ...attemptFields(attempt), image: task.image }, 'attempt started');
     const run = async (): Promise<void> => {
       using _held = images.hold(task.image);
       const options = {
@@ -130,7 +131,11 @@ export class Attempts {
       context[Symbol.dispose]();
       outbox.close(Date.now());
       log.info(
-        { attempt, status: outcome.status, error: outcome.status === 'failed' ? outcome.error : undefined },
+        {
+          ...attemptFields(attempt),
+          status: outcome.status,
+          error: outcome.status === 'failed' ? outcome.error : undefined,
+        },
         'attempt ended',
       );
       ended(outcome);
@@ -140,7 +145,7 @@ export class Attempts {
     this.#jobs.set(attempt, job);
     this.#memory.jobs(this.#jobs.size);
     job.done = run().catch((error: unknown) =>
-      log.error({ attempt, err: error }, 'the attempt could not be reported'),
+      log.error({ ...attemptFields(attempt), err: error }, 'the attempt could not be reported'),
     );
   }
 
@@ -172,7 +177,9 @@ export class Attempts {
     this.cancel(attempt, 'the coordinator does not need it any more');
     journal
       .settle(attempt)
-      .catch((error: unknown) => log.error({ attempt, err: error }, 'the journal could not be written'));
+      .catch((error: unknown) =>
+        log.error({ ...attemptFields(attempt), err: error }, 'the journal could not be written'),
+      );
     ended();
   }
 
@@ -196,7 +203,7 @@ export class Attempts {
       await journal.add(attempt, outcome);
     } catch (error) {
       // The report still counts if it arrives; only a restart before that would lose it.
-      log.error({ attempt, err: error }, 'the report could not be written to the journal');
+      log.error({ ...attemptFields(attempt), err: error }, 'the report could not be written to the journal');
     }
     this.#jobs.delete(attempt);
     this.#memory.jobs(this.#jobs.size);

@@ -20,7 +20,7 @@ import { Worker } from './worker.ts';
 /** Returns when the agent has drained or was told to end at once. */
 export async function runAgent(config: AgentConfig, parent?: Parent): Promise<void> {
   keepHeapSmall();
-  const log = createLogger('archfarm-agent');
+  const log = createLogger('archfarm-agent').child({ agent: config.name });
   const timers = timersFrom(process.env);
   const stop = new AbortController();
 
@@ -65,8 +65,8 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
     jobs: [...worker.status().jobs],
   }));
   // `name` is the program's in every record.
-  const { name: agent, ...rest } = facts;
-  log.info({ agent, ...rest, platforms: engine.platforms, slots: config.slots }, 'agent started');
+  const { name: _, ...rest } = facts;
+  log.info({ ...rest, platforms: engine.platforms, slots: config.slots }, 'agent started');
 
   const signals = stopOnSignals(worker, log);
   parent?.onGone(() => void worker.abort('the process that started this agent is gone'));

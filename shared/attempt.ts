@@ -20,3 +20,10 @@ export function parseAttempt(text: string): AttemptId | undefined {
   if (build === undefined || platform === undefined || number === undefined) return undefined;
   return { build, platform, number: Number(number) };
 }
+
+/** How log lines name an attempt: by all that somebody may search for. `task` is its platform. */
+export function attemptFields(attempt: AttemptId | string): Readonly<Record<string, string>> {
+  const id = typeof attempt === 'string' ? parseAttempt(attempt) : attempt;
+  if (id === undefined) return { attempt: String(attempt) };
+  return { build: id.build, task: id.platform, attempt: formatAttempt(id) };
+}

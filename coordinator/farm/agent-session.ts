@@ -1,5 +1,5 @@
 /** One agent's connection: its messages become events of the farm and frames of build logs, in their order. */
-import { formatAttempt, parseAttempt, type AttemptId } from '../../shared/attempt.ts';
+import { attemptFields, formatAttempt, parseAttempt, type AttemptId } from '../../shared/attempt.ts';
 import type { Channel } from '../../shared/channel.ts';
 import type { Selection } from '../../shared/context/select.ts';
 import type { Digest } from '../../shared/context/tree.ts';
@@ -128,10 +128,10 @@ export class AgentSession {
       return this.#options.services.selected(attempt, message.tree, message.selection);
     // Answers may take as long as a registry does; nothing else of this agent waits for them.
     if (message.type === 'ask') return void this.#answer(attempt, message.ask, message.question);
-    return this.#inOrder(() => this.#take(attempt, message));
+    return this.#inOrder(attempt, () => this.#take(attempt, message));
   }
 
-  #inOrder(work: () => Promise<void>): void {
+  #inOrder(attempt: AttemptId, work: () => Promise<void>): void {
     const { channel, log } = this.#options;
     if (++this.#waiting > maxWaiting)
       return channel.close(closeCodes.restart, 'too much at once; dial again');
@@ -141,7 +141,7 @@ export class AgentSession {
         // What could not be stored is not acknowledged: the agent sends it again on its next connection, and with
         // it what came after, which would seem to be known otherwise.
         this.#broken = true;
-        log.error({ err: error }, 'a message could not be stored');
+        log.error({ ...attemptFields(attempt), err: error }, 'a message could not be stored');
         channel.close(closeCodes.restart, `could not store it: ${messageOf(error)}`);
       })
       .finally(() => {

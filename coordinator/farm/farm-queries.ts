@@ -8,7 +8,7 @@ import { viewOf } from './agent-state.ts';
 import type { AgentView } from './agent-state.ts';
 import { isSettled } from './build-state.ts';
 import type { Effect, NewBuild, Origin, Remains } from './events.ts';
-import { couldCount, createState, isWanted } from './farm-state.ts';
+import { couldCount, createState, findAttempt, isWanted } from './farm-state.ts';
 import type { FarmState } from './farm-state.ts';
 import { loadOf, type FarmLoad } from './load.ts';
 import { resultOf } from './result.ts';
@@ -78,6 +78,11 @@ export class FarmQueries {
   /** Whether a result of this attempt could still count: only then it may be told secrets and tokens. */
   counts(attempt: AttemptId, agent: string): boolean {
     return couldCount(this.state, { attempt, agent });
+  }
+
+  /** The agent that has or had it, while its build goes on. */
+  agentOf(attempt: AttemptId): string | undefined {
+    return findAttempt(this.state, attempt)?.attempt.agent;
   }
 
   /** What was asked for; undefined for a build that has ended. */

@@ -36,7 +36,8 @@ export class BuildProofs {
     const { log } = this.#options;
     const running = this.#prove(farm, effect)
       .catch((error: unknown) => {
-        if (!this.#stop.signal.aborted) log.error({ err: error }, 'the proof of a build could not be stored');
+        if (!this.#stop.signal.aborted)
+          log.error({ build: effect.build, err: error }, 'the proof of a build could not be stored');
       })
       .finally(() => this.#running.delete(running));
     this.#running.add(running);

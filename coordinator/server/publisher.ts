@@ -1,5 +1,5 @@
 /** Does what the farm asks of registries: reads pushed images back, and publishes lists. Outcomes go back as events. */
-import { formatAttempt } from '../../shared/attempt.ts';
+import { attemptFields } from '../../shared/attempt.ts';
 import { toErrorInfo, type ErrorCode } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { parsePlatform } from '../../shared/platform.ts';
@@ -50,11 +50,12 @@ export class Publisher {
   verify(farm: Farm, { attempt, image }: Extract<Effect, { type: 'verify' }>): void {
     const spec = farm.spec(attempt.build);
     if (spec === undefined) return;
+    const agent = farm.agentOf(attempt);
     const staged = this.#stagedFor(attempt.build, spec);
     staged.reportedAt = performance.now();
     const { staging } = staged;
     staging.look();
-    this.#run(async (signal) => {
+    this.#run(attempt.build, async (signal) => {
       const reference = parseReference(platformImage(spec, attempt.platform));
       const asked = {
         reported: image,
@@ -69,7 +70,7 @@ export class Publisher {
       } catch (thrown) {
         if (signal.aborted) return;
         const error = toErrorInfo(thrown, 'registry-error');
-        this.#options.log.warn({ attempt: formatAttempt(attempt), error }, 'a reported image was refused');
+        this.#options.log.warn({ ...attemptFields(attempt), agent, error }, 'a reported image was refused');
         const kind = verdicts.has(error.code) ? 'build' : 'infrastructure';
         await farm.record({ type: 'failed', at: farm.now, attempt, outcome: 'failed', kind, error });
         return;
@@ -77,7 +78,7 @@ export class Publisher {
       // What cannot be brought is no fault of the image: publishing tries again, and says what is wrong.
       staging.bring(verified).catch((thrown: unknown) => {
         const error = toErrorInfo(thrown, 'registry-error');
-        this.#options.log.info({ attempt: formatAttempt(attempt), error }, 'an image is not there early');
+        this.#options.log.info({ ...attemptFields(attempt), agent, error }, 'an image is not there early');
       });
       await farm.record({ type: 'verified', at: farm.now, attempt, image: verified });
     });
@@ -89,7 +90,7 @@ export class Publisher {
     if (spec === undefined) return;
     const start = this.#staged.get(build)?.reportedAt ?? performance.now();
     const { staging } = this.#stagedFor(build, spec);
-    this.#run(async (signal) => {
+    this.#run(build, async (signal) => {
       const { registries, log, onEvent, onPublished } = this.#options;
       try {
         const own = publicationOf(spec, effect);
@@ -121,7 +122,7 @@ export class Publisher {
   forget(build: string): void {
     const staged = this.#staged.get(build);
     this.#staged.delete(build);
-    if (staged !== undefined) this.#run(() => staged.staging[Symbol.asyncDispose]());
+    if (staged !== undefined) this.#run(build, () => staged.staging[Symbol.asyncDispose]());
   }
 
   /** Stops in the middle: what is under way is begun again when the coordinator comes back. */
@@ -151,9 +152,11 @@ export class Publisher {
     for (const { staging } of this.#staged.values()) staging.forget(tags);
   }
 
-  #run(work: (signal: AbortSignal) => Promise<void>): void {
+  #run(build: string, work: (signal: AbortSignal) => Promise<void>): void {
     const running = work(this.#stop.signal)
-      .catch((error: unknown) => this.#options.log.error({ err: error }, 'an outcome could not be stored'))
+      .catch((error: unknown) =>
+        this.#options.log.error({ build, err: error }, 'an outcome could not be stored'),
+      )
       .finally(() => this.#running.delete(running));
     this.#running.add(running);
   }

@@ -2,6 +2,7 @@
 import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream, WebSocketServer, type WebSocket } from 'ws';
+import { attemptFields } from '../../shared/attempt.ts';
 import { keepAliveAfter } from '../../shared/dial.ts';
 import { ArchfarmError, toErrorInfo } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -120,7 +121,7 @@ export function acceptUpgrades(server: Server, { guard, routes, log }: UpgradeOp
       if (!joined) client.terminate();
     } catch (error) {
       const info = toErrorInfo(error);
-      log.warn({ attempt: visit.query.get('attempt'), error: info }, 'no ssh tunnel');
+      log.warn({ ...attemptFields(visit.query.get('attempt') ?? ''), error: info }, 'no ssh tunnel');
       refuse(raw, new ArchfarmError('not-found', info.message));
     }
   }

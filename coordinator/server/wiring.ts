@@ -1,9 +1,10 @@
 /** How the parts of a coordinator reach each other: what the farm decides, what agents say, where sockets go. */
-import { parseAttempt } from '../../shared/attempt.ts';
+import { attemptFields, parseAttempt } from '../../shared/attempt.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Contexts } from '../context/contexts.ts';
 import type { SessionServices } from '../farm/agent-session.ts';
+import type { Effect } from '../farm/events.ts';
 import type { EffectHandlers, Farm } from '../farm/farm.ts';
 import type { AgentPool } from '../farm/pool.ts';
 import { taskOf } from '../farm/task.ts';
@@ -42,6 +43,8 @@ export interface Parts {
   readonly log: Logger;
 }
 
+type Notice = Omit<Extract<Effect, { type: 'notify' }>, 'type'>;
+
 /** The farm and its agents know each other through here, so the parts are asked for when something happens. */
 type Later = () => Parts;
 
@@ -60,7 +63,8 @@ export function effectHandlers(parts: Later): EffectHandlers {
     publish: (effect) => parts().publisher.publish(parts().farm, effect),
     prove: (effect) => parts().buildProofs.prove(parts().farm, effect),
     notify({ build, platform, agent, event }) {
-      const { frames, contexts } = parts();
+      const { frames, contexts, log } = parts();
+      log.info(stateFields({ build, platform, agent, event }), event.state);
       frames.append(build, { platform, agent, events: [event] });
       contexts.changed(build);
     },
@@ -75,6 +79,15 @@ export function effectHandlers(parts: Later): EffectHandlers {
     },
     trouble: (error) => parts().log.error({ err: error }, 'the farm could not do something'),
   };
+}
+
+/** What came to a new state, by all that somebody may search for. */
+function stateFields({ build, platform, agent, event }: Notice): object {
+  const { attempt: number, native, reason, error } = event;
+  const about = { agent, native, reason, error };
+  if (platform === undefined) return { build, ...about };
+  if (number === undefined) return { build, task: platform, ...about };
+  return { ...attemptFields({ build, platform, number }), ...about };
 }
 
 export function sessionServices(parts: Later): SessionServices {

@@ -63,7 +63,11 @@ export async function runningCoordinator(
   timers: Partial<Timers> = {},
   hook: Hook = () => false,
   /** `data`: where builds survive it; without one they are gone with it. */
-  { data, ...options }: Pick<CoordinatorOptions, 'maxQueued' | 'metrics'> & { readonly data?: string } = {},
+  {
+    data,
+    ...options
+  }: Pick<CoordinatorOptions, 'maxQueued' | 'metrics'> &
+    Partial<Pick<CoordinatorOptions, 'log'>> & { readonly data?: string } = {},
 ): Promise<RunningCoordinator> {
   const cleanup = new Cleanup();
   const directory = await temporaryDirectory();

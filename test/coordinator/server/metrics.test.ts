@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Metrics } from '../../../coordinator/server/metrics/metrics.ts';
@@ -108,6 +109,27 @@ test('names follow the conventions of Prometheus', async () => {
   const told = await scrape(running);
   assert.ok(told.families.length > 25);
   assert.equal(complaints(told), []);
+});
+
+test('the alert rules and the dashboard read metrics that there are', async () => {
+  using metrics = new Metrics();
+  await using running = await runningCoordinator({}, () => false, { metrics });
+  const { families } = await scrape(running);
+  const known = new Set(
+    families.flatMap(({ name, type }) =>
+      type === 'histogram' ? ['_bucket', '_sum', '_count'].map((end) => name + end) : [name],
+    ),
+  );
+  for (const file of ['archfarm-alerts.yml', 'archfarm-dashboard.json']) {
+    const text = await readFile(new URL(`../../../scripts/monitoring/${file}`, import.meta.url), 'utf8');
+    const used = text.match(/\b(archfarm|process)_[a-z_]+/g) ?? [];
+    assert.ok(used.length > 5, file);
+    assert.equal(
+      used.filter((name) => !known.has(name)),
+      [],
+      file,
+    );
+  }
 });
 
 test('metrics are for those who may read, health is for everybody', async () => {

@@ -31,7 +31,16 @@ function allowed(principal: Principal | undefined): string[] {
 const expected = {
   nobody: ['health'],
   known: ['version', 'whoami'],
-  read: ['list-builds', 'show-build', 'read-log', 'find-path', 'find-publisher', 'list-agents', 'show-store'],
+  read: [
+    'list-builds',
+    'show-build',
+    'read-log',
+    'find-path',
+    'find-publisher',
+    'list-agents',
+    'show-store',
+    'read-metrics',
+  ],
   build: [
     'submit',
     'plan',
