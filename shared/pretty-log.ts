@@ -1,6 +1,9 @@
 /** A line of the log for somebody at a terminal, made from its JSON. */
 import { writeSync } from 'node:fs';
 import { styleText } from 'node:util';
+import * as v from 'valibot';
+
+const recordSchema = v.pipe(v.string(), v.parseJson(), v.record(v.string(), v.unknown()));
 
 const levels: Readonly<Record<string, string>> = {
   10: 'trace',
@@ -13,14 +16,9 @@ const levels: Readonly<Record<string, string>> = {
 
 /** `12:03:07 warn could not publish build=1r0… error="registry-denied: …"`; what is no record stays as it is. */
 export function prettyLine(line: string): string {
-  let record: unknown;
-  try {
-    record = JSON.parse(line);
-  } catch {
-    return line;
-  }
-  if (typeof record !== 'object' || record === null) return line;
-  const { level, time, name: _name, msg, ...fields } = record as Readonly<Record<string, unknown>>;
+  const { success, output } = v.safeParse(recordSchema, line);
+  if (!success) return line;
+  const { level, time, name: _name, msg, ...fields } = output;
   const at = new Date(Number(time)).toTimeString().slice(0, 8);
   const told = Object.entries(fields).map(([key, value]) => `${styleText('dim', `${key}=`)}${shown(value)}`);
   return `${[at, levels[String(level)] ?? String(level), escaped(String(msg)), ...told].join(' ')}\n`;
