@@ -23,7 +23,9 @@ export function parseAttempt(text: string): AttemptId | undefined {
 
 /** How log lines name an attempt: by all that somebody may search for. `task` is its platform. */
 export function attemptFields(attempt: AttemptId | string): Readonly<Record<string, string>> {
-  const id = typeof attempt === 'string' ? parseAttempt(attempt) : attempt;
-  if (id === undefined) return { attempt: String(attempt) };
-  return { build: id.build, task: id.platform, attempt: formatAttempt(id) };
+  if (typeof attempt === 'string') {
+    const id = parseAttempt(attempt);
+    return id === undefined ? { attempt } : attemptFields(id);
+  }
+  return { build: attempt.build, task: attempt.platform, attempt: formatAttempt(attempt) };
 }
