@@ -15,12 +15,21 @@ export interface Wanted {
 
 export interface Tool {
   readonly name: string;
-  publish(wanted: Wanted): Promise<void>;
+  /** Gives the processor time of its commands in milliseconds, which a busy machine changes less than the time they take. */
+  publish(wanted: Wanted): Promise<number>;
 }
 
 type Commands = (wanted: Wanted) => readonly (readonly string[])[];
 
-const run = promisify(execFile);
+const execute = promisify(execFile);
+
+/** Processor time in milliseconds: what bash says of a child, user and system. */
+async function run(command: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const script = 'TIMEFORMAT="%U %S"; time "$@"';
+  const { stderr } = await execute('bash', ['-c', script, 'bash', ...command], { env });
+  const seconds = (stderr.trim().split('\n').at(-1) ?? '').split(' ').map(Number);
+  return seconds.reduce((sum, each) => sum + each, 0) * 1000;
+}
 
 /** Those that are installed; what they keep goes into `directory`. */
 export function publishTools(directory: string): readonly Tool[] {
@@ -67,7 +76,9 @@ export function publishTools(directory: string): readonly Tool[] {
       return {
         name,
         async publish(wanted) {
-          for (const [command = '', ...args] of steps(wanted)) await run(command, args, { env });
+          let used = 0;
+          for (const command of steps(wanted)) used += await run(command, env);
+          return used;
         },
       };
     });
@@ -84,7 +95,7 @@ function fromSpec(directory: string, env: NodeJS.ProcessEnv): Tool {
         return `  - image: ${image}\n    platform:\n      os: linux\n      architecture: ${architecture}\n`;
       });
       await writeFile(file, `image: ${target}\nmanifests:\n${sources.join('')}`);
-      await run(process.execPath, [archfarmCommand, 'push', 'from-spec', file], { env });
+      return run([process.execPath, archfarmCommand, 'push', 'from-spec', file], env);
     },
   };
 }

@@ -31,7 +31,10 @@ for (const delay of [0, 20]) {
   await using proxy = await startDelayingProxy(registry.host, delay);
   const tools = publishTools(scratch.path);
   const figures = new Map(
-    tools.map(({ name }) => [name, { times: [] as number[], requests: [] as number[] }]),
+    tools.map(({ name }) => [
+      name,
+      { times: [] as number[], processor: [] as number[], requests: [] as number[] },
+    ]),
   );
   const images = [`${proxy.host}/bench/app-amd64:1`, `${proxy.host}/bench/app-arm64:1`] as const;
   // The first turn is for nobody: it brings the programs into memory.
@@ -41,16 +44,20 @@ for (const delay of [0, 20]) {
       if (!values.busy) await untilQuiet();
       proxy.restart();
       const start = performance.now();
-      await tool.publish({ target, images });
+      const processor = await tool.publish({ target, images });
       const time = performance.now() - start;
       if (turn === 0) continue;
+      figures.get(tool.name)?.processor.push(processor);
       figures.get(tool.name)?.times.push(time);
       figures.get(tool.name)?.requests.push(proxy.requests);
     }
   }
   const reference = median(figures.get('docker')?.times ?? []);
-  for (const [tool, { times, requests }] of figures) {
-    console.log(`${tool}, ${delay} ms away: ${spread(times)}, ${median(requests)} requests`);
+  const referenceProcessor = median(figures.get('docker')?.processor ?? []);
+  for (const [tool, { times, processor, requests }] of figures) {
+    console.log(
+      `${tool}, ${delay} ms away: ${spread(times)}, processor ${spread(processor)}, ${median(requests)} requests`,
+    );
     console.log(
       JSON.stringify({
         bench: 'publish',
@@ -58,9 +65,11 @@ for (const delay of [0, 20]) {
         delay,
         runs,
         milliseconds: Math.round(median(times)),
+        processorMilliseconds: Math.round(median(processor)),
         requests: median(requests),
-        // Of docker manifest's time.
+        // Of docker manifest's.
         ratio: Number((median(times) / reference).toFixed(2)),
+        processorRatio: Number((median(processor) / referenceProcessor).toFixed(2)),
       }),
     );
   }
