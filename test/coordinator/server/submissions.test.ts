@@ -1,0 +1,66 @@
+/** Builds as they are submitted: how many there may be, once each, and found again. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import * as v from 'valibot';
+import { runningCoordinator } from '../../support/running-coordinator.ts';
+import { buildAnswer, directories, refusalAnswer, specOf, submit } from '../../support/submitted-builds.ts';
+
+test('a queue that is full takes no more, but knows what it has taken', async () => {
+  await using running = await runningCoordinator({}, undefined, { maxQueued: 1 });
+  const build = await submit(running, 'the-first-of-all');
+  const body = { spec: specOf() };
+  const refused = await running.ask('/v1/builds', { method: 'POST', body });
+  assert.is(refused.status, 429);
+  const { code, message, hint } = v.parse(refusalAnswer, refused.body).error;
+  assert.is(code, 'queue-full');
+  assert.is(message, '1 builds wait for an agent already');
+  assert.match(hint ?? '', /--max-queued/);
+  assert.is(await submit(running, 'the-first-of-all'), build);
+  await running.ask(`/v1/builds/${build}/cancel`, { method: 'POST' });
+  assert.not.equal(await submit(running), build);
+});
+
+test('a queue that is full takes no more of what comes at once either', async () => {
+  await using running = await runningCoordinator({}, undefined, { maxQueued: 2 });
+  const body = { spec: specOf(), directories };
+  const answers = await Promise.all(
+    Array.from({ length: 12 }, () => running.ask('/v1/builds', { method: 'POST', body })),
+  );
+  assert.equal(
+    answers.map(({ status }) => status).toSorted((left, right) => left - right),
+    [201, 201, ...Array.from({ length: 10 }, () => 429)],
+  );
+});
+
+test('two submissions under one key are one build', async () => {
+  await using running = await runningCoordinator();
+  const [first, second] = await Promise.all([
+    submit(running, 'key-number-1'),
+    submit(running, 'key-number-1'),
+  ]);
+  assert.is(first, second);
+  assert.is(await submit(running, 'key-number-1'), first);
+  assert.is.not(await submit(running, 'key-number-2'), first);
+  assert.is.not(await submit(running), await submit(running));
+});
+
+test('a build is found by the beginning of its id as long as that is unique', async () => {
+  await using running = await runningCoordinator();
+  const build = await submit(running);
+  assert.equal(v.parse(buildAnswer, (await running.ask(`/v1/builds/${build.slice(0, -1)}`)).body), { build });
+  await submit(running);
+  const ambiguous = await running.ask(`/v1/builds/${build.slice(0, 1)}`);
+  assert.is(ambiguous.status, 404);
+  assert.match(v.parse(refusalAnswer, ambiguous.body).error.message, 'is the beginning of several builds');
+});
+
+test('a build whose directories came along is taken without a connection to ask for them', async () => {
+  await using running = await runningCoordinator();
+  const body = { spec: specOf(), directories, idempotencyKey: 'with-directories' };
+  assert.is((await running.ask('/v1/builds', { method: 'POST', body })).status, 201);
+  const broken = { ...body, directories: ['AAAA/w=='], idempotencyKey: 'broken-directories' };
+  const refused = await running.ask('/v1/builds', { method: 'POST', body: broken });
+  assert.is(refused.status, 400, JSON.stringify(refused.body));
+});
+
+test.run();
