@@ -42,6 +42,16 @@ export function addServe(program: Command, { signal }: ProgramContext): void {
       '--no-passwords-to-agents',
       'never give an agent a password, not even for a push to a Basic registry',
     )
+    .option(
+      '--webhook <url>',
+      'tell this URL what becomes of builds, signed with ARCHFARM_WEBHOOK_SECRET, repeatable',
+      collect,
+    )
+    .option('--webhook-secret-file <file>', 'file with that secret')
+    .option(
+      '--on-publish <command>',
+      'run this shell command for every published image; ARCHFARM_DIGEST and others tell of it',
+    )
     .addHelpText('after', example('ARCHFARM_TOKEN=… archfarm serve --tls --listen 0.0.0.0:7480'))
     .action(async (flags: Omit<ServeOptions, 'listen'> & { readonly listen: string }, command: Command) => {
       const { parseListenAddress } = await import('./serve-options.ts');

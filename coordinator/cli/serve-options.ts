@@ -4,6 +4,7 @@ import { timersFrom, type Timers } from '../../shared/timers.ts';
 import { parseDuration } from '../duration.ts';
 import type { TlsSource } from '../trust/server-certificate.ts';
 import type { HistoryFlags } from './history-bounds.ts';
+import type { NotificationFlags } from './notification-options.ts';
 import type { RegistryFlags } from './registry-options.ts';
 
 /** How the coordinator is reached, as given. */
@@ -15,7 +16,7 @@ export interface ListenFlags {
   readonly insecureListen?: boolean | undefined;
 }
 
-export interface ServeOptions extends RegistryFlags, HistoryFlags, ListenFlags {
+export interface ServeOptions extends RegistryFlags, HistoryFlags, ListenFlags, NotificationFlags {
   readonly listen: ListenAddress;
   /** Directory of the coordinator's state; undefined means the usual place. */
   readonly data?: string | undefined;

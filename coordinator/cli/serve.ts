@@ -9,6 +9,7 @@ import { keepHeapSmall } from '../../shared/small-heap.ts';
 import { Registries } from '../registry/registries.ts';
 import { startCoordinator } from '../server/coordinator.ts';
 import { Metrics } from '../server/metrics/metrics.ts';
+import { openNotifications } from './notification-options.ts';
 import { readContextLimits } from './context-limits.ts';
 import { readHistoryBounds, readLogLimit } from './history-bounds.ts';
 import { readToken, type GlobalOptions } from './global-options.ts';
@@ -30,6 +31,7 @@ export async function runServe(options: ServeOptions, global: GlobalOptions): Pr
     traffic: metrics.traffic,
   });
   await registries.check();
+  await using notifications = await openNotifications(options, { data, log, environment: process.env });
   const coordinator = await startCoordinator({
     listen: options.listen,
     token: await readToken(global.tokenFile),
@@ -43,6 +45,7 @@ export async function runServe(options: ServeOptions, global: GlobalOptions): Pr
     outputLimit,
     registries,
     metrics,
+    notifications,
     maxQueued: readMaxQueued(options.maxQueued),
     timers: readTimers(options.stallLimit, process.env),
     log,

@@ -15,6 +15,7 @@ import type { AgentView } from '../farm/agent-state.ts';
 import { Farm } from '../farm/farm.ts';
 import { AgentPool } from '../farm/pool.ts';
 import { specTrees } from '../farm/task.ts';
+import type { Notifications } from '../notify/notifications.ts';
 import { BuildProofs } from '../proof/build-proofs.ts';
 import { Proofs } from '../proof/proofs.ts';
 import type { Registries } from '../registry/registries.ts';
@@ -71,6 +72,8 @@ export interface CoordinatorOptions {
   readonly registries: Registries;
   /** Of this process, where somebody may read them. */
   readonly metrics?: Metrics | undefined;
+  /** Who is told what becomes of builds. */
+  readonly notifications?: Notifications | undefined;
   readonly timers: Timers;
   readonly log: Logger;
 }
@@ -173,6 +176,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     basePulls: new BasePulls(),
     tunnels: new SshTunnels(),
     audit,
+    notifications: options.notifications,
     log,
   };
   metrics?.watch({ farm, store: () => parts.contexts.usage() });

@@ -8,6 +8,7 @@ import type { Effect } from '../farm/events.ts';
 import type { EffectHandlers, Farm } from '../farm/farm.ts';
 import type { AgentPool } from '../farm/pool.ts';
 import { taskOf } from '../farm/task.ts';
+import type { Notifications } from '../notify/notifications.ts';
 import type { BuildProofs } from '../proof/build-proofs.ts';
 import type { Proofs } from '../proof/proofs.ts';
 import type { Registries } from '../registry/registries.ts';
@@ -40,6 +41,7 @@ export interface Parts {
   readonly basePulls: BasePulls;
   readonly tunnels: SshTunnels;
   readonly audit: Audit;
+  readonly notifications: Notifications | undefined;
   readonly log: Logger;
 }
 
@@ -63,19 +65,21 @@ export function effectHandlers(parts: Later): EffectHandlers {
     publish: (effect) => parts().publisher.publish(parts().farm, effect),
     prove: (effect) => parts().buildProofs.prove(parts().farm, effect),
     notify({ build, platform, agent, event }) {
-      const { frames, contexts, log } = parts();
+      const { frames, contexts, notifications, log } = parts();
       log.info(stateFields({ build, platform, agent, event }), event.state);
       frames.append(build, { platform, agent, events: [event] });
       contexts.changed(build);
+      if (platform === undefined) notifications?.state(build, event.state, event.time);
     },
     finished({ build, result }) {
-      const { farm, frames, secrets, basePulls, contexts, received, publisher } = parts();
+      const { farm, frames, secrets, basePulls, contexts, received, publisher, notifications } = parts();
       publisher.forget(build);
       frames.append(build, { events: [{ type: 'result', time: farm.now, result }] });
       secrets.forget(build);
       basePulls.forget(build);
       contexts.release(build);
       received.forget(build);
+      notifications?.ended(result);
     },
     trouble: (error) => parts().log.error({ err: error }, 'the farm could not do something'),
   };

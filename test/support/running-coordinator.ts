@@ -67,7 +67,7 @@ export async function runningCoordinator(
     data,
     ...options
   }: Pick<CoordinatorOptions, 'maxQueued' | 'metrics'> &
-    Partial<Pick<CoordinatorOptions, 'log'>> & { readonly data?: string } = {},
+    Partial<Pick<CoordinatorOptions, 'log' | 'notifications'>> & { readonly data?: string } = {},
 ): Promise<RunningCoordinator> {
   const cleanup = new Cleanup();
   const directory = await temporaryDirectory();
