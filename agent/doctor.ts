@@ -1,15 +1,15 @@
 /** `archfarm-agent doctor`: what on this host would keep an agent from building, and what to do about it. */
 import { access, constants, mkdtemp, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import * as v from 'valibot';
+import { within } from '../shared/abort.ts';
 import { checkCoordinator } from '../shared/check-coordinator.ts';
 import { checkDisk } from '../shared/check-disk.ts';
 import { check, type Check } from '../shared/checks.ts';
 import { systemCode } from '../shared/errors.ts';
 import { formatPlatform } from '../shared/platform.ts';
 import type { TlsTrust } from '../shared/trust.ts';
-import { emulatedPlatforms } from './emulation.ts';
-import { Connection } from './engine/connection.ts';
+import { brokenEmulation, emulatedPlatforms } from './emulation.ts';
+import { noAnswer } from './engine/engine-error.ts';
 import { Engine } from './engine/engine.ts';
 
 export interface DoctorOptions {
@@ -23,12 +23,9 @@ export interface DoctorOptions {
   readonly docker: string | undefined;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
+  /** Milliseconds for the engine to describe itself; 10 s if not given. */
+  readonly patience?: number;
 }
-
-/** Milliseconds for the engine to describe itself. */
-const patience = 10_000;
-
-const rootSchema = v.object({ DockerRootDir: v.string() });
 
 const noCoordinator: readonly Check[] = [
   {
@@ -55,12 +52,13 @@ export async function examine(options: DoctorOptions): Promise<readonly Check[]>
   return groups.flat();
 }
 
-async function checkEngine({ docker, environment, data, signal }: DoctorOptions): Promise<readonly Check[]> {
-  const soon = AbortSignal.any([signal, AbortSignal.timeout(patience)]);
-  const engine = new Engine({ host: docker, environment, dataDirectory: data });
-  const { version, apiVersion, platform } = await engine.info(soon);
-  const connection = new Connection({ host: docker, environment });
-  const { DockerRootDir: root } = v.parse(rootSchema, await connection.get('/info', soon));
+async function checkEngine(options: DoctorOptions): Promise<readonly Check[]> {
+  const { docker: host, environment, data, signal, patience = 10_000 } = options;
+  const engine = new Engine({ host, environment, dataDirectory: data });
+  const late = (): Error => noAnswer(engine.host);
+  const { version, apiVersion, platform, root } = await within(patience, { signal, late }, (limited) =>
+    engine.info(limited),
+  );
   return [
     {
       state: 'ok',
@@ -68,7 +66,7 @@ async function checkEngine({ docker, environment, data, signal }: DoctorOptions)
       what: `Docker ${version} (API ${apiVersion}) at ${engine.host}, with BuildKit`,
     },
     { state: 'ok', subject: 'platform', what: `${formatPlatform(platform)}, native` },
-    ...(engine.host.startsWith('unix://') ? [await checkRoot(root)] : []),
+    ...(root === undefined ? [] : [await checkRoot(root)]),
   ];
 }
 
@@ -87,11 +85,20 @@ async function checkRoot(root: string): Promise<Check> {
 
 async function checkEmulation(): Promise<readonly Check[]> {
   const emulated = await emulatedPlatforms();
+  const broken = await brokenEmulation();
   const what =
     emulated.length === 0
       ? 'none: this host builds its own platform alone'
       : `${emulated.join(', ')} (only for builds with --allow-emulation)`;
-  return [{ state: 'ok', subject: 'emulation', what }];
+  return [
+    { state: 'ok', subject: 'emulation', what },
+    ...broken.map(({ platform, why }): Check => ({
+      state: 'warn',
+      subject: 'emulation',
+      what: `${platform} is registered, but ${why}: it is not offered`,
+      hint: 'docker run --privileged --rm tonistiigi/binfmt --install all, or the package qemu-user-static, registers it so that it works',
+    })),
+  ];
 }
 
 /** The directory, or the nearest above it that is there: the agent makes the rest. */

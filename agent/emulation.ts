@@ -17,24 +17,47 @@ const platformOf: Readonly<Record<string, string>> = {
   'qemu-mips64': 'linux/mips64',
 };
 
+const registered = '/proc/sys/fs/binfmt_misc';
+
 /** Formatted platforms, sorted. Without binfmt_misc there are none. */
-export async function emulatedPlatforms(directory = '/proc/sys/fs/binfmt_misc'): Promise<string[]> {
+export async function emulatedPlatforms(directory = registered): Promise<string[]> {
+  const found = await interpreters(directory);
+  return found.filter(({ why }) => why === undefined).map(({ platform }) => platform);
+}
+
+/** Those that are registered, but do not work in containers, and why. */
+export async function brokenEmulation(
+  directory = registered,
+): Promise<{ readonly platform: string; readonly why: string }[]> {
+  const found = await interpreters(directory);
+  return found.flatMap(({ platform, why }) => (why === undefined ? [] : [{ platform, why }]));
+}
+
+interface Interpreter {
+  readonly platform: string;
+  /** It cannot be used. */
+  readonly why: string | undefined;
+}
+
+/** By platform. */
+async function interpreters(directory: string): Promise<Interpreter[]> {
   const names = await readdir(directory).catch(() => []);
   const found = await Promise.all(
-    names.map(async (name) => {
+    names.map(async (name): Promise<Interpreter[]> => {
       const platform = platformOf[name];
-      if (platform === undefined) return undefined;
       const text = await readFile(join(directory, name), 'utf8').catch(() => '');
-      return isUsable(text) ? formatPlatform(parsePlatform(platform)) : undefined;
+      if (platform === undefined || text === '') return [];
+      return [{ platform: formatPlatform(parsePlatform(platform)), why: trouble(text) }];
     }),
   );
-  return found.filter((platform) => platform !== undefined).toSorted();
+  return found.flat().toSorted((a, b) => (a.platform < b.platform ? -1 : 1));
 }
 
 /**
  * Flag F makes the kernel hold the interpreter open, so that it works inside a container that does not have it:
  * Documentation/admin-guide/binfmt-misc.rst.
  */
-function isUsable(entry: string): boolean {
-  return entry.startsWith('enabled') && /^flags:.*F/m.test(entry);
+function trouble(entry: string): string | undefined {
+  if (!entry.startsWith('enabled')) return 'disabled';
+  return /^flags:.*F/m.test(entry) ? undefined : 'without flag F, so that containers do not see it';
 }

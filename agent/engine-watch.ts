@@ -1,11 +1,12 @@
 /** Knows whether the engine is well and what it offers; the worker tells the coordinator when that changes. */
-import { delay } from '../shared/abort.ts';
+import { delay, within } from '../shared/abort.ts';
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { OfferedPlatform } from '../shared/messages.ts';
 import { formatPlatform } from '../shared/platform.ts';
 import type { Disks } from './disks.ts';
 import { emulatedPlatforms } from './emulation.ts';
+import { noAnswer } from './engine/engine-error.ts';
 import type { Engine } from './engine/engine.ts';
 
 export interface EngineWatchOptions {
@@ -134,17 +135,8 @@ export class EngineWatch {
   async #look(signal: AbortSignal): Promise<void> {
     const ping = Math.max(leastPing, this.#interval * pingShare);
     const { answerWithin = this.#isWell ? ping : 10_000 } = this.#options;
-    const late = new AbortController();
-    const silence = new ArchfarmError(
-      'engine-down',
-      `the Docker engine at ${this.engine.host} does not answer`,
-    );
-    const timer = setTimeout(() => late.abort(silence), answerWithin);
-    try {
-      await this.#ask(AbortSignal.any([signal, late.signal]));
-    } finally {
-      clearTimeout(timer);
-    }
+    const late = (): Error => noAnswer(this.engine.host);
+    await within(answerWithin, { signal, late }, (limited) => this.#ask(limited));
   }
 
   async #ask(soon: AbortSignal): Promise<void> {

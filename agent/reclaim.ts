@@ -1,8 +1,9 @@
 /** Frees what this agent's builds left on its engine: images once they are of no use here, and build cache, oldest first. */
-import { delay } from '../shared/abort.ts';
+import { delay, within } from '../shared/abort.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { formatSize } from '../shared/size.ts';
+import { noAnswer } from './engine/engine-error.ts';
 import type { Engine } from './engine/engine.ts';
 import type { OwnImages } from './own-images.ts';
 
@@ -114,7 +115,7 @@ export class Reclaim {
       const before = { images: this.#images, cacheBytes: this.#cacheBytes };
       const did = (): boolean => this.#images > before.images || this.#cacheBytes > before.cacheBytes;
       try {
-        await work(AbortSignal.any([signal, AbortSignal.timeout(patience)]));
+        await within(patience, { signal, late: () => noAnswer(this.#options.engine.host) }, work);
         return did();
       } finally {
         if (did()) {

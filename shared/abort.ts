@@ -37,6 +37,31 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
   });
 }
 
+/**
+ * What becomes of the work, which is given a signal of its own: that aborts with the given one, and with what `late` says
+ * when the time is over. Work that fails after that fails with the signal's reason.
+ */
+export async function within<T>(
+  milliseconds: number,
+  { signal, late }: { readonly signal: AbortSignal; readonly late: () => Error },
+  work: (limited: AbortSignal) => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted();
+  // No AbortSignal.any over a timeout: Node 20 may collect what it is made of before that fires.
+  const limited = new AbortController();
+  const timer = setTimeout(() => limited.abort(late()), milliseconds);
+  const listener = { aborted: () => limited.abort(reasonOf(signal)) };
+  onAbort(signal, listener);
+  try {
+    return await work(limited.signal);
+  } catch (error) {
+    throw limited.signal.aborted ? reasonOf(limited.signal) : error;
+  } finally {
+    clearTimeout(timer);
+    offAbort(signal, listener);
+  }
+}
+
 export interface AbortListener {
   aborted(): void;
 }

@@ -2,6 +2,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import * as v from 'valibot';
+import { within } from './abort.ts';
 import { messageOf, systemCode } from './errors.ts';
 import type { Check } from './checks.ts';
 import { PROTOCOL_VERSION } from './messages.ts';
@@ -29,7 +30,10 @@ export async function checkCoordinator(question: CoordinatorQuestion): Promise<r
   const asked = Date.now();
   let answer: Answer;
   try {
-    answer = await askVersion(question);
+    const late = (): Error => new Error(`no answer within ${patience / 1000} s`);
+    answer = await within(patience, { signal, late }, (limited) =>
+      askVersion({ ...question, signal: limited }),
+    );
   } catch (error) {
     signal.throwIfAborted();
     const trouble = tlsTrouble(error);
@@ -70,7 +74,7 @@ function askVersion({ url, token, trust, signal }: CoordinatorQuestion): Promise
     const request = get(new URL('v1/version', url), {
       agent: false,
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
+      signal,
       ...trust,
     });
     request.on('error', reject);

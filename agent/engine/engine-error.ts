@@ -21,6 +21,13 @@ export function fromEngine(error: unknown, host: string): ArchfarmError {
   });
 }
 
+/** One that takes connections and says nothing. */
+export function noAnswer(host: string): ArchfarmError {
+  return new ArchfarmError('engine-down', `the Docker engine at ${host} does not answer`, {
+    hint: 'restart it: systemctl restart docker',
+  });
+}
+
 /**
  * A build that ended with an error event. What the engine could not help is not the build's failure. `step`: the name
  * of the one that failed.

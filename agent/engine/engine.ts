@@ -184,7 +184,13 @@ export class Engine {
   }
 
   async #version(signal: AbortSignal): Promise<v.InferOutput<typeof versionSchema>> {
-    const version = v.parse(versionSchema, await this.#connection.get('/version', signal));
+    const said = v.safeParse(versionSchema, await this.#connection.get('/version', signal));
+    if (!said.success) {
+      throw new ArchfarmError('engine-error', `what answers at ${this.host} is no Docker engine`, {
+        hint: '--docker or DOCKER_HOST names the address of one',
+      });
+    }
+    const version = said.output;
     const [major = 0, minor = 0] = version.ApiVersion.split('.').map(Number);
     // The first API whose builds take BuildKit's version 2.
     this.#hasBuildKit = major > 1 || minor >= 39;

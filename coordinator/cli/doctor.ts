@@ -59,8 +59,16 @@ export async function diagnose(
       found.push(...(await check('registry', () => examinePushes(api, tags, signal))));
     }
   }
+  if (tags.length === 0) found.push(noImage);
   return found;
 }
+
+const noImage: Check = {
+  state: 'ok',
+  subject: 'registry',
+  what: 'none was asked: no image is named here',
+  hint: 'archfarm doctor NAME or archfarm doctor REF tells whether that can be pushed',
+};
 
 /** Final names: a reference itself, or those that the project file gives. None where nothing was asked. */
 async function tagsOf(target: string | undefined): Promise<readonly string[]> {

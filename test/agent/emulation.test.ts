@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { emulatedPlatforms } from '../../agent/emulation.ts';
+import { brokenEmulation, emulatedPlatforms } from '../../agent/emulation.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 function entry({ state = 'enabled', flags = 'OCF' } = {}): string {
@@ -26,10 +26,15 @@ test('interpreters that work inside containers are offered, sorted by platform',
   for (const [name, text] of Object.entries(entries)) await writeFile(join(dir.path, name), text);
   await mkdir(join(dir.path, 'qemu-i386'));
   assert.equal(await emulatedPlatforms(dir.path), ['linux/arm/v7', 'linux/arm64/v8', 'linux/s390x']);
+  assert.equal(await brokenEmulation(dir.path), [
+    { platform: 'linux/ppc64le', why: 'disabled' },
+    { platform: 'linux/riscv64', why: 'without flag F, so that containers do not see it' },
+  ]);
 });
 
 test('without binfmt_misc nothing is emulated', async () => {
   assert.equal(await emulatedPlatforms('/nonexistent'), []);
+  assert.equal(await brokenEmulation('/nonexistent'), []);
 });
 
 test.run();

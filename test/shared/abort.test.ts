@@ -1,7 +1,7 @@
 import { getEventListeners, setMaxListeners } from 'node:events';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { delay, reasonOf, untilAborted } from '../../shared/abort.ts';
+import { delay, reasonOf, untilAborted, within } from '../../shared/abort.ts';
 
 function listeners(signal: AbortSignal): number {
   return getEventListeners(signal, 'abort').length;
@@ -72,6 +72,22 @@ test('any reason of a signal is given as an error', () => {
   assert.is(reasonOf(AbortSignal.abort(reason)), reason);
   assert.is(reasonOf(AbortSignal.abort('text')).message, 'text');
   assert.is(reasonOf(AbortSignal.abort()).name, 'AbortError');
+});
+
+test('work has its time, and fails with what is said when that is over or the signal aborts', async () => {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const late = (): Error => new Error('too late');
+  assert.is(await within(60_000, { signal, late }, async () => 7), 7);
+  const hang = (limited: AbortSignal): Promise<void> => delay(60_000, limited);
+  assert.match(String(await thrownBy(within(1, { signal, late }, hang))), 'too late');
+  const reason = new Error('told to');
+  const working = within(60_000, { signal, late }, hang);
+  assert.is(listeners(signal), 1);
+  controller.abort(reason);
+  assert.is(await thrownBy(working), reason);
+  assert.is(listeners(signal), 0);
+  assert.is(await thrownBy(within(1, { signal, late }, hang)), reason);
 });
 
 test.run();
