@@ -37,7 +37,7 @@ export function newSeen(): Seen {
 
 export class ScaleAgent {
   readonly #options: AgentOptions;
-  readonly #session = Math.random().toString(36).slice(2).padEnd(12, '0');
+  #session = newSession();
   /** What it says at each hello. */
   readonly attempts = new Set<string>();
   readonly #backoff = new Backoff({ first: defaultTimers.reconnect, max: defaultTimers.reconnectMax });
@@ -45,6 +45,9 @@ export class ScaleAgent {
   #beats: NodeJS.Timeout | undefined;
   #beatAt = 0;
   #closed = false;
+  #frozen = false;
+  /** Milliseconds until it dials, once. */
+  #pause: number | undefined;
   connected = false;
 
   constructor(options: AgentOptions) {
@@ -58,12 +61,27 @@ export class ScaleAgent {
 
   /** For messages that are made once and sent often. */
   sendText(message: string): void {
-    if (this.connected) this.#socket?.send(message);
+    if (this.connected && !this.#frozen) this.#socket?.send(message);
   }
 
   /** Bytes that have not gone to the kernel. */
   get waiting(): number {
     return this.#socket?.bufferedAmount ?? 0;
+  }
+
+  /** As when its host is gone: nothing comes from it any more, and no connection ends. */
+  freeze(): void {
+    this.#frozen = true;
+    clearTimeout(this.#beats);
+    this.#socket?.pause();
+  }
+
+  /** Its process dies, and another one is there after so many milliseconds, which knows of nothing. */
+  restart(pause: number): void {
+    this.#session = newSession();
+    this.attempts.clear();
+    this.#pause = pause;
+    this.#socket?.terminate();
   }
 
   close(): void {
@@ -100,7 +118,8 @@ export class ScaleAgent {
       if (this.connected && !this.#closed) seen.ends.push(code);
       this.connected = false;
       clearTimeout(this.#beats);
-      setTimeout(() => this.#dial(), this.#backoff.next());
+      setTimeout(() => this.#dial(), this.#pause ?? this.#backoff.next());
+      this.#pause = undefined;
     });
   }
 
@@ -135,4 +154,8 @@ export class ScaleAgent {
       this.#beatIn(heartbeat * (0.9 + 0.2 * Math.random()), heartbeat);
     }, pause);
   }
+}
+
+function newSession(): string {
+  return Math.random().toString(36).slice(2).padEnd(12, '0');
 }

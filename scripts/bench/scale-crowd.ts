@@ -7,12 +7,16 @@ const platforms = ['linux/amd64', 'linux/arm64/v8'] as const;
 /** All are connected when this resolves. The first half is amd64 where there are two platforms. */
 export async function startCrowd(
   count: number,
-  { kinds = 1, ...options }: Omit<AgentOptions, 'name' | 'platform'> & { readonly kinds?: number },
+  {
+    kinds = 1,
+    prefix = 'agent',
+    ...options
+  }: Omit<AgentOptions, 'name' | 'platform'> & { readonly kinds?: number; readonly prefix?: string },
 ): Promise<{ readonly agents: readonly ScaleAgent[] } & Disposable> {
   const agents: ScaleAgent[] = [];
   for (let n = 0; n < count; n++) {
     const platform = platforms[n % kinds] ?? 'linux/amd64';
-    agents.push(new ScaleAgent({ ...options, platform, name: `agent-${String(n).padStart(5, '0')}` }));
+    agents.push(new ScaleAgent({ ...options, platform, name: `${prefix}-${String(n).padStart(5, '0')}` }));
     // A listen queue is not endless.
     if (n % 100 === 99) await sleep(20);
   }

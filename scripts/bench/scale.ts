@@ -2,6 +2,7 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { measureBuilds } from './scale-builds.ts';
+import { measureFailover } from './scale-failover.ts';
 import { measureFlood } from './scale-flood.ts';
 import { measureHistory } from './scale-history.ts';
 import { measureIdle } from './scale-idle.ts';
@@ -14,6 +15,7 @@ const help = `scripts/bench/scale [PART…] [FLAGS]; all parts where none is nam
   storm      --agents 5000                  all of them again after a kill of the coordinator
   builds     --builds 10000 --workers 100   builds of a fake engine, --platforms 1 each
   overload   --max-queued 100               ten times as many builds as may wait
+  failover   --failures 20                  agents that fail in three ways, at real timers
   flood      --seconds 60 --rate 100        MB/s of logs in 20 builds
   history    --history 100000               builds that have ended`;
 
@@ -26,6 +28,7 @@ const { values, positionals } = parseArgs({
     workers: { type: 'string', default: '100' },
     platforms: { type: 'string', default: '1' },
     'max-queued': { type: 'string', default: '100' },
+    failures: { type: 'string', default: '20' },
     rate: { type: 'string', default: '100' },
     history: { type: 'string', default: '100000' },
     help: { type: 'boolean', default: false },
@@ -39,6 +42,7 @@ const parts: Readonly<Record<string, () => Promise<object>>> = {
   storm: () => measureStorm({ agents }),
   builds: () => measureBuilds({ builds, workers, platforms }),
   overload: () => measureOverload({ maxQueued: Number(values['max-queued']) }),
+  failover: () => measureFailover({ failures: Number(values.failures) }),
   flood: () => measureFlood({ seconds, rate }),
   history: () => measureHistory({ count: Number(values.history) }),
 };

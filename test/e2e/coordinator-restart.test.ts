@@ -9,11 +9,12 @@ import { startEngine } from '../../scripts/rig/engine.ts';
 import { startRegistry, type RunningRegistry } from '../../scripts/rig/registry.ts';
 import { Resources } from '../../scripts/rig/resources.ts';
 import { scratchDirectory } from '../../scripts/rig/scratch.ts';
-import { archfarm } from '../support/archfarm-command.ts';
+import { archfarm, startArchfarm, type RunningCommand } from '../support/archfarm-command.ts';
 import { framesOf, startBuild, type EndedBuild } from '../support/build-command.ts';
 import { startFarmProcesses, type FarmProcesses } from '../support/farm-processes.ts';
 import { readPublished } from '../support/published-image.ts';
 import { stepOutput } from '../support/step-output.ts';
+import { until } from '../support/until.ts';
 
 const platforms = ['linux/amd64', 'linux/arm64/v8'];
 const ticks = 25;
@@ -47,16 +48,23 @@ interface Restarted {
   readonly name: string;
   readonly steps: readonly string[];
   readonly flags?: readonly string[];
+  readonly beforeKill?: (build: string) => Promise<void>;
 }
 
 /** A build during whose first ticks the coordinator is killed, and is started again. */
-async function buildThroughRestart({ name, steps, flags = [] }: Restarted): Promise<EndedBuild> {
+async function buildThroughRestart({
+  name,
+  steps,
+  flags = [],
+  beforeKill = async () => {},
+}: Restarted): Promise<EndedBuild> {
   const dockerfile = ['FROM scratch', 'ARG TARGETARCH', 'COPY ${TARGETARCH}/ /', ...steps, ''];
   await writeFile(`${dir}/${name}.dockerfile`, dockerfile.join('\n'));
   const image = ['-f', `${dir}/${name}.dockerfile`, '-t', `${registry.host}/${name}`];
   const both = ['--platform', platforms.join(','), '--allow-emulation'];
   await using build = startBuild([await busyboxBase(), ...image, ...both, ...flags], farm);
   await build.logged('tick-2.', platforms);
+  await beforeKill(await build.id());
   await farm.killCoordinator();
   const ended = build.frames().some((frame) => frame.type === 'log' && frame.text.includes(`tick-${ticks}.`));
   assert.not.ok(ended, 'killed too late to show anything');
@@ -94,8 +102,17 @@ test('client and agents come back, attempts go on, and the build is published on
   }
 });
 
-test('what a follower saw has neither gap nor repeat, and is what is read again later', async () => {
-  const { frames } = await buildThroughRestart({ name: 'numbered', steps: [`RUN ${countsTo}; true`] });
+test('what followers saw has neither gap nor repeat, and is what is read again later', async () => {
+  let attached: RunningCommand | undefined;
+  const { frames } = await buildThroughRestart({
+    name: 'numbered',
+    steps: [`RUN ${countsTo}; true`],
+    async beforeKill(build) {
+      const command = startArchfarm(['attach', build, '--after', '3', '--progress', 'rawjson'], farm);
+      attached = command;
+      await until(() => framesOf(command.stderr).length > 0, { what: 'the second follower has begun' });
+    },
+  });
   assert.equal(
     frames.map(({ seq }) => seq),
     frames.map((_, index) => index + 1),
@@ -103,6 +120,9 @@ test('what a follower saw has neither gap nor repeat, and is what is read again 
   const later = await archfarm(['logs', frames[0]?.build ?? '', '--json'], farm);
   assert.is(later.status, 0, later.stderr);
   assert.equal(framesOf(later.stdout), frames);
+  const end = await attached?.ended;
+  assert.is(end?.status, 0, end?.stderr);
+  assert.equal(framesOf(end?.stderr ?? ''), frames.slice(3));
 });
 
 test('the client that follows gives its secrets again to a step that asks after the restart', async () => {
