@@ -42,6 +42,8 @@ let failed = 0;
   const env = {
     ...process.env,
     TMPDIR: temporary.path,
+    // Whoever runs them may have signed in somewhere.
+    XDG_CONFIG_HOME: `${temporary.path}/config`,
     // Set for this process alone by the scripts: in TMPDIR tsx may keep its cache.
     TSX_DISABLE_CACHE: undefined,
     ...(flags.full ? { ARCHFARM_TEST_FULL: '1' } : {}),

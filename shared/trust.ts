@@ -15,9 +15,14 @@ export interface TlsTrust {
 export function readTrust(file: string | undefined, coordinator: URL): TlsTrust {
   if (coordinator.protocol !== 'https:') return {};
   if (file === undefined || file === '') return { ca: [...systemAuthorities()], minVersion: 'TLSv1.2' };
-  const ca = certificatesIn(read(file));
+  return trustIn(read(file), file);
+}
+
+/** The authorities of a text in PEM, and no others. Throws `config` naming where it is `from`. */
+export function trustIn(text: string, from: string): TlsTrust {
+  const ca = certificatesIn(text);
   if (ca.length > 0) return { ca, minVersion: 'TLSv1.2' };
-  throw new ArchfarmError('config', `${file} holds no certificate`, {
+  throw new ArchfarmError('config', `${from} holds no certificate`, {
     hint: 'a certificate authority is given in PEM: -----BEGIN CERTIFICATE-----',
   });
 }

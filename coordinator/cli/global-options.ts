@@ -3,8 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { parseCoordinatorUrl } from '../../shared/address.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import { parseToken } from '../../shared/token.ts';
-import { readTrust, type TlsTrust } from '../../shared/trust.ts';
+import { readTrust, trustIn, type TlsTrust } from '../../shared/trust.ts';
 import { Api } from './api.ts';
+import { LoginFile } from './login-file.ts';
 
 export interface GlobalOptions {
   readonly coordinator?: string | undefined;
@@ -23,13 +24,30 @@ export interface CoordinatorAddress {
   readonly trust?: TlsTrust | undefined;
 }
 
-/** Where `--coordinator` or `ARCHFARM_COORDINATOR` points; undefined when neither is given. */
+/**
+ * Where `--coordinator` or `ARCHFARM_COORDINATOR` points, else the coordinator that one has signed in to; undefined when
+ * there is none, or the variable is set to nothing. What is given by flags and variables goes before what `archfarm login`
+ * has kept.
+ */
 export async function configuredCoordinator(global: GlobalOptions): Promise<CoordinatorAddress | undefined> {
   const text = global.coordinator ?? process.env['ARCHFARM_COORDINATOR'];
-  if (text === undefined || text === '') return undefined;
-  const url = parseCoordinatorUrl(text);
-  const trust = readTrust(global.ca ?? process.env['ARCHFARM_CA'], url);
-  return { url, token: await readToken(global.tokenFile), trust };
+  if (text === '') return undefined;
+  const logins = new LoginFile(process.env);
+  const url = text === undefined ? await logins.defaultCoordinator() : parseCoordinatorUrl(text);
+  if (url === undefined) return undefined;
+  const given = await readToken(global.tokenFile);
+  const file = global.ca ?? process.env['ARCHFARM_CA'];
+  const login = given === undefined || file === undefined ? await logins.find(url, global.signal) : undefined;
+  return { url, token: given ?? login?.token, trust: trustOf(url, { file, kept: login?.ca }) };
+}
+
+/** By a file, else by what was kept, else as this system has it. */
+function trustOf(
+  url: URL,
+  { file, kept }: { readonly file: string | undefined; readonly kept: string | undefined },
+): TlsTrust {
+  if (file !== undefined || kept === undefined || url.protocol !== 'https:') return readTrust(file, url);
+  return trustIn(kept, `the authority that archfarm login kept for ${url.href}`);
 }
 
 /** The token of `--token-file` or `ARCHFARM_TOKEN`. */

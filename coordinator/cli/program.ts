@@ -13,6 +13,7 @@ import type { ProgressMode } from './progress/create-renderer.ts';
 import { addRegistryCommands } from './registry-commands.ts';
 import { addRegistryFlags } from './registry-options.ts';
 import { addServe } from './serve-command.ts';
+import { addUserCommands } from './user-commands.ts';
 import { addVerify } from './verify-command.ts';
 
 /** The command line's parser; commander's own errors are thrown after they were printed. */
@@ -35,6 +36,7 @@ export function createProgram(context: ProgramContext): Command {
   addFollowUpCommands(program, context);
   addRegistryCommands(program, context);
   addVerify(program, context);
+  addUserCommands(program, context);
   addAuditCommands(program, context);
   addDoctor(program, context);
   return program;

@@ -1,6 +1,7 @@
 /** The part of the coordinator's HTTP API that is about who may do what, and who did what. */
 import * as v from 'valibot';
 import type { AuditHead } from '../trust/audit-chain.ts';
+import { roles, type Role } from '../trust/principal.ts';
 import { ApiCalls, type ApiOptions } from './api-calls.ts';
 
 const number = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -9,6 +10,31 @@ const auditSchema = v.object({
   rows: v.array(v.object({ number, time: v.number(), entry: v.string(), hash: v.string() })),
   head: headSchema,
 });
+
+const roleSchema = v.picklist(roles);
+const identitySchema = v.object({
+  type: v.picklist(['user', 'agent', 'token', 'machine']),
+  name: v.string(),
+  role: v.optional(roleSchema),
+  repositories: v.optional(v.array(v.string()), []),
+});
+export type Identity = v.InferOutput<typeof identitySchema>;
+
+const usersSchema = v.object({
+  users: v.array(
+    v.object({
+      name: v.string(),
+      role: roleSchema,
+      repositories: v.array(v.string()),
+      addedAt: v.number(),
+      addedBy: v.string(),
+    }),
+  ),
+});
+export type UserInfo = v.InferOutput<typeof usersSchema>['users'][number];
+
+const addedSchema = v.object({ name: v.string(), role: roleSchema, token: v.string() });
+export type AddedUser = v.InferOutput<typeof addedSchema>;
 
 export type AuditPage = v.InferOutput<typeof auditSchema>;
 
@@ -21,6 +47,30 @@ export class TrustApi implements Disposable {
 
   [Symbol.dispose](): void {
     this.#calls[Symbol.dispose]();
+  }
+
+  /** Whether a coordinator answers, which sees nothing of us yet. */
+  async reach(signal: AbortSignal): Promise<void> {
+    await this.#calls.send('GET', 'healthz', { signal });
+  }
+
+  whoami(signal: AbortSignal): Promise<Identity> {
+    return this.#calls.read(identitySchema, ['GET', 'v1/whoami'], { signal });
+  }
+
+  async users(signal: AbortSignal): Promise<UserInfo[]> {
+    return (await this.#calls.read(usersSchema, ['GET', 'v1/users'], { signal })).users;
+  }
+
+  addUser(
+    body: { readonly name: string; readonly role: Role; readonly repositories: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<AddedUser> {
+    return this.#calls.read(addedSchema, ['POST', 'v1/users'], { body, signal });
+  }
+
+  async removeUser(name: string, signal: AbortSignal): Promise<void> {
+    await this.#calls.send('DELETE', `v1/users/${encodeURIComponent(name)}`, { signal });
   }
 
   /** All rows from a time on (milliseconds since 1970), in pages, each with the coordinator's head at that moment. */

@@ -1,4 +1,4 @@
-/** `docker-credential-NAME get`: the registry's key on stdin, JSON on stdout. */
+/** `docker-credential-NAME`: what is asked for or kept goes in on stdin, and JSON comes out on stdout. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import * as v from 'valibot';
@@ -13,29 +13,66 @@ const maxOutput = 64 * 1024;
 const answerSchema = v.object({ Username: v.string(), Secret: v.string() });
 const failureSchema = v.object({ stdout: v.string(), stderr: v.string() });
 
+export interface HelperOptions {
+  /** Of a registry, or of whatever else there are credentials for. */
+  readonly key: string;
+  /** Milliseconds. */
+  readonly timeout: number;
+  readonly signal: AbortSignal;
+}
+
+export interface HelperSecret {
+  readonly ServerURL: string;
+  readonly Username: string;
+  readonly Secret: string;
+}
+
 /** Undefined when the helper knows nothing of this key. */
 export async function askHelper(
   name: string,
-  options: { key: string; timeout: number; signal: AbortSignal },
+  options: HelperOptions,
 ): Promise<v.InferOutput<typeof answerSchema> | undefined> {
-  const { key, timeout, signal } = options;
-  // The name becomes a program's name; config.json may come from elsewhere.
+  const stdout = await runHelper(name, 'get', { ...options, input: `${options.key}\n` });
+  if (stdout === undefined) return undefined;
+  const answer = v.safeParse(v.pipe(v.string(), v.parseJson(), answerSchema), stdout);
+  if (answer.success) return answer.output;
+  throw failure({ name, verb: 'get', key: options.key }, 'its answer is not JSON with Username and Secret');
+}
+
+/** Throws `config` where it does not keep it. */
+export async function storeInHelper(
+  name: string,
+  secret: HelperSecret,
+  options: Omit<HelperOptions, 'key'>,
+): Promise<void> {
+  await runHelper(name, 'store', { ...options, key: secret.ServerURL, input: JSON.stringify(secret) });
+}
+
+/** Harmless when it has nothing of this key. */
+export async function eraseFromHelper(name: string, options: HelperOptions): Promise<void> {
+  await runHelper(name, 'erase', { ...options, input: `${options.key}\n` });
+}
+
+type Verb = 'get' | 'store' | 'erase';
+
+/** What it wrote; undefined when it knows nothing of the key. Throws `config` naming the helper and what it said. */
+async function runHelper(
+  name: string,
+  verb: Verb,
+  { key, input, timeout, signal }: HelperOptions & { readonly input: string },
+): Promise<string | undefined> {
+  // The name becomes a program's name; a configuration may come from elsewhere.
   if (!/^[A-Za-z0-9][\w.-]*$/.test(name)) {
     throw new ArchfarmError('config', `${JSON.stringify(name)} is not a name of a credential helper`);
   }
   const program = `docker-credential-${name}`;
-  const running = run(program, ['get'], { timeout, signal, maxBuffer: maxOutput, killSignal: 'SIGKILL' });
+  const running = run(program, [verb], { timeout, signal, maxBuffer: maxOutput, killSignal: 'SIGKILL' });
   // A helper that ends without reading is judged by its exit.
   running.child.stdin?.on('error', () => {});
-  running.child.stdin?.end(`${key}\n`);
-  const failed = (why: string, cause?: unknown): ArchfarmError =>
-    new ArchfarmError('config', `credential helper ${program} failed for ${key}: ${why}`, {
-      cause,
-      hint: `try it: echo ${key} | ${program} get`,
-    });
-  let stdout;
+  running.child.stdin?.end(input);
+  const failed = (why: string, cause?: unknown): ArchfarmError => failure({ name, verb, key }, why, cause);
   try {
-    ({ stdout } = await running);
+    return (await running).stdout;
   } catch (error) {
     signal.throwIfAborted();
     if (systemCode(error) === 'ENOENT') throw failed('it is not installed');
@@ -46,7 +83,16 @@ export async function askHelper(
     if (/credentials not found/i.test(words)) return undefined;
     throw failed(said(words, 200));
   }
-  const answer = v.safeParse(v.pipe(v.string(), v.parseJson(), answerSchema), stdout);
-  if (!answer.success) throw failed('its answer is not JSON with Username and Secret');
-  return answer.output;
+}
+
+function failure(
+  { name, verb, key }: { readonly name: string; readonly verb: Verb; readonly key: string },
+  why: string,
+  cause?: unknown,
+): ArchfarmError {
+  const program = `docker-credential-${name}`;
+  return new ArchfarmError('config', `credential helper ${program} failed for ${key}: ${why}`, {
+    cause,
+    hint: verb === 'store' ? `does ${program} work?` : `try it: echo ${key} | ${program} ${verb}`,
+  });
 }

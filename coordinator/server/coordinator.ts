@@ -28,6 +28,7 @@ import { HeadFile } from '../trust/audit-head.ts';
 import { Authenticator, isLoopback } from '../trust/authenticator.ts';
 import { Connections } from '../trust/connections.ts';
 import { Refusals } from '../trust/refusals.ts';
+import { Users } from '../trust/users.ts';
 import { openServerCertificate, type TlsSource } from '../trust/server-certificate.ts';
 import { Actions } from './actions.ts';
 import { Admission } from './admission.ts';
@@ -106,16 +107,17 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 
 async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<Coordinator> {
   const { token, data, registries, metrics, timers, log, listen } = options;
-  if (token === undefined && !isLoopback(listen.host)) {
+  const store = await openStore(options);
+  cleanup.defer(() => store[Symbol.asyncDispose]());
+  const users = new Users(store.users);
+  if (token === undefined && users.size === 0 && !isLoopback(listen.host)) {
     throw new ArchfarmError('config', `refusing to listen on ${listen.host} without a token`, {
-      hint: 'set ARCHFARM_TOKEN or --token-file; agents and clients must present the same one',
+      hint: 'set ARCHFARM_TOKEN or --token-file, or first add users on this machine: archfarm users add',
     });
   }
   if (options.tls === undefined && !isLoopback(listen.host)) admitPlain(options);
   const certificate =
     options.tls === undefined ? undefined : await openServerCertificate(options.tls, { data, log });
-  const store = await openStore(options);
-  cleanup.defer(() => store[Symbol.asyncDispose]());
   const headFile = options.durable ? new HeadFile(data) : undefined;
   const audit = Audit.open({ table: store.audit, headFile, log });
   cleanup.defer(() => audit.close());
@@ -207,9 +209,14 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     followUps: new FollowUps(parts),
     admission: new Admission(farm, options.maxQueued),
   });
+  const connections = new Connections();
   const guard = new Guard({
-    authenticator: new Authenticator({ token, onlyHere: isLoopback(listen.host) }),
-    connections: new Connections(),
+    authenticator: new Authenticator({
+      token,
+      onlyHere: isLoopback(listen.host),
+      userOf: (hash) => users.withTokenHash(hash),
+    }),
+    connections,
     refusals,
     admitted: (socket) => door?.admit(socket),
   });
@@ -218,6 +225,8 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     guard,
     actions,
     audit,
+    users,
+    connections,
     proofs: parts,
     readiness,
     metrics,

@@ -15,6 +15,7 @@ import type { Metrics } from './metrics/metrics.ts';
 import { proofBody, sendProofs, type ProofSources } from './proof-lines.ts';
 import type { Readiness } from './readiness.ts';
 import { readRequest } from './read-request.ts';
+import { addUserRoutes, type UserRouteOptions } from './user-routes.ts';
 
 const planBody = v.object({
   platforms: v.pipe(v.array(v.string()), v.maxLength(64)),
@@ -25,7 +26,7 @@ const planBody = v.object({
   agentLabels: v.optional(v.record(v.string(), v.string())),
 });
 
-export interface RouteOptions extends BuildRouteOptions {
+export interface RouteOptions extends BuildRouteOptions, UserRouteOptions {
   readonly proofs: ProofSources;
   readonly readiness: Readiness;
   /** Nobody reads those of a coordinator inside a command. */
@@ -67,6 +68,7 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
   addBuildRoutes(app, options);
   addAgentRoutes(app, { guard, audit, actions: actions.agents });
   addAuditRoutes(app, audit);
+  addUserRoutes(app, options);
 }
 
 function sendError(reply: FastifyReply, error: unknown): FastifyReply {

@@ -76,12 +76,17 @@ export function acceptUpgrades(server: Server, { guard, routes, log }: UpgradeOp
       guard.failed(error, entry);
       return refuse(raw, error);
     }
+    const release = guard.hold(visit.principal, () => raw.destroy());
+    raw.once('close', release);
     const accept = (take: (socket: WebSocket) => void): void =>
       sockets.handleUpgrade(request, raw, head, (socket) => {
         // Whoever takes it may be done with it before it is closed; an error is always followed by the close.
         socket.on('error', () => {});
-        const release = guard.hold(visit.principal, () => expel(socket));
-        socket.once('close', release);
+        release();
+        socket.once(
+          'close',
+          guard.hold(visit.principal, () => expel(socket)),
+        );
         take(socket);
       });
     switch (path) {

@@ -3,6 +3,7 @@ import type { BuildResult } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
 import type { Drain } from '../farm/standing.ts';
 import { MemoryAuditTable } from './audit-table.ts';
+import { MemoryUserTable } from './user-table.ts';
 import { buildOf } from './store.ts';
 import type { Ended, Expiry, ListOptions, Saved, Store } from './store.ts';
 
@@ -14,6 +15,7 @@ interface Entry {
 
 export class MemoryStore implements Store {
   readonly audit = new MemoryAuditTable();
+  readonly users = new MemoryUserTable();
   readonly #builds = new Map<string, Entry>();
   readonly #keys = new Map<string, string>();
   readonly #published = new Map<string, number>();

@@ -55,8 +55,19 @@ const audit = `
   END;
 `;
 
+const users = `
+  CREATE TABLE IF NOT EXISTS users (
+    name TEXT PRIMARY KEY,
+    role TEXT NOT NULL,
+    repositories TEXT NOT NULL,
+    token_hash TEXT NOT NULL UNIQUE,
+    added_at INTEGER NOT NULL,
+    added_by TEXT NOT NULL
+  ) WITHOUT ROWID;
+`;
+
 /** What each layout added to the one before, from layout 1 on. */
-const layouts = [builds, remains, drained, audit];
+const layouts = [builds, remains, drained, audit, users];
 
 /** Throws `config` where a newer archfarm wrote it. */
 export function prepareSchema(database: Database, directory: string): void {

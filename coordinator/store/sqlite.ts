@@ -14,6 +14,7 @@ import type { Database, Driver } from './database.ts';
 import { numberOf, textOf } from './row.ts';
 import { prepareSchema } from './schema.ts';
 import { Sql } from './sql.ts';
+import { SqliteUserTable, type UserTable } from './user-table.ts';
 import { buildOf } from './store.ts';
 import type { Ended, Expiry, ListOptions, Saved, Store } from './store.ts';
 
@@ -24,6 +25,7 @@ export interface OpenOptions {
 
 export class SqliteStore implements Store {
   readonly audit: AuditTable;
+  readonly users: UserTable;
   readonly #sql: Sql;
   readonly #lock: Database;
 
@@ -48,6 +50,7 @@ export class SqliteStore implements Store {
     this.#sql = sql;
     this.#lock = lock;
     this.audit = new SqliteAuditTable(sql);
+    this.users = new SqliteUserTable(sql);
   }
 
   async load(): Promise<Saved> {

@@ -3,6 +3,7 @@ import type { BuildResult, BuildStatus } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
 import type { Drain } from '../farm/standing.ts';
 import type { AuditTable } from './audit-table.ts';
+import type { UserTable } from './user-table.ts';
 
 /** What a coordinator starts from. */
 export interface Saved {
@@ -39,6 +40,7 @@ export interface Ended {
 
 export interface Store extends AsyncDisposable {
   readonly audit: AuditTable;
+  readonly users: UserTable;
   load(): Promise<Saved>;
   /**
    * All of it or nothing; on disk when it resolves. Archives the builds that have ended and drops their events, which is

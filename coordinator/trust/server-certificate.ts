@@ -63,14 +63,19 @@ async function ownCertificate(
     log.info({ names }, 'made a server certificate');
     return { pair, isNew: true };
   };
+  // Whoever joins knows the authority by its hash alone, and must be shown it.
+  const shown = ({ certificate, key }: KeyPair): KeyPair => ({
+    certificate: `${certificate.trimEnd()}\n${authority.certificate}`,
+    key,
+  });
   const { pair } = await current();
   return {
-    pair,
+    pair: shown(pair),
     authority: authority.certificate,
     follow(onChange) {
       const look = (): void => {
         current().then(
-          (made) => made.isNew && onChange(made.pair),
+          (made) => made.isNew && onChange(shown(made.pair)),
           (err: unknown) => log.error({ err }, 'the server certificate could not be renewed'),
         );
       };

@@ -54,7 +54,15 @@ const expected = {
     'serve-ssh',
     'open-tunnel',
   ],
-  admin: ['drain-agent', 'resume-agent', 'remove-agent', 'read-audit'],
+  admin: [
+    'drain-agent',
+    'resume-agent',
+    'remove-agent',
+    'list-users',
+    'add-user',
+    'remove-user',
+    'read-audit',
+  ],
   agent: ['join-farm', 'fetch-context', 'use-ssh'],
 };
 
