@@ -107,9 +107,11 @@ export class Attempts {
       send({ type: 'selected', attempt, tree, selection }),
     );
     const context = contexts.forJob();
+    const { name: agent, policy, buildTimeout } = config;
     const services = {
       engine,
       context,
+      rules: { agent, policy, buildTimeout },
       ask: (question: Parameters<Questions['ask']>[1], signal: AbortSignal) =>
         this.questions.ask(attempt, question, signal),
       ssh: (id: string, signal: AbortSignal) => openSshTunnel({ config, attempt, id }, signal),

@@ -5,9 +5,11 @@ import { join, resolve } from 'node:path';
 import { parseCoordinatorUrl } from '../shared/address.ts';
 import { readStoreBounds } from '../shared/context/store-bounds.ts';
 import type { StoreBounds } from '../shared/context/sweep.ts';
+import { parseDuration } from '../shared/duration.ts';
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import { formatPlatform, parsePlatform } from '../shared/platform.ts';
 import { parseSize } from '../shared/size.ts';
+import { parsePolicy, type Policy } from '../shared/policy.ts';
 import { parseToken } from '../shared/token.ts';
 import { readTrust, type TlsTrust } from '../shared/trust.ts';
 import { readWatermark, type Watermark } from './disk-watch.ts';
@@ -31,6 +33,10 @@ export interface AgentConfig {
   readonly contextStore: Partial<StoreBounds>;
   /** `unix://…`, `tcp://…`; undefined means what the Docker variables say. */
   readonly docker: string | undefined;
+  /** What builds may ask of the engine. */
+  readonly policy: Policy;
+  /** Milliseconds that the engine may take for one build. */
+  readonly buildTimeout: number | undefined;
   /** Below it the agent takes no work. */
   readonly minFree: Watermark;
   /** Bytes of the engine's build cache that may stay; undefined: as many as leave `minFree`. */
@@ -53,6 +59,8 @@ export interface AgentFlags {
   readonly docker?: string;
   readonly minFree?: string;
   readonly keepCache?: string;
+  readonly allow?: readonly string[];
+  readonly buildTimeout?: string;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -93,6 +101,8 @@ export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
     docker: flags.docker,
     minFree: readWatermark(flags.minFree, env),
     keepCache: readSize(flags.keepCache ?? (env['ARCHFARM_KEEP_CACHE'] || undefined)),
+    policy: readPolicy(flags.allow, env),
+    buildTimeout: readBuildTimeout(flags.buildTimeout, env),
   };
 }
 
@@ -117,6 +127,24 @@ export function readToken(file: string | undefined, env: Environment): string | 
 
 function readSize(text: string | undefined): number | undefined {
   return text === undefined ? undefined : parseSize(text);
+}
+
+/** What builds may ask of this host's engine. */
+export function readPolicy(flags: readonly string[] | undefined, env: Environment): Policy {
+  const from = flags === undefined ? 'ARCHFARM_ALLOW' : '--allow';
+  return parsePolicy(
+    (flags ?? [env['ARCHFARM_ALLOW'] ?? '']).flatMap((list) => split(list) ?? []),
+    from,
+  );
+}
+
+function readBuildTimeout(flag: string | undefined, env: Environment): number | undefined {
+  const name = flag === undefined ? 'ARCHFARM_BUILD_TIMEOUT' : '--build-timeout';
+  const text = flag ?? env['ARCHFARM_BUILD_TIMEOUT'];
+  if (!text) return undefined;
+  const timeout = parseDuration(text, name);
+  if (timeout > 0) return timeout;
+  throw new ArchfarmError('usage', `${name} must be longer than nothing`);
 }
 
 function normalized(text: string): string {

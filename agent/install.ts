@@ -35,6 +35,8 @@ const emptyEnvironment = `# Settings of archfarm-agent.service; systemctl restar
 # ARCHFARM_LABELS=
 # ARCHFARM_MIN_FREE=10%,2GiB
 # ARCHFARM_KEEP_CACHE=
+# ARCHFARM_ALLOW=
+# ARCHFARM_BUILD_TIMEOUT=
 # ARCHFARM_CONTEXT_STORE=20GiB,30d
 # DOCKER_HOST=unix:///var/run/docker.sock
 `;

@@ -2,9 +2,13 @@
 import type { Selection } from '../shared/context/select.ts';
 import type { Digest } from '../shared/context/tree.ts';
 import { ArchfarmError, messageOf, toErrorInfo, type ErrorCode } from '../shared/errors.ts';
+import { Mask } from '../shared/mask/mask.ts';
+import { maskedEvent, maskedOutcome } from '../shared/mask/masked.ts';
 import type { Answer, Question } from '../shared/messages.ts';
 import type { TaskEvent, Timings } from '../shared/progress.ts';
 import { treesOf, type Outcome, type RegistryAuth, type Task } from '../shared/task.ts';
+import { requireAllowed, withinLimit, type BuildRules } from './build-rules.ts';
+import { inConfidence, learnSecrets } from './confidence.ts';
 import type { BuiltImage } from './engine/build.ts';
 import type { Engine } from './engine/engine.ts';
 import type { Pushed } from './engine/push.ts';
@@ -15,7 +19,9 @@ import type { Duplex } from 'node:stream';
 export interface JobServices {
   readonly engine: Engine;
   readonly context: JobContext;
-  ask(question: Question, signal: AbortSignal): Promise<Answer>;
+  /** What the owner of this host lets builds do. */
+  readonly rules: BuildRules;
+  readonly ask: (question: Question, signal: AbortSignal) => Promise<Answer>;
   /** A connection to the agent socket of the client that asked for the build. */
   ssh(id: string, signal: AbortSignal): Promise<Duplex>;
 }
@@ -42,22 +48,44 @@ const buildErrors: ReadonlySet<ErrorCode> = new Set([
   'registry-denied',
   'config',
   'usage',
+  'timeout',
 ]);
 
-/** Never rejects: whatever happens is the attempt's outcome. */
+interface Work extends JobOptions {
+  readonly mask: Mask;
+}
+
+/** Never rejects: whatever happens is the attempt's outcome. No secret is in that, nor in an event. */
 export async function runJob(task: Task, services: JobServices, options: JobOptions): Promise<Outcome> {
+  const mask = new Mask();
+  // Output is masked as it comes, before it is cut into lines.
+  const onEvent = (event: TaskEvent): void =>
+    options.onEvent(event.type === 'log' ? event : maskedEvent(event, mask));
+  const confidential = { ...services, ask: inConfidence(services.ask, mask) };
+  return maskedOutcome(await run(task, confidential, { ...options, onEvent, mask }), mask);
+}
+
+async function run(task: Task, services: JobServices, options: Work): Promise<Outcome> {
   const timings: Mutable<Timings> = {};
-  const { engine, context } = services;
+  const { engine, context, ask } = services;
   const work = { ...options, signal: AbortSignal.any([options.signal, engine.lost]) };
+  const { signal } = work;
   try {
     await timed(timings, 'context', () =>
-      context.prepare(treesOf(task), { limits: task.contextLimits, signal: work.signal }),
+      Promise.all([
+        context.prepare(treesOf(task), { limits: task.contextLimits, signal }),
+        learnSecrets(task.secrets, { ask, signal }),
+      ]),
     );
+    await requireAllowed(task, services, signal);
     const image = await timed(timings, 'build', () =>
-      engine.build(task, buildServices(task, services), {
-        ...work,
-        onEngineBytes: reporter(context, work),
-      }),
+      withinLimit(services.rules, signal, (signal) =>
+        engine.build(task, buildServices(task, services), {
+          ...work,
+          signal,
+          onEngineBytes: reporter(context, work),
+        }),
+      ),
     );
     options.onBuilt?.(image.imageId);
     const { test } = task;

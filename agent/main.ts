@@ -47,10 +47,16 @@ function createProgram(): Command {
       '--keep-cache <size>',
       'build cache of the engine that may stay, like 50GiB (ARCHFARM_KEEP_CACHE; default: all that --min-free leaves room for)',
     )
+    .option(
+      '--allow <list>',
+      'what builds may ask of the engine: network-host, extra-hosts, ssh, frontend=PREFIX, all; repeatable (ARCHFARM_ALLOW; default: none of it)',
+      collect,
+    )
+    .option('--build-timeout <duration>', 'how long the engine may take for a build (ARCHFARM_BUILD_TIMEOUT)')
     .option('--docker <host>', 'Docker Engine (default: DOCKER_HOST, else unix:///var/run/docker.sock)')
     .addHelpText(
       'after',
-      '\nExample:\n  archfarm-agent run --coordinator wss://farm.example:7480 --name pi-01 --slots 2',
+      '\nExamples:\n  archfarm-agent run --coordinator wss://farm.example:7480 --name pi-01 --slots 2\n  archfarm-agent run --coordinator wss://farm.example:7480 --allow ssh,frontend=ghcr.io/acme/ --build-timeout 1h',
     )
     .action(async (flags: AgentFlags) => {
       const { runAgent } = await import('./run.ts');

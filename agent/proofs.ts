@@ -1,8 +1,11 @@
 /** The proofs that this agent was asked for over the connection it has: each ends with an answer, or with that. */
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
+import { Mask } from '../shared/mask/mask.ts';
+import { maskedProof } from '../shared/mask/masked.ts';
 import type { ProofOrder, ProofOutcome } from '../shared/proof.ts';
 import type { Timers } from '../shared/timers.ts';
+import { conceal } from './confidence.ts';
 import type { Engine } from './engine/engine.ts';
 import type { OwnImages } from './own-images.ts';
 
@@ -66,7 +69,9 @@ export class Proofs {
     using _held = images.hold(reference);
     log.info({ proof, reference, platform }, 'proof started');
     try {
-      const outcome = await engine.prove(order, { signal, upAfter: timers.up });
+      const mask = new Mask();
+      conceal(order.auth, mask);
+      const outcome = maskedProof(await engine.prove(order, { signal, upAfter: timers.up }), mask);
       log.info({ proof, status: outcome.status }, 'proof ended');
       answer(proof, outcome);
     } catch (error) {

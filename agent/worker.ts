@@ -160,6 +160,7 @@ export class Worker {
       slots: config.slots,
       weight: config.weight,
       labels: config.labels,
+      policy: config.policy,
       engine: { version: engine.version, apiVersion: engine.apiVersion },
       ...this.#state(),
       attempts: this.#attempts.names,

@@ -2,24 +2,31 @@
 import type { RawData, WebSocket } from 'ws';
 import { messageOf } from './errors.ts';
 import { closeCodes, limits } from './messages.ts';
+import { Pace, type PaceLimits, type Spent } from './pace.ts';
 
 export interface ChannelHandlers<In> {
   decode(frame: Buffer): In;
   message(message: In): void;
   /** Any byte of the other side, also pings. */
   heard?(): void;
+  /** How fast the other side may talk; as it likes where absent. */
+  readonly pace?: { readonly limits: PaceLimits; isOutput(message: In): boolean } | undefined;
   /** Once, with the code and reason of whoever closed first. */
   closed(code: number, reason: string): void;
 }
 
 export class Channel<In, Out> {
   readonly #socket: WebSocket;
+  readonly #pace: Pace | undefined;
+  #rest: NodeJS.Timeout | undefined;
   #open = true;
   /** How this side closed it: the other side may never answer, and its silence is not the reason. */
   #own: { readonly code: number; readonly reason: string } | undefined;
 
   constructor(socket: WebSocket, handlers: ChannelHandlers<In>) {
     this.#socket = socket;
+    const { pace } = handlers;
+    this.#pace = pace && new Pace(pace.limits, performance.now());
     socket.on('message', (data: RawData, binary: boolean) => {
       if (!this.#open) return;
       handlers.heard?.();
@@ -30,7 +37,9 @@ export class Channel<In, Out> {
       } catch (error) {
         return this.close(closeCodes.malformed, messageOf(error));
       }
-      return handlers.message(message);
+      const bytes = lengthOf(data);
+      if (pace !== undefined) this.#keepPace({ bytes, isOutput: pace.isOutput(message) });
+      return this.#open ? handlers.message(message) : undefined;
     });
     socket.on('ping', () => handlers.heard?.());
     socket.on('pong', () => handlers.heard?.());
@@ -38,6 +47,7 @@ export class Channel<In, Out> {
     socket.on('error', () => {});
     socket.on('close', (code, reason) => {
       this.#open = false;
+      clearTimeout(this.#rest);
       const { code: how, reason: why } = this.#own ?? { code, reason: reason.toString('utf8') };
       handlers.closed(how, why);
     });
@@ -56,10 +66,24 @@ export class Channel<In, Out> {
     this.#socket.send(JSON.stringify(message));
   }
 
+  /** More may come after a pause, of what was read from the socket already. */
+  #keepPace(spent: Spent): void {
+    const verdict = this.#pace?.spend(spent, performance.now()) ?? 0;
+    if (verdict === 'cut') return this.close(closeCodes.policy, 'too many messages for too long');
+    if (verdict === 0) return undefined;
+    clearTimeout(this.#rest);
+    this.#socket.pause();
+    this.#rest = setTimeout(() => this.#socket.resume(), verdict);
+    return undefined;
+  }
+
   close(code: number, reason: string): void {
     if (!this.#open) return;
     this.#open = false;
     this.#own = { code, reason: clipReason(reason) };
+    // A paused socket would never see the other side's close.
+    clearTimeout(this.#rest);
+    this.#socket.resume();
     this.#socket.close(code, this.#own.reason);
     // A peer that does not answer the close must not hold the socket.
     setTimeout(() => this.#socket.terminate(), 2000).unref();
@@ -69,6 +93,10 @@ export class Channel<In, Out> {
   terminate(): void {
     this.#socket.terminate();
   }
+}
+
+function lengthOf(data: RawData): number {
+  return Array.isArray(data) ? data.reduce((sum, { length }) => sum + length, 0) : data.byteLength;
 }
 
 export function toBuffer(data: RawData): Buffer {

@@ -21,6 +21,7 @@ export const exitStatusOf = {
   'no-buildkit': 2,
   'platform-loss': 2,
   'attestation-refused': 2,
+  'policy-refused': 2,
   'secret-missing': 3,
   'client-gone': 3,
   'coordinator-unreachable': 3,

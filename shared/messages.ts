@@ -6,15 +6,16 @@ import type { Selection } from './context/select.ts';
 import type { StoreUsage } from './context/store-usage.ts';
 import type { Digest } from './context/tree.ts';
 import type { ErrorInfo } from './errors.ts';
+import type { Policy } from './policy.ts';
 import type { TaskEvent } from './progress.ts';
 import type { ProofOrder, ProofOutcome } from './proof.ts';
 import type { Outcome, RegistryAuth, Task } from './task.ts';
 
 /** Raised with every change that the other side must know of. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
-/** Agents of these versions are served. Those of version 1 know no proofs, and are not asked for any. */
-export const SERVED_VERSIONS: readonly number[] = [1, PROTOCOL_VERSION];
+/** Agents of these versions are served. Those of version 1 know no proofs, and are not asked for any; those before 3 have no policy. */
+export const SERVED_VERSIONS: readonly number[] = [1, 2, PROTOCOL_VERSION];
 /** The first version whose agents prove images. */
 export const PROOFS_SINCE = 2;
 
@@ -40,6 +41,8 @@ export const limits = {
 
 /** WebSocket close codes with a meaning of their own; the reason says more. */
 export const closeCodes = {
+  /** It talks too much. */
+  policy: 1008,
   /** The coordinator stops or restarts; dial again. */
   restart: 1012,
   /** Not JSON, not a message, or one out of order. */
@@ -75,6 +78,8 @@ export interface Hello {
   readonly slots: number;
   readonly weight: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** What builds may ask of its engine. */
+  readonly policy?: Policy | undefined;
   readonly engine: { readonly version: string; readonly apiVersion: string };
   readonly state: AgentState;
   readonly reason?: string | undefined;

@@ -234,6 +234,7 @@ export const toCoordinatorSchema = v.variant('type', [
     slots: v.pipe(count, v.maxValue(1024)),
     weight: v.pipe(v.number(), v.minValue(0.01), v.maxValue(1000)),
     labels: textRecord,
+    policy: v.optional(v.pipe(v.array(name), v.maxLength(1000))),
     engine: v.strictObject({ version: text, apiVersion: text }),
     state,
     reason: v.optional(text),

@@ -1,5 +1,6 @@
 /** One build: of a Dockerfile and its contexts, with a hard look at what came out. */
 import { ArchfarmError } from '../../shared/errors.ts';
+import type { Mask } from '../../shared/mask/mask.ts';
 import type { Selection } from '../../shared/context/select.ts';
 import type { Digest } from '../../shared/context/tree.ts';
 import { formatPlatform, parsePlatform, samePlatform, type Platform } from '../../shared/platform.ts';
@@ -18,6 +19,7 @@ export interface BuildOptions {
   readonly services: BuildServices;
   readonly mtimes: MtimeStore;
   readonly signal: AbortSignal;
+  readonly mask: Mask;
   readonly onEvent: (event: TaskEvent) => void;
   /** Bytes of contents handed to the engine so far; called for each piece of at most 64 KiB. */
   readonly onEngineBytes?: ((bytes: number) => void) | undefined;
@@ -33,12 +35,13 @@ export interface BuiltImage {
 
 /** Builds without a tag. Rejects with the signal's reason when it aborts; the engine then stops at once. */
 export async function build(connection: Connection, options: BuildOptions): Promise<BuiltImage> {
-  const { task, services, mtimes, signal, onEvent, onEngineBytes, onSelection } = options;
+  const { task, services, mtimes, signal, mask, onEvent, onEngineBytes, onSelection } = options;
   let engineBytes = 0;
   const common = {
     services,
     mtimes,
     signal,
+    mask,
     onEvent,
     onSelection,
     onBytes(bytes: number) {

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import type { Selection } from '../../shared/context/select.ts';
 import type { Digest } from '../../shared/context/tree.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
+import type { Mask } from '../../shared/mask/mask.ts';
 import { normalizePlatform, type Platform } from '../../shared/platform.ts';
 import type { TaskEvent } from '../../shared/progress.ts';
 import type { ProofOrder, ProofOutcome } from '../../shared/proof.ts';
@@ -42,6 +43,7 @@ export interface EngineInfo {
 
 export interface BuildCall {
   readonly signal: AbortSignal;
+  readonly mask: Mask;
   readonly onEvent: (event: TaskEvent) => void;
   /** Bytes of contents handed to the engine so far; called for each piece of at most 64 KiB. */
   readonly onEngineBytes?: ((bytes: number) => void) | undefined;

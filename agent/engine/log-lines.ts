@@ -1,4 +1,5 @@
-/** Joins a stream of output, cut anywhere, into whole lines. */
+/** Joins a stream of output, cut anywhere, into whole lines, and masks the secrets in it. */
+import { MaskStream, type Mask } from '../../shared/mask/mask.ts';
 
 /** Bytes of output in one text. */
 const maxTextBytes = 64 << 10;
@@ -6,10 +7,27 @@ const maxTextBytes = 64 << 10;
 const lineFeed = 0x0a;
 
 export class LogLines {
+  readonly #masked: MaskStream;
   #rest: Buffer = Buffer.alloc(0);
+
+  constructor(mask: Mask) {
+    this.#masked = new MaskStream(mask);
+  }
 
   /** The whole lines that are there now: texts of one or more lines without the last line feed. */
   push(chunk: Buffer): string[] {
+    return this.#lines(this.#masked.push(chunk));
+  }
+
+  /** The last line, if the output did not end with a line feed. */
+  end(): string[] {
+    const lines = this.#lines(this.#masked.end());
+    const rest = this.#rest.toString('utf8');
+    this.#rest = Buffer.alloc(0);
+    return rest === '' ? lines : [...lines, rest];
+  }
+
+  #lines(chunk: Buffer): string[] {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     const texts: string[] = [];
     let start = 0;
@@ -31,13 +49,6 @@ export class LogLines {
     // A copy: what is left must not keep the whole chunk alive.
     this.#rest = Buffer.from(bytes.subarray(start));
     return texts;
-  }
-
-  /** The last line, if the output did not end with a line feed. */
-  end(): string[] {
-    const rest = this.#rest.toString('utf8');
-    this.#rest = Buffer.alloc(0);
-    return rest === '' ? [] : [rest];
   }
 }
 

@@ -3,9 +3,7 @@
  * else, and a stage that begins with that image: the build API takes one context alone, and whatever is put into that,
  * every `COPY . /` of it would see.
  */
-import { buffer } from 'node:stream/consumers';
 import { ArchfarmError } from '../../shared/errors.ts';
-import { findEntry } from '../../shared/context/lookup.ts';
 import type { Selection } from '../../shared/context/select.ts';
 import type { ContextSource } from '../../shared/context/tree.ts';
 import type { TaskEvent } from '../../shared/progress.ts';
@@ -13,6 +11,7 @@ import type { NamedContext, Task } from '../../shared/task.ts';
 import { addStages, type StagedDockerfile } from './added-stages.ts';
 import type { Connection } from './connection.ts';
 import { contextImageNames, removeImageNames, removeOldImageNames } from './context-image-names.ts';
+import { readDockerfile } from './dockerfile-text.ts';
 import { overlayFile, type Overlay } from './file-overlay.ts';
 import { buildInSession, type SessionBuild } from './session-build.ts';
 
@@ -25,7 +24,7 @@ export interface NamedContexts extends AsyncDisposable {
 
 export type NamedContextOptions = Pick<
   SessionBuild,
-  'services' | 'mtimes' | 'signal' | 'onEvent' | 'onBytes' | 'onSelection'
+  'services' | 'mtimes' | 'signal' | 'mask' | 'onEvent' | 'onBytes' | 'onSelection'
 > & { readonly source: ContextSource };
 
 const nothing: Selection = { followPaths: [], includePatterns: [], excludePatterns: ['**'] };
@@ -38,7 +37,7 @@ export async function provideContexts(
 ): Promise<NamedContexts> {
   const { source, signal, onSelection } = options;
   const { root, name } = task.dockerfile;
-  const dockerfile = await readText(source, { root, name, signal });
+  const dockerfile = await readDockerfile(source, { root, name, signal });
   // A FROM may take its name from an argument.
   const texts = [dockerfile, ...Object.values(task.args)].map((text) => text.toLowerCase());
   const isMentioned = (context: NamedContext): boolean => texts.some((text) => text.includes(context.name));
@@ -105,14 +104,4 @@ function ofContext(event: TaskEvent, name: string): TaskEvent | undefined {
   if (event.type === 'warning') return event;
   if (event.type !== 'step' || !event.name.endsWith('load build context')) return undefined;
   return { ...event, name: `[context ${name}] load from client` };
-}
-
-async function readText(
-  source: ContextSource,
-  { root, name, signal }: Task['dockerfile'] & { readonly signal: AbortSignal },
-): Promise<string> {
-  const entry = await findEntry({ root, source, signal }, name);
-  if (entry?.type !== 'file')
-    throw new ArchfarmError('context-invalid', `the tree has no Dockerfile ${name}`);
-  return (await buffer(await source.blob(entry.digest, entry.size, signal))).toString('utf8');
 }

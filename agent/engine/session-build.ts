@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { Selection } from '../../shared/context/select.ts';
 import type { ContextSource, Digest } from '../../shared/context/tree.ts';
+import type { Mask } from '../../shared/mask/mask.ts';
 import type { TaskEvent } from '../../shared/progress.ts';
 import { isDigest } from '../../shared/reference.ts';
 import type { Connection } from './connection.ts';
@@ -25,6 +26,8 @@ export interface SessionBuild extends ServiceOptions {
   /** Parameters of the Engine API's build request, but for the session and the platform. */
   readonly query: Readonly<Record<string, unknown>>;
   readonly signal: AbortSignal;
+  /** Of what its steps print; it may come to know more meanwhile. */
+  readonly mask: Mask;
   readonly onEvent: (event: TaskEvent) => void;
   /** Bytes of contents handed to the engine, as they go. */
   readonly onBytes: (bytes: number) => void;
@@ -67,11 +70,11 @@ interface Outcome {
 }
 
 async function run(connection: Connection, session: string, options: SessionBuild): Promise<Outcome> {
-  const { platform, signal, onEvent } = options;
+  const { platform, signal, mask, onEvent } = options;
   let imageId: Digest | undefined;
   let error: string | undefined;
   let failedStep: string | undefined;
-  const trace = new Trace((event) => {
+  const trace = new Trace(mask, (event) => {
     if (event.type === 'step' && event.status === 'failed') failedStep ??= event.name;
     onEvent(event);
   });

@@ -2,6 +2,7 @@
 import { reasonOf } from '../../shared/abort.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { Digest } from '../../shared/context/tree.ts';
+import type { Mask } from '../../shared/mask/mask.ts';
 import type { LogEvent, StepEvent } from '../../shared/progress.ts';
 import type { ImageTest } from '../../shared/task.ts';
 import { troubleOf, type ContainerRuns } from './container-run.ts';
@@ -14,6 +15,7 @@ export interface TestRun {
 
 export interface TestRunOptions {
   readonly signal: AbortSignal;
+  readonly mask: Mask;
   /** Hears of a step called `test` and of its output. */
   readonly onEvent: (event: StepEvent | LogEvent) => void;
 }
@@ -24,7 +26,7 @@ const step = 'test';
 export async function runTest(
   runs: ContainerRuns,
   { imageId, test }: TestRun,
-  { signal, onEvent }: TestRunOptions,
+  { signal, mask, onEvent }: TestRunOptions,
 ): Promise<void> {
   const { command, network, timeout } = test;
   const name = `[test] ${shownCommand(command)}`;
@@ -42,7 +44,7 @@ export async function runTest(
       ...(error === undefined ? {} : { error }),
     });
   };
-  const lines = { stdout: new LogLines(), stderr: new LogLines() };
+  const lines = { stdout: new LogLines(mask), stderr: new LogLines(mask) };
   const log = (stream: LogEvent['stream'], texts: readonly string[]): void => {
     for (const text of texts) onEvent({ type: 'log', time: Date.now(), step, stream, text });
   };

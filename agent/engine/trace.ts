@@ -1,4 +1,5 @@
 /** Turns BuildKit's reports into our events: one `step` a change, output in whole lines. */
+import type { Mask } from '../../shared/mask/mask.ts';
 import type { LogEvent, StepEvent, TaskEvent } from '../../shared/progress.ts';
 import { LogLines } from './log-lines.ts';
 import { decodeStatus, type Vertex, type VertexLog } from './status.ts';
@@ -11,11 +12,14 @@ interface OpenLog {
 }
 
 export class Trace {
+  readonly #mask: Mask;
   readonly #onEvent: (event: TaskEvent) => void;
   readonly #reported = new Map<string, StepEvent['status']>();
   readonly #logs = new Map<string, OpenLog>();
 
-  constructor(onEvent: (event: TaskEvent) => void) {
+  /** Only output is masked here. */
+  constructor(mask: Mask, onEvent: (event: TaskEvent) => void) {
+    this.#mask = mask;
     this.#onEvent = onEvent;
   }
 
@@ -60,7 +64,7 @@ export class Trace {
 
   #log({ vertex, stream, bytes }: VertexLog): void {
     const key = `${stream} ${vertex}`;
-    const open = this.#logs.get(key) ?? { step: vertex, stream, lines: new LogLines() };
+    const open = this.#logs.get(key) ?? { step: vertex, stream, lines: new LogLines(this.#mask) };
     this.#logs.set(key, open);
     this.#emit(open, open.lines.push(bytes));
   }

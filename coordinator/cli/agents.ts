@@ -14,7 +14,7 @@ export async function runAgents(global: GlobalOptions): Promise<void> {
   if (global.quiet) return agents.forEach(({ name }) => print(plainText(name)));
   print(
     await formatTable(
-      ['NAME', 'STATE', 'PLATFORMS', 'BUSY', 'CONTEXTS', 'VERSION', 'LABELS'],
+      ['NAME', 'STATE', 'PLATFORMS', 'BUSY', 'CONTEXTS', 'VERSION', 'ALLOWS', 'LABELS'],
       agents.map((agent) => row(agent).map(plainText)),
     ),
   );
@@ -34,6 +34,7 @@ function row(agent: AgentInfo): string[] {
     `${agent.busy}/${agent.slots}`,
     agent.contexts === undefined ? '' : formatStoreUsage(agent.contexts),
     versionOf(agent),
+    agent.policy?.join(', ') ?? 'all',
     labels.join(', '),
   ];
 }

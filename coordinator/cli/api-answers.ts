@@ -152,6 +152,7 @@ export const agentsSchema = v.object({
       version: v.string(),
       /** A coordinator that does not tell serves this one. */
       protocol: v.optional(count),
+      policy: v.optional(v.array(v.string())),
       contexts: v.optional(storeUsageSchema),
     }),
   ),
@@ -179,6 +180,7 @@ export const planSchema = v.object({
       platform: v.string(),
       candidates: v.array(v.object({ name: v.string(), native: v.boolean() })),
       emulators: v.optional(v.array(v.string()), []),
+      refusing: v.optional(v.array(v.object({ name: v.string(), refused: v.array(v.string()) })), []),
     }),
   ),
   repositories: v.optional(v.array(v.object({ repository: v.string(), error: v.optional(errorInfo) })), []),

@@ -4,6 +4,7 @@ import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { delay } from '../../shared/abort.ts';
 import { Backoff } from '../../shared/backoff.ts';
 import { ArchfarmError, fromErrorInfo, systemCode } from '../../shared/errors.ts';
+import type { Demand } from '../../shared/policy.ts';
 import type { BuildResult, BuildStatus, Frame } from '../../shared/progress.ts';
 import type { ProofRequest } from '../../shared/proof.ts';
 import type { BuildSpec } from '../project/spec.ts';
@@ -179,7 +180,10 @@ export class Api implements Disposable {
   /** Who could build what, and what registries would say to it, without building it. */
   plan(
     body: Pick<BuildSpec, 'platforms' | 'allowEmulation' | 'tags' | 'suffix' | 'force'> &
-      Partial<Pick<BuildSpec, 'agentLabels'>>,
+      Partial<Pick<BuildSpec, 'agentLabels'>> & {
+        /** What it asks of engines: by platform, and for others under `*`. */
+        demands?: Readonly<Record<string, readonly Demand[]>>;
+      },
     signal: AbortSignal,
   ): Promise<PlanAnswer> {
     return this.#calls.read(planSchema, ['POST', 'v1/plan'], { body, signal });

@@ -1,7 +1,7 @@
 /** `archfarm audit` and `archfarm audit verify`: who did what, and whether that is all of it. */
 import * as v from 'valibot';
 import { ArchfarmError } from '../../shared/errors.ts';
-import { parseDuration } from '../duration.ts';
+import { parseDuration } from '../../shared/duration.ts';
 import { ChainCheck, type AuditHead } from '../trust/audit-chain.ts';
 import { requireCoordinator, type GlobalOptions } from './global-options.ts';
 import { print, printJson } from './output.ts';

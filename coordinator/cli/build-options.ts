@@ -15,7 +15,7 @@ import { parsePriority } from '../project/priority.ts';
 import type { Surroundings } from '../project/find-subject.ts';
 import type { PlanFlags } from '../project/resolve.ts';
 import { readContextLimits } from './context-limits.ts';
-import { parseDuration } from '../duration.ts';
+import { parseDuration } from '../../shared/duration.ts';
 import type { ProgressMode } from './progress/create-renderer.ts';
 import type { RegistryFlags } from './registry-options.ts';
 

@@ -51,7 +51,8 @@ export async function runBuild(
   await using farm = await accessFarm(options, global);
   if (options.dryRun) {
     const { printPlan } = await import('./dry-run.ts');
-    await printPlan(plan, trees, { api: farm.api, signal });
+    const spec = specOf(plan, { context, dockerfile, perPlatform, contexts, local: farm.local });
+    await printPlan(plan, trees, { api: farm.api, spec, signal });
     return 0;
   }
   const spec = specOf(plan, { context, dockerfile, perPlatform, contexts, local: farm.local });
@@ -150,8 +151,8 @@ function specOf(
   };
 }
 
-function rootOf({ root, name }: DockerfileTree): DockerfileRoot {
-  return { root, name };
+function rootOf({ root, name, frontend }: DockerfileTree): DockerfileRoot {
+  return { root, name, ...(frontend === undefined ? {} : { frontend }) };
 }
 
 async function forwardSsh(

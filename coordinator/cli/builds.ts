@@ -1,6 +1,6 @@
 /** `archfarm builds`: what was built lately, newest first. */
 import type { BuildResult, BuildStatus } from '../../shared/progress.ts';
-import { formatDuration } from '../duration.ts';
+import { formatDuration } from '../../shared/duration.ts';
 import { openCoordinator, type GlobalOptions } from './global-options.ts';
 import { print, printJson } from './output.ts';
 import { plainText } from './progress/sanitize.ts';

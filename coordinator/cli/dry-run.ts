@@ -1,10 +1,12 @@
 /** `archfarm build --dry-run`: what would be built where, published as what, and what is in the way of that. */
 import path from 'node:path';
 import { fromErrorInfo, type ErrorInfo } from '../../shared/errors.ts';
+import type { Demand } from '../../shared/policy.ts';
 import type { Snapshot } from '../context/snapshot.ts';
+import { demandsOn } from '../farm/demands.ts';
 import { platformImage } from '../farm/task.ts';
 import { describeContext } from '../project/context-source.ts';
-import type { BuildPlan, DockerfileSource } from '../project/spec.ts';
+import type { BuildPlan, BuildSpec, DockerfileSource } from '../project/spec.ts';
 import type { Api } from './api.ts';
 import type { PlanAnswer } from './api-answers.ts';
 import { print } from './output.ts';
@@ -14,10 +16,12 @@ import { formatTable } from './table.ts';
 export async function printPlan(
   plan: BuildPlan,
   trees: readonly Snapshot[],
-  { api, signal }: { api: Api; signal: AbortSignal },
+  { api, spec, signal }: { api: Api; spec: BuildSpec; signal: AbortSignal },
 ): Promise<void> {
   const { platforms, allowEmulation, tags, suffix, force, agentLabels } = plan;
-  const planned = await api.plan({ platforms, allowEmulation, tags, suffix, force, agentLabels }, signal);
+  const demands = demandsByPlatform(spec);
+  const asked = { platforms, allowEmulation, tags, suffix, force, agentLabels, demands };
+  const planned = await api.plan(asked, signal);
   const places = [
     [plan.name, describeContext(plan.context)],
     ...plan.contexts.map((context) => [context.name, context.path]),
@@ -49,6 +53,12 @@ export async function printPlan(
   );
   const failure = firstError(planned);
   if (failure !== undefined) throw fromErrorInfo(failure);
+}
+
+/** Without what differs there, a platform asks for what the build does. */
+function demandsByPlatform(spec: BuildSpec): Record<string, Demand[]> {
+  const platforms = ['*', ...Object.keys(spec.perPlatform ?? {})];
+  return Object.fromEntries(platforms.map((platform) => [platform, demandsOn(spec, platform)]));
 }
 
 /** What is asked of an engine there: flags, the project file, and what that has for the one platform. */
@@ -87,10 +97,13 @@ function describeArguments(args: BuildPlan['args']): string {
     .join(' ');
 }
 
-function agentsOf({ candidates, emulators }: PlanAnswer['platforms'][number]): string {
+function agentsOf({ candidates, emulators, refusing }: PlanAnswer['platforms'][number]): string {
+  const refused = refusing.map(({ name, refused }) => `${name} refuses ${refused.join(', ')}`).join('; ');
   if (candidates.length > 0) {
-    return candidates.map(({ name, native }) => (native ? name : `${name} (emulated)`)).join(', ');
+    const named = candidates.map(({ name, native }) => (native ? name : `${name} (emulated)`)).join(', ');
+    return refused === '' ? named : `${named} (${refused})`;
   }
+  if (refused !== '') return `no agent (${refused})`;
   if (emulators.length === 0) return 'no agent';
   return `no agent (with --allow-emulation: ${emulators.join(', ')})`;
 }

@@ -2,7 +2,7 @@
 import { ArchfarmError } from '../../shared/errors.ts';
 import { parseSize } from '../../shared/size.ts';
 import type { HistoryBounds } from '../store/history.ts';
-import { parseDuration } from '../duration.ts';
+import { parseDuration } from '../../shared/duration.ts';
 
 export interface HistoryFlags {
   readonly keepBuilds?: string | undefined;

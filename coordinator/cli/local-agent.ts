@@ -32,7 +32,8 @@ export class LocalAgent {
   constructor({ coordinator, token, data, cache }: LocalAgentOptions) {
     const child = fork(
       agentEntry(),
-      ['run', '--data', data, '--cache', cache, '--slots', '16', '--name', 'local'],
+      // The user's own engine: whatever its user asks for.
+      ['run', '--data', data, '--cache', cache, '--slots', '16', '--name', 'local', '--allow', 'all'],
       {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
         env: {

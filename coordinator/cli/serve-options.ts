@@ -1,7 +1,7 @@
 /** The flags of `archfarm serve`. */
 import { ArchfarmError } from '../../shared/errors.ts';
 import { timersFrom, type Timers } from '../../shared/timers.ts';
-import { parseDuration } from '../duration.ts';
+import { parseDuration } from '../../shared/duration.ts';
 import type { TlsSource } from '../trust/server-certificate.ts';
 import type { HistoryFlags } from './history-bounds.ts';
 import type { NotificationFlags } from './notification-options.ts';

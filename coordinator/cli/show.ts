@@ -1,7 +1,7 @@
 /** `archfarm show`: one build, with its result. */
 import type { BuildResult } from '../../shared/progress.ts';
 import { formatSize } from '../../shared/size.ts';
-import { formatDuration } from '../duration.ts';
+import { formatDuration } from '../../shared/duration.ts';
 import { openCoordinator, type GlobalOptions } from './global-options.ts';
 import { print, printJson } from './output.ts';
 import { plainText } from './progress/sanitize.ts';

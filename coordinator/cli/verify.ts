@@ -1,7 +1,7 @@
 /** `archfarm verify`: does what was published run on hosts of every platform that it lists? */
 import { exitStatusOf } from '../../shared/errors.ts';
 import { parsePlatform } from '../../shared/platform.ts';
-import { formatDuration, parseDuration } from '../duration.ts';
+import { formatDuration, parseDuration } from '../../shared/duration.ts';
 import { completeProof, proofOptions } from '../project/image-proof.ts';
 import { verdictOf } from '../proof/verdict.ts';
 import type { ProvenPlatform } from './api-answers.ts';

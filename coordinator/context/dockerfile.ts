@@ -4,6 +4,7 @@ import { basename, dirname } from 'node:path';
 import { compareNames, digestOf, encodeDirectory } from '../../shared/context/encoding.ts';
 import type { Digest, FileEntry } from '../../shared/context/tree.ts';
 import { ArchfarmError, systemCode } from '../../shared/errors.ts';
+import { isDockersOwn, syntaxOf } from '../../shared/frontend.ts';
 import type { DockerfileSource } from '../project/spec.ts';
 import { fileError } from './file-error.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -12,6 +13,8 @@ import { ignoreFile } from './walk.ts';
 export interface DockerfileTree extends Snapshot {
   /** What the Dockerfile is called in the tree. */
   readonly name: string;
+  /** The image that it names as its frontend, where that is not Docker's own. */
+  readonly frontend: string | undefined;
 }
 
 /** A context that is no directory of this machine. */
@@ -69,8 +72,11 @@ function treeOf(name: string, files: readonly SmallFile[]): DockerfileTree {
     digest: digestOf(file.content),
   }));
   const { digest, record } = encodeDirectory({ entries });
+  const dockerfile = files.find((file) => file.name === name)?.content ?? Buffer.alloc(0);
+  const frontend = syntaxOf(dockerfile.toString('utf8'));
   return {
     name,
+    frontend: frontend === undefined || isDockersOwn(frontend) ? undefined : frontend,
     root: digest,
     directories: new Map([[digest, record]]),
     // No build sees when its Dockerfile was written.

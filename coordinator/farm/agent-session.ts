@@ -79,13 +79,13 @@ export class AgentSession {
   /** The agent has joined: tells the farm, and the agent which of its attempts nobody waits for. */
   start(): void {
     const { hello, services, channel } = this.#options;
-    const { name, session, version, protocol, platforms, slots, weight, labels } = hello;
+    const { name, session, version, protocol, platforms, slots, weight, labels, policy } = hello;
     const attempts = hello.attempts.map(parseAttempt).filter((attempt) => attempt !== undefined);
     const open = attempts.filter((attempt) => services.isOpen(attempt, name));
     services.note({
       type: 'agent-up',
       at: services.now(),
-      agent: { name, session, version, protocol, platforms, slots, weight, labels },
+      agent: { name, session, version, protocol, platforms, slots, weight, labels, policy },
       attempts: open,
     });
     this.#noteState(hello);

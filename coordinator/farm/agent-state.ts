@@ -2,6 +2,7 @@
 import { formatAttempt } from '../../shared/attempt.ts';
 import type { AttemptId } from '../../shared/attempt.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
+import { refusedBy, type Demand, type Policy } from '../../shared/policy.ts';
 import type { Timers } from '../../shared/timers.ts';
 import type { AgentFacts } from './events.ts';
 import { isCovered } from '../trust/repository-prefix.ts';
@@ -77,6 +78,11 @@ export function mayPush({ facts: { repositories = [] } }: Agent, [tag = '']: rea
   return repositories.length === 0 || isCovered(tag, repositories);
 }
 
+/** What of a build's demands its policy refuses. */
+export function refusalsOf({ facts }: Agent, demands: readonly Demand[]): Demand[] {
+  return refusedBy(facts.policy, demands);
+}
+
 /** How an agent offers a platform, if it does. */
 export function offers(agent: Agent, platform: string): 'native' | 'emulated' | undefined {
   const offered = agent.facts.platforms.find((candidate) => candidate.platform === platform);
@@ -95,12 +101,14 @@ export interface AgentView {
   readonly labels: Readonly<Record<string, string>>;
   readonly version: string;
   readonly protocol: number;
+  /** What it allows builds to ask of its engine; absent where it knows no policies. */
+  readonly policy: Policy | undefined;
   /** What its store of contents holds, and how often that helped. */
   readonly contexts: StoreUsage | undefined;
 }
 
 export function viewOf(agent: Agent, timers: Timers, at: number): AgentView {
-  const { name, platforms, slots, labels, version, protocol } = agent.facts;
+  const { name, platforms, slots, labels, version, protocol, policy } = agent.facts;
   return {
     name,
     platforms,
@@ -110,6 +118,7 @@ export function viewOf(agent: Agent, timers: Timers, at: number): AgentView {
     labels,
     version,
     protocol,
+    policy,
     contexts: agent.contexts,
   };
 }

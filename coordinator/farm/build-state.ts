@@ -135,9 +135,12 @@ export function isFatal(task: TaskState): boolean {
   return isSettled(task) && task.status !== 'pushed' && !task.optional;
 }
 
-/** Tries that failed without a verdict on the build itself. */
+/** Tries that failed without a verdict on the build itself. An agent that refuses it has not tried. */
 export function failedTries(task: TaskState): number {
   return task.attempts.filter(
-    ({ outcome }) => outcome === 'failed' || outcome === 'lost' || outcome === 'cancelled',
+    ({ outcome, error }) =>
+      (outcome === 'failed' && error?.code !== 'policy-refused') ||
+      outcome === 'lost' ||
+      outcome === 'cancelled',
   ).length;
 }

@@ -6,6 +6,7 @@ import type { AttemptId } from '../../shared/attempt.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import type { Digest } from '../../shared/context/tree.ts';
 import type { ErrorInfo } from '../../shared/errors.ts';
+import type { Policy } from '../../shared/policy.ts';
 import type { ProofResult } from '../../shared/proof.ts';
 import type { BuildResult, Descriptor, StateEvent, Timings } from '../../shared/progress.ts';
 import type { PushedImage } from '../../shared/task.ts';
@@ -148,6 +149,8 @@ export interface AgentFacts {
   readonly labels: Readonly<Record<string, string>>;
   /** Registries, namespaces and repositories that it may push to; none: all. */
   readonly repositories?: readonly string[] | undefined;
+  /** Absent: of a version that allows everything. */
+  readonly policy?: Policy | undefined;
 }
 
 export type VolatileEvent = At &

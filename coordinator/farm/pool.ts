@@ -15,6 +15,7 @@ import {
   type ToAgent,
   type ToCoordinator,
 } from '../../shared/messages.ts';
+import { agentPace } from '../../shared/pace.ts';
 import type { ProofOrder } from '../../shared/proof.ts';
 import type { Task } from '../../shared/task.ts';
 import type { Timers } from '../../shared/timers.ts';
@@ -53,6 +54,7 @@ export class AgentPool {
         if (member === undefined) this.#checkVersion(frame, channel);
         return decodeToCoordinator(frame);
       },
+      pace: { limits: agentPace, isOutput: ({ type }) => type === 'progress' },
       heard: () => member?.session.heard(),
       message: (message) => {
         if (member !== undefined) return member.session.handle(message);

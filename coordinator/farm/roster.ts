@@ -1,8 +1,10 @@
 /** Which agents could run a task at one moment, and what to say where none can. */
-import { ArchfarmError } from '../../shared/errors.ts';
-import { ableUntil, hasLabels, isAble, mayPush, offers, viewOf } from './agent-state.ts';
+import { ArchfarmError, fromErrorInfo } from '../../shared/errors.ts';
+import { allowFlag, describeDemands } from '../../shared/policy.ts';
+import { ableUntil, hasLabels, isAble, mayPush, offers, refusalsOf, viewOf } from './agent-state.ts';
 import type { Agent } from './agent-state.ts';
 import type { Build, TaskState } from './build-state.ts';
+import { demandsOn, refusers } from './demands.ts';
 import type { FarmState } from './farm-state.ts';
 
 /** More agents than this are counted, not named. */
@@ -36,12 +38,18 @@ export class Roster {
   able({ build, task }: Wait): readonly Agent[] {
     const { allowEmulation, agentLabels, tags } = build.spec;
     const [target] = this.#isAnyLimited ? tags : [];
-    const kind = JSON.stringify([task.platform, allowEmulation, agentLabels, target]);
+    const demands = demandsOn(build.spec, task.platform);
+    const refused = refusers(task);
+    const kind = JSON.stringify([task.platform, allowEmulation, agentLabels, target, demands, refused]);
     const known = this.#able.get(kind);
     if (known !== undefined) return known;
     const able = [...this.state.agents.values()].filter(
       (agent) =>
-        isAble(agent, this.state.timers, this.at) && hasLabels(agent, agentLabels) && mayPush(agent, tags),
+        isAble(agent, this.state.timers, this.at) &&
+        hasLabels(agent, agentLabels) &&
+        mayPush(agent, tags) &&
+        refusalsOf(agent, demands).length === 0 &&
+        !refused.includes(agent.facts.name),
     );
     const native = able.filter((agent) => offers(agent, task.platform) === 'native');
     const chosen =
@@ -55,9 +63,12 @@ export class Roster {
 
 /** Since when no agent could have taken the task, given that none can now. */
 export function helplessSince({ state, at }: Roster, { build, task }: Wait): number {
+  const demands = demandsOn(build.spec, task.platform);
+  const refused = refusers(task);
   const ends = [...state.agents.values()]
     .filter((agent) => {
       if (!hasLabels(agent, build.spec.agentLabels) || !mayPush(agent, build.spec.tags)) return false;
+      if (refused.includes(agent.facts.name) || refusalsOf(agent, demands).length > 0) return false;
       const offered = offers(agent, task.platform);
       return offered === 'native' || (offered === 'emulated' && build.spec.allowEmulation);
     })
@@ -73,10 +84,12 @@ export function waitReason(roster: Roster, wait: Wait): string | undefined {
   return `every agent for ${wanted(wait)} is busy`;
 }
 
-/** The platform, and the labels that an agent must have. */
+/** The platform, the labels that an agent must have, and what it must allow. */
 function wanted({ build, task }: Wait): string {
   const labels = formatLabels(build.spec.agentLabels);
-  return labels === '' ? task.platform : `${task.platform} with ${labels}`;
+  const labelled = labels === '' ? task.platform : `${task.platform} with ${labels}`;
+  const demands = demandsOn(build.spec, task.platform);
+  return demands.length === 0 ? labelled : `${labelled} that allows ${demands.join(', ')}`;
 }
 
 function formatLabels(labels: Readonly<Record<string, string>>): string {
@@ -85,13 +98,41 @@ function formatLabels(labels: Readonly<Record<string, string>>): string {
     .join(',');
 }
 
-/** Says which agents there are and what they offer. */
+/** Says which agents there are and what they offer; or whose policy refuses the build, where it would run otherwise. */
 export function noAgentError({ state, at }: Roster, wait: Wait): ArchfarmError {
   const agents = [...state.agents.values()];
+  const refused = policyError(agents, wait);
+  if (refused !== undefined) return refused;
   const there = agents.length === 0 ? 'no agent is connected' : `agents: ${describe(state, agents, at)}`;
   return new ArchfarmError('no-agent', `no agent for ${wanted(wait)}; ${there}`, {
     hint: hintFor(wait, agents),
   });
+}
+
+function policyError(agents: readonly Agent[], { build, task }: Wait): ArchfarmError | undefined {
+  const { agentLabels, allowEmulation, tags } = build.spec;
+  const demands = demandsOn(build.spec, task.platform);
+  const found = task.attempts.findLast(({ error }) => error?.code === 'policy-refused')?.error;
+  const refusing = agents.flatMap((agent) => {
+    const offered = offers(agent, task.platform);
+    const fits = offered === 'native' || (offered === 'emulated' && allowEmulation);
+    const refused = refusalsOf(agent, demands);
+    const isMeant = hasLabels(agent, agentLabels) && mayPush(agent, tags);
+    return fits && isMeant && refused.length > 0 ? [{ name: agent.facts.name, refused }] : [];
+  });
+  if (refusing.length === 0) return found && fromErrorInfo(found);
+  const [first] = refusing;
+  const named = refusing
+    .slice(0, namedAgents)
+    .map(({ name, refused }) => `${name} refuses ${refused.join(', ')}`);
+  const more = refusing.length - named.length;
+  return new ArchfarmError(
+    'policy-refused',
+    `no agent for ${task.platform} allows ${describeDemands(first?.refused ?? [])}: ${[...named, ...(more > 0 ? [`and ${more} more`] : [])].join('; ')}`,
+    {
+      hint: `where its owner trusts this build: archfarm-agent run ${allowFlag(first?.refused ?? [])} on ${first?.name}`,
+    },
+  );
 }
 
 function hintFor({ build, task: { platform } }: Wait, agents: readonly Agent[]): string {

@@ -28,6 +28,7 @@ const othersFaults: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'cancelled',
   'client-gone',
   'coordinator-unreachable',
+  'policy-refused',
   'registry-denied',
   'registry-error',
   'registry-unreachable',

@@ -30,6 +30,7 @@ export function specTrees(spec: BuildSpec): TreeId[] {
 
 export function taskOf(spec: BuildSpec, { build, platform }: TaskId): Task {
   const override = spec.perPlatform?.[platform];
+  const { root, name } = override?.dockerfile ?? spec.dockerfile;
   const args = { ...spec.args, ...override?.args };
   const { registry, repository } = parseReference(spec.tags[0] ?? '');
   return {
@@ -37,7 +38,8 @@ export function taskOf(spec: BuildSpec, { build, platform }: TaskId): Task {
     platform,
     image: platformImage(spec, platform),
     context: { root: spec.context.root, times: spec.context.times, name: spec.context.name },
-    dockerfile: override?.dockerfile ?? spec.dockerfile,
+    // What it names as its frontend the agent reads for itself.
+    dockerfile: { root, name },
     contexts: spec.contexts,
     // The one way to have an engine put its cache into the image.
     args: spec.inlineCache ? { ...args, BUILDKIT_INLINE_CACHE: '1' } : args,

@@ -1,7 +1,7 @@
 /** The command that an image must pass before it is pushed, as project files and flags put it. */
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { ImageTest } from '../../shared/task.ts';
-import { parseDuration } from '../duration.ts';
+import { parseDuration } from '../../shared/duration.ts';
 import { checkKeys } from './known-keys.ts';
 import type { YamlValue } from './yaml-value.ts';
 

@@ -9,6 +9,7 @@ import { settleVerify, type VerifyRequest } from './image-proof.ts';
 import { settleTest, type TestRequest } from './image-test.ts';
 import { isDirectory, isFile } from './path-kind.ts';
 import type { ProjectBuild } from './project-build.ts';
+import { secretArgumentWarnings } from './secret-arguments.ts';
 import type { BuildPlan, DockerfileSource, PlatformOverrides } from './spec.ts';
 
 /** What flags say about a build. They replace single values and lists of names, and add to the rest. */
@@ -98,7 +99,7 @@ export async function resolvePlan(
     )),
   };
   checkListType(plan);
-  return { plan, warnings };
+  return { plan, warnings: [...warnings, ...secretArgumentWarnings(plan)] };
 }
 
 /** Flags that name the platforms mean no other. */

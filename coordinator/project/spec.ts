@@ -100,4 +100,6 @@ export interface BuildSpec extends BuildRequest {
 export interface DockerfileRoot {
   readonly root: Digest;
   readonly name: string;
+  /** The image that it names as its frontend, where that is not Docker's own. */
+  readonly frontend?: string | undefined;
 }

@@ -80,7 +80,7 @@ export class RegistryClient {
     const authorization = await this.#authorizer.authorization(request.scopes, signal);
     const answer = await this.#follow(request, authorization, signal);
     if (request.expected.includes(answer.status)) return answer;
-    const failure = await this.#failure(request, answer);
+    const failure = await this.#failure(request, answer, authorization);
     if (answer.status !== 401 || !this.#transport.isHome(answer.url)) throw failure;
     this.#authorizer.refused(answer.header('www-authenticate'), authorization);
     const renewed = await this.#authorizer.authorization(request.scopes, signal);
@@ -89,7 +89,7 @@ export class RegistryClient {
     if (request.body instanceof Readable) throw failure.passing();
     const second = await this.#follow(request, renewed, signal);
     if (request.expected.includes(second.status)) return second;
-    throw await this.#failure(request, second);
+    throw await this.#failure(request, second, renewed);
   }
 
   /** What another program needs to do `scopes` here, and no more. */
@@ -125,7 +125,7 @@ export class RegistryClient {
     const attempt = async (signal: AbortSignal): Promise<void> => {
       const answer = await this.#transport.send({ method: 'GET', url, headers: {} }, signal);
       if (answer.status !== 200 && answer.status !== 401) {
-        throw await this.#failure({ method: 'GET', scopes: [] }, answer);
+        throw await this.#failure({ method: 'GET', scopes: [] }, answer, undefined);
       }
       this.#authorizer.learn(answer.header('www-authenticate'));
       await answer.discard();
@@ -172,12 +172,14 @@ export class RegistryClient {
   async #failure(
     request: Pick<RegistryRequest, 'method' | 'scopes'>,
     answer: Answer,
+    authorization: string | undefined,
   ): Promise<RegistryError> {
     return unexpectedAnswer(this.#asked(request.method, answer.url), {
       status: answer.status,
       body: await answer.start(maxErrorBody),
       retryAfter: answer.header('retry-after'),
       access: describeAccess(this.endpoint.host, request.scopes),
+      credentials: [authorization],
     });
   }
 

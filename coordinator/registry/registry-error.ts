@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http';
 import * as v from 'valibot';
 import { ArchfarmError, messageOf, systemCode, type ErrorCode } from '../../shared/errors.ts';
+import { Mask } from '../../shared/mask/mask.ts';
 import type { Endpoint } from './endpoint.ts';
 import { said } from './said.ts';
 import { clientCertificateHint, tlsFailure } from './tls-failure.ts';
@@ -95,13 +96,20 @@ function reachHint(asked: Asked, code: string): string {
     : check;
 }
 
-/** The registry answered, but not with what was wanted. `access` completes "… was denied". */
-export function unexpectedAnswer(
-  asked: Asked,
-  answer: { status: number; body: Buffer; retryAfter?: string | undefined; access: string },
-): RegistryError {
+export interface UnexpectedAnswer {
+  readonly status: number;
+  readonly body: Buffer;
+  readonly retryAfter?: string | undefined;
+  /** Completes "… was denied". */
+  readonly access: string;
+  /** What the request was signed with: an answer may repeat it, an error must not. */
+  readonly credentials: readonly (string | undefined)[];
+}
+
+/** The registry answered, but not with what was wanted. */
+export function unexpectedAnswer(asked: Asked, answer: UnexpectedAnswer): RegistryError {
   const { status } = answer;
-  const { diagnostics, registryCodes } = saidIn(answer.body);
+  const { diagnostics, registryCodes } = saidIn(answer.body, maskOf(answer.credentials));
   const line = `${asked.method} ${redact(asked.url)}: ${status} ${STATUS_CODES[status] ?? ''}`.trimEnd();
   const full = diagnostics === '' ? line : `${line}: ${diagnostics}`;
   if (status === 401 || status === 403) {
@@ -139,14 +147,30 @@ const errorBody = v.object({
 });
 
 /** The registry's own words. */
-function saidIn(body: Buffer): { diagnostics: string; registryCodes: string[] } {
+function saidIn(body: Buffer, mask: Mask): { diagnostics: string; registryCodes: string[] } {
   const text = body.toString('utf8');
   const parsed = v.safeParse(v.pipe(v.string(), v.parseJson(), errorBody), text);
   const errors = parsed.success ? parsed.output.errors : [];
   const words = parsed.success
     ? errors.map(({ code, message }) => [code, message].filter(Boolean).join(': ')).join('; ')
     : text;
-  return { diagnostics: said(words), registryCodes: errors.flatMap(({ code }) => code ?? []) };
+  return { diagnostics: said(mask.text(words)), registryCodes: errors.flatMap(({ code }) => code ?? []) };
+}
+
+/** Of `Authorization` headers and bare tokens. */
+function maskOf(credentials: UnexpectedAnswer['credentials']): Mask {
+  const mask = new Mask();
+  for (const credential of credentials) {
+    const [, scheme, value = credential ?? ''] = /^(Basic|Bearer) (.*)$/s.exec(credential ?? '') ?? [];
+    mask.add(value);
+    if (scheme === 'Basic')
+      mask.add(
+        Buffer.from(value, 'base64')
+          .toString()
+          .replace(/^[^:]*:/, ''),
+      );
+  }
+  return mask;
 }
 
 /** What Go and nginx answer to plain http on a TLS port. */

@@ -153,6 +153,7 @@ export class TokenSource {
         body: await answer.start(maxErrorBody),
         retryAfter: answer.header('retry-after'),
         access: this.#describe(ask),
+        credentials: [exchange.headers['authorization'], identityOf(ask.credential)],
       });
     };
     const { timing } = this.#options;
@@ -181,6 +182,10 @@ export class TokenSource {
     const lifetime = Math.min(Math.max(parsed.output.expires_in, 0), maxLifetime);
     return { value, expiresAt: Date.now() + lifetime * 1000 };
   }
+}
+
+function identityOf(credential: SignIn | undefined): string | undefined {
+  return credential?.type === 'identity' ? credential.token : undefined;
 }
 
 /** For a registry, or a token server: an identity token goes in the password's place. */

@@ -3,6 +3,7 @@ import { delay } from '../../shared/abort.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { parsePlatform, formatPlatform } from '../../shared/platform.ts';
+import { refusedBy } from '../../shared/policy.ts';
 import type { BuildResult, BuildStatus } from '../../shared/progress.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
 import { checkTogether } from '../context/additional-contexts.ts';
@@ -203,6 +204,7 @@ export class Actions implements ApiActions {
       suffix = 'repo',
       force = false,
       agentLabels = {},
+      demands = {},
     } = request;
     const agents = this.agents
       .list()
@@ -212,13 +214,25 @@ export class Actions implements ApiActions {
     const found = await this.#parts.preflight.look({ tags, suffix, force, platforms: wanted }, signal);
     return {
       platforms: wanted.map((platform) => {
-        const able = agents.flatMap(({ name, platforms: offered }) =>
-          offered.filter((offer) => offer.platform === platform).map(({ native }) => ({ name, native })),
+        const offering = agents.flatMap(({ name, policy, platforms: offered }) =>
+          offered
+            .filter((offer) => offer.platform === platform)
+            .map(({ native }) => ({
+              name,
+              native,
+              refused: refusedBy(policy, demands[platform] ?? demands['*'] ?? []),
+            })),
         );
+        const able = offering.filter(({ refused }) => refused.length === 0);
         return {
           platform,
-          candidates: able.filter(({ native }) => native || allowEmulation),
+          candidates: able
+            .filter(({ native }) => native || allowEmulation)
+            .map(({ name, native }) => ({ name, native })),
           emulators: able.filter(({ native }) => !native && !allowEmulation).map(({ name }) => name),
+          refusing: offering
+            .filter(({ native, refused }) => refused.length > 0 && (native || allowEmulation))
+            .map(({ name, refused }) => ({ name, refused })),
         };
       }),
       ...reported(found),

@@ -1,5 +1,6 @@
 /** What the API lets clients do, whatever it travels by. */
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
+import type { Demand } from '../../shared/policy.ts';
 import type { BuildResult, BuildStatus } from '../../shared/progress.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import type { Principal } from '../trust/principal.ts';
@@ -38,6 +39,8 @@ export interface PlanRequest {
   readonly force?: boolean | undefined;
   /** Only agents that have all of these. */
   readonly agentLabels?: BuildSpec['agentLabels'] | undefined;
+  /** By platform, and for others under `*`: what the build asks of engines. */
+  readonly demands?: Readonly<Record<string, readonly Demand[]>> | undefined;
 }
 
 export interface Plan extends ReportedFindings {
@@ -46,6 +49,8 @@ export interface Plan extends ReportedFindings {
     readonly candidates: readonly { readonly name: string; readonly native: boolean }[];
     /** Agents that could, were emulation allowed. */
     readonly emulators: readonly string[];
+    /** Agents that could, did their policy not refuse these. */
+    readonly refusing: readonly { readonly name: string; readonly refused: readonly Demand[] }[];
   }[];
 }
 

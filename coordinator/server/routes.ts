@@ -24,6 +24,7 @@ const planBody = v.object({
   suffix: v.optional(v.picklist(['repo', 'tag'])),
   force: v.optional(v.boolean()),
   agentLabels: v.optional(v.record(v.string(), v.string())),
+  demands: v.optional(v.record(v.string(), v.pipe(v.array(v.string()), v.maxLength(10)))),
 });
 
 export interface RouteOptions extends BuildRouteOptions, UserRouteOptions {

@@ -4,22 +4,33 @@
  */
 import { EventEmitter, once } from 'node:events';
 import { ArchfarmError } from '../../shared/errors.ts';
+import { Mask } from '../../shared/mask/mask.ts';
 
 /** Milliseconds that a question waits for a client to supply the secrets of a build. */
 const supplyWithin = 15_000;
 
 export class Secrets {
   readonly #values = new Map<string, ReadonlyMap<string, Buffer>>();
+  readonly #masks = new Map<string, Mask>();
   /** Emits the id of a build whose secrets have come. */
   readonly #supplies = new EventEmitter().setMaxListeners(0);
 
   supply(build: string, values: ReadonlyMap<string, Buffer>): void {
+    const mask = this.#masks.get(build) ?? new Mask();
+    for (const value of values.values()) mask.add(value);
+    this.#masks.set(build, mask);
     this.#values.set(build, new Map([...(this.#values.get(build) ?? []), ...values]));
     this.#supplies.emit(build);
   }
 
   forget(build: string): void {
     this.#values.delete(build);
+    this.#masks.delete(build);
+  }
+
+  /** For what is said of the build; undefined where nothing is to be masked. */
+  maskOf(build: string): Mask | undefined {
+    return this.#masks.get(build);
   }
 
   /** Throws `secret-missing` naming the id when no client supplies it in time. */

@@ -36,7 +36,7 @@ const reference = v.pipe(v.string(), v.minLength(1), v.maxLength(512));
 const maxTexts = limits.message / 2;
 const names = v.pipe(v.array(name), v.maxLength(1000));
 
-const dockerfileRoot = v.strictObject({ root: digest, name });
+const dockerfileRoot = v.strictObject({ root: digest, name, frontend: v.optional(reference) });
 
 const buildSpecSchema = v.strictObject({
   name,

@@ -2,6 +2,7 @@
 import { attemptFields, parseAttempt } from '../../shared/attempt.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
+import { maskedError, maskedEvent } from '../../shared/mask/masked.ts';
 import type { Contexts } from '../context/contexts.ts';
 import type { SessionServices } from '../farm/agent-session.ts';
 import type { Effect } from '../farm/events.ts';
@@ -98,18 +99,23 @@ export function sessionServices(parts: Later): SessionServices {
   return {
     now: () => parts().farm.now,
     record(event) {
-      const { farm, contexts } = parts();
+      const { farm, contexts, secrets } = parts();
       const build = buildOf(event);
       farm.note({ type: 'context-sent', at: farm.now, build, bytes: contexts.receivedBytes(build) });
-      return farm.record(event);
+      const mask = secrets.maskOf(build);
+      if (event.type !== 'failed' || mask === undefined) return farm.record(event);
+      return farm.record({ ...event, error: maskedError(event.error, mask) });
     },
     note: (event) => parts().farm.note(event),
     isOpen: (attempt, agent) => parts().farm.wants(attempt, agent),
     mayAsk: (attempt, agent) => parts().farm.counts(attempt, agent),
     append(attempt, { agent, frame, events }) {
-      const { received, frames, farm } = parts();
+      const { received, frames, farm, secrets } = parts();
       const { build, platform, number } = attempt;
-      frames.append(build, { platform, agent, message: { attempt: number, frame }, events });
+      // The agent has done so, where it is not of an older version.
+      const mask = secrets.maskOf(build);
+      const masked = mask === undefined ? events : events.map((event) => maskedEvent(event, mask));
+      frames.append(build, { platform, agent, message: { attempt: number, frame }, events: masked });
       received.note(attempt, frame);
       farm.note({ type: 'alive', at: farm.now, attempt });
     },

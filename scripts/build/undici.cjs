@@ -10,7 +10,7 @@ const buildConnector = require('undici/lib/core/connect');
  * that a command does, and keeps it from ending. The budget is about bytes executed, 1,800,000 if not given: a server
  * gets there all the same. V8 complains about flags that it does not know; those of Node 20 to 24 know this one.
  */
-if (Number.parseInt(process.versions.v8, 10) < 14) setFlagsFromString('--wasm-tiering-budget=2000000000');
+if (Number.parseInt(process.versions.v8, 10) < 14) setFlagsFromString('--wasm-tiering-budget=100000000');
 
 /** As undici's own, for a URL and a dispatcher, both of which are always given. */
 function request(url, { dispatcher, ...options }) {

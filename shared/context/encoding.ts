@@ -69,7 +69,7 @@ function encodeEntries(entries: readonly TreeEntry[]): Buffer {
   let last: string | undefined;
   for (const entry of entries) {
     if (last !== undefined && compareNames(last, entry.name) >= 0) {
-      throw invalid(`entries out of order: ${JSON.stringify(last)}, ${JSON.stringify(entry.name)}`);
+      throw invalid(`entries out of order: ${shown(last)}, ${shown(entry.name)}`);
     }
     last = entry.name;
     parts.push(encodeEntry(entry));
@@ -87,12 +87,12 @@ export function encodeEntry(entry: TreeEntry): string {
       return `d\0${entry.name}\0${octal(entry)}\0${hex(entry)}\0`;
     case 'symlink':
       if (!legalTarget.test(entry.target) || Buffer.byteLength(entry.target) > maxTargetBytes) {
-        throw invalid(`link ${JSON.stringify(entry.name)} has an illegal target`);
+        throw invalid(`link ${shown(entry.name)} has an illegal target`);
       }
       return `l\0${entry.name}\0${entry.target}\0`;
     case 'hardlink':
       if (Buffer.byteLength(entry.target) > maxTargetBytes) {
-        throw invalid(`hard link ${JSON.stringify(entry.name)} has an illegal target`);
+        throw invalid(`hard link ${shown(entry.name)} has an illegal target`);
       }
       for (const name of entry.target.split('/')) checkName(name);
       return `h\0${entry.name}\0${entry.target}\0`;
@@ -139,22 +139,22 @@ function decodeEntries(record: Buffer): TreeEntry[] {
 }
 
 function checkName(name: string): void {
-  if (!legalName.test(name)) throw invalid(`illegal name ${JSON.stringify(name)}`);
+  if (!legalName.test(name)) throw invalid(`illegal name ${shown(name)}`);
   if (Buffer.byteLength(name) > maxNameBytes) {
-    throw invalid(`name ${JSON.stringify(name)} is longer than ${maxNameBytes} bytes`);
+    throw invalid(`name ${shown(name)} is longer than ${maxNameBytes} bytes`);
   }
 }
 
 function octal(entry: { name: string; mode: number }): string {
   if (!Number.isInteger(entry.mode) || entry.mode < 0 || entry.mode > 0o7777) {
-    throw invalid(`${JSON.stringify(entry.name)} has an illegal mode`);
+    throw invalid(`${shown(entry.name)} has an illegal mode`);
   }
   return entry.mode.toString(8).padStart(4, '0');
 }
 
 function decimal(entry: { name: string; size: number }): string {
   if (!Number.isSafeInteger(entry.size) || entry.size < 0) {
-    throw invalid(`${JSON.stringify(entry.name)} has an illegal size`);
+    throw invalid(`${shown(entry.name)} has an illegal size`);
   }
   return String(entry.size);
 }
@@ -162,9 +162,16 @@ function decimal(entry: { name: string; size: number }): string {
 function hex(entry: { name: string; digest: Digest }): string {
   const digits = entry.digest.slice(prefix.length);
   if (!entry.digest.startsWith(prefix) || !hexDigest.test(digits)) {
-    throw invalid(`${JSON.stringify(entry.name)} has an illegal digest`);
+    throw invalid(`${shown(entry.name)} has an illegal digest`);
   }
   return digits;
+}
+
+/** On one line, and not the whole of one that a hostile peer made as long as a message. */
+function shown(name: string): string {
+  return name.length <= maxNameBytes
+    ? JSON.stringify(name)
+    : `${JSON.stringify(name.slice(0, maxNameBytes))}…`;
 }
 
 function invalid(what: string): ArchfarmError {

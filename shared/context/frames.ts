@@ -22,6 +22,8 @@ export const malformedFrame = 4400;
 
 /** Bytes that may wait, in each direction. */
 const maxWaitingBytes = 1024 * 1024;
+/** Of a frame beside its content: many empty ones take memory, too. */
+const frameBytes = 256;
 /** A peer that does not answer a close must not hold the socket. Milliseconds. */
 const closePatience = 2000;
 
@@ -57,7 +59,7 @@ export class Frames {
     for (;;) {
       const frame = this.#received.shift();
       if (frame !== undefined) {
-        this.#receivedBytes -= frame.content.length;
+        this.#receivedBytes -= frame.content.length + frameBytes;
         if (this.#receivedBytes < maxWaitingBytes / 2) this.#socket.resume();
         yield frame;
       } else if (this.#closed !== undefined) {
@@ -107,7 +109,7 @@ export class Frames {
   #receive(data: RawData, binary: boolean): void {
     const content = toBuffer(data);
     this.#received.push({ binary, content });
-    this.#receivedBytes += content.length;
+    this.#receivedBytes += content.length + frameBytes;
     if (this.#receivedBytes > maxWaitingBytes) this.#socket.pause();
     this.#changed.wake();
   }

@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Engine } from '../../agent/engine/engine.ts';
 import { EngineWatch } from '../../agent/engine-watch.ts';
+import type { BuildRules } from '../../agent/build-rules.ts';
 import { runJob } from '../../agent/job.ts';
 import { Deferred } from '../../shared/context/deferred.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
@@ -32,6 +33,7 @@ interface JobSetup {
   readonly contents?: Contents;
   readonly dockerfile: string;
   readonly repository: string;
+  readonly rules?: Partial<BuildRules>;
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: TaskEvent) => void;
   /** Hears of each question before it is answered. */
@@ -65,6 +67,7 @@ async function run(setup: JobSetup): Promise<{ outcome: Outcome; events: TaskEve
     {
       engine,
       context,
+      rules: { agent: 'a', policy: ['all'], buildTimeout: undefined, ...setup.rules },
       async ask(question, signal) {
         await setup.onQuestion?.(question, signal);
         return { kind: 'auth', auth: { type: 'anonymous' } };
@@ -217,6 +220,20 @@ test('an engine that hangs is noticed, and fails what it has in hand', async () 
   assert.is(outcome.status, 'pushed', 'it is trusted again');
   stop.abort();
   await watching;
+});
+
+test('reads for itself what a Dockerfile names as its frontend, and gives a build no longer than the owner does', async () => {
+  const setup = { platform: 'linux/amd64', contents: { sh: program('amd64') }, repository: 'ruled' };
+  const evil = '# syntax=evil/front:1\nFROM scratch';
+  const { outcome } = await run({ ...setup, dockerfile: evil, rules: { policy: ['ssh'] } });
+  assert.is(outcome.status, 'failed');
+  if (outcome.status !== 'failed') return;
+  assert.is(outcome.error.code, 'policy-refused');
+  assert.is(outcome.kind, 'infrastructure');
+  assert.match(outcome.error.message, /agent a does not allow a build the frontend evil\/front:1/);
+  const slow = await run({ ...setup, dockerfile: `${scratch}RUN sleep 60`, rules: { buildTimeout: 1500 } });
+  assert.is(slow.outcome.status === 'failed' && slow.outcome.error.code, 'timeout');
+  assert.is(slow.outcome.status === 'failed' && slow.outcome.kind, 'build');
 });
 
 test('leaves no container behind', () => {

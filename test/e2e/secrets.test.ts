@@ -43,8 +43,8 @@ async function setUp(): Promise<Setting> {
   const engine = started.use(await startEngine({ name: 'secret-engine' }));
   const { host } = engine;
   const agents = [
-    { name: 'a', platforms: ['linux/amd64'], engine: host },
-    { name: 'b', platforms: ['linux/arm64'], engine: host },
+    { name: 'a', platforms: ['linux/amd64'], engine: host, allow: 'ssh' },
+    { name: 'b', platforms: ['linux/arm64'], engine: host, allow: 'ssh' },
   ];
   const farm = started.use(await startFarmProcesses({ agents }));
   const resources = started.move();
@@ -97,6 +97,47 @@ test('secrets from a file and from a variable reach the step that mounts them, a
     assert.is(blobsWith(canary, blobs), 0);
     assert.equal(await filesWith(canary, [farm.dir, registry.dir, engine.dir]), []);
     assert.equal(await processesWith(canary, pids), []);
+  }
+});
+
+test('a step that prints its secret prints stars, for another build that shares the step, too', async () => {
+  const printed = randomBytes(30).toString('base64');
+  await writeFile(`${dir}/printed`, `${printed}\n`);
+  const lines = [
+    'busybox cat /run/secrets/key; busybox base64 /run/secrets/key; echo user:$(busybox cat /run/secrets/key) | busybox base64',
+    'busybox head -c 20 /run/secrets/key; busybox sleep 2; busybox tail -c +21 /run/secrets/key',
+    'echo failed: $(busybox cat /run/secrets/key); exit 7',
+  ];
+  const flags = await steps('printed', `RUN --mount=type=secret,id=key ${lines.join('; ')}`);
+  const build = [
+    await busyboxBase(),
+    ...flags,
+    '--platform',
+    'linux/amd64',
+    '--secret',
+    `id=key,src=${dir}/printed`,
+  ];
+  const builds = await Promise.all([
+    runBuild(build, farm),
+    runBuild([...build, '-t', `${registry.host}/other`], farm),
+  ]);
+  const outputs: string[] = [];
+  for (const { status, frames, stderr, result } of builds) {
+    assert.is(status, 1, stderr);
+    const output = stepOutput(frames, 'linux/amd64');
+    outputs.push(output);
+    for (const half of [printed.slice(0, 20), printed.slice(21)]) {
+      assert.not.ok(`${output}${stderr}${JSON.stringify(result)}`.includes(half), output);
+    }
+  }
+  // Whoever came to the step later has heard part of it, or nothing.
+  const whole = /^\*\*\*\n\*\*\*\nd\S{1,8}\*\*\*.*\n\*\*\*\nfailed: \*\*\*$/;
+  assert.ok(
+    outputs.some((output) => whole.test(output)),
+    outputs.join('\n--\n'),
+  );
+  for (const half of [printed.slice(0, 20), printed.slice(21)]) {
+    assert.equal(await filesWith(half, [farm.dir]), []);
   }
 });
 

@@ -72,6 +72,31 @@ test('the first bad frame closes the connection, saying what is wrong', async ()
   }
 });
 
+test('a peer that talks too fast is read no faster than it may talk, and cut when it goes on', async () => {
+  await using pair = await socketPair();
+  const messages: ToCoordinator[] = [];
+  const pace = { messages: 1000, burst: 100, bytes: 1e9, byteBurst: 1e9, patience: 400 };
+  const started = performance.now();
+  const channel = new Channel<ToCoordinator, ToAgent>(pair.server, {
+    decode: decodeToCoordinator,
+    message: (message) => void messages.push(message),
+    pace: { limits: pace, isOutput: ({ type }) => type === 'progress' },
+    closed: () => {},
+  });
+  const closed = closeOf(pair.client);
+  const reason = 'x'.repeat(1000);
+  // More than the buffers between the two hold.
+  for (let count = 0; count < 50_000; count += 1) {
+    pair.client.send(JSON.stringify({ type: 'beat', state: 'ready', reason }));
+  }
+  const { code, reason: why } = await closed;
+  assert.is(code, closeCodes.policy);
+  assert.is(why, 'too many messages for too long');
+  assert.not(channel.open);
+  const seconds = (performance.now() - started) / 1000;
+  assert.ok(messages.length < 100 + 1000 * seconds + 200, `${messages.length} in ${seconds} s`);
+});
+
 test('a message above the limit closes the connection as too big, and one at the limit does not', async () => {
   await using pair = await socketPair();
   const heard = listen(pair);

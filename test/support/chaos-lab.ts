@@ -145,7 +145,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
       platform: options.platforms?.[name] ?? 'linux/amd64,linux/arm64',
       engine: engine.host,
       coordinator: link.address,
-      env: { ...speed, ...options.agentEnv },
+      env: { ...speed, ARCHFARM_ALLOW: 'network-host', ...options.agentEnv },
     });
     agents.set(name, { service: started.use(service), link, engine });
   }

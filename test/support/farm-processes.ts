@@ -33,6 +33,8 @@ export interface FarmProcessesOptions {
     readonly engine: string;
     /** `NAME=VALUE` each. */
     readonly labels?: readonly string[];
+    /** What its builds may ask of the engine. */
+    readonly allow?: string;
   }[];
   /** What only the coordinator gets. */
   readonly coordinatorEnv?: NodeJS.ProcessEnv;
@@ -59,9 +61,10 @@ export async function startFarmProcesses(options: FarmProcessesOptions): Promise
   started.defer(() => coordinator[Symbol.asyncDispose]());
 
   const agents: Daemon[] = [];
-  for (const { name, platforms, engine, labels = [] } of options.agents) {
+  for (const { name, platforms, engine, labels = [], allow } of options.agents) {
     const flags = ['--name', name, '--platform', platforms.join(','), '--data', `${dir}/${name}`];
     flags.push(...labels.flatMap((label) => ['--label', label]));
+    if (allow !== undefined) flags.push('--allow', allow);
     const agent = await startDaemon(
       [process.execPath, agentCommand, 'run', '--coordinator', address, ...flags],
       {

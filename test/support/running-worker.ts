@@ -64,6 +64,8 @@ export async function startWorker(setup: WorkerSetup): Promise<RunningWorker> {
     docker: fake.host,
     minFree: { share: 0, bytes: 0 },
     keepCache: undefined,
+    policy: ['all'],
+    buildTimeout: undefined,
   };
   const journal = await Journal.open(join(setup.data, 'journal'));
   cleanup.defer(() => journal.close());

@@ -45,6 +45,7 @@ export function sampleHello(change: Partial<Hello> = {}): Hello {
     slots: 2,
     weight: 1.5,
     labels: { room: 'lab' },
+    policy: ['ssh', 'frontend=ghcr.io/acme/'],
     engine: { version: '20.10.24', apiVersion: '1.41' },
     state: 'ready',
     attempts: [],

@@ -1,6 +1,6 @@
 /** The live display as lines of text: pure, so that what a terminal shows can be tested without one. */
 import type { createColors } from 'picocolors';
-import { formatDuration } from '../../duration.ts';
+import { formatDuration } from '../../../shared/duration.ts';
 import { clip, pad } from './clip.ts';
 import type { BuildView, StepView, TaskView } from './build-view.ts';
 

@@ -1,6 +1,6 @@
 /** `--progress plain`: one line for each thing that happens, for logs and for terminals that cannot redraw. */
 import type { Frame, PushEvent, StateEvent, StepEvent } from '../../../shared/progress.ts';
-import { formatDuration } from '../../duration.ts';
+import { formatDuration } from '../../../shared/duration.ts';
 import type { Renderer, Screen } from './renderer.ts';
 import { plainText } from './sanitize.ts';
 import { parseStepName } from './step-name.ts';

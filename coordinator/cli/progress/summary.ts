@@ -1,7 +1,7 @@
 /** The table at the end of a build: who built what. */
 import type { BuildResult, PlatformResult } from '../../../shared/progress.ts';
 import type { ProofResult } from '../../../shared/proof.ts';
-import { formatDuration } from '../../duration.ts';
+import { formatDuration } from '../../../shared/duration.ts';
 import { formatTable } from '../table.ts';
 import { plainText } from './sanitize.ts';
 

@@ -4,6 +4,7 @@ import { Engine } from '../../../agent/engine/engine.ts';
 import type { BuiltImage } from '../../../agent/engine/build.ts';
 import type { BuildServices } from '../../../agent/engine/services.ts';
 import { ArchfarmError } from '../../../shared/errors.ts';
+import { Mask } from '../../../shared/mask/mask.ts';
 import type { TaskEvent } from '../../../shared/progress.ts';
 import type { Task } from '../../../shared/task.ts';
 import { file, memoryContext, type Contents } from './memory-context.ts';
@@ -65,6 +66,7 @@ export async function runBuild(engine: Engine, setup: BuildSetup): Promise<Build
   const events: TaskEvent[] = [];
   const image = await engine.build(task, services, {
     signal: setup.signal ?? new AbortController().signal,
+    mask: new Mask(),
     onEvent(event) {
       events.push(event);
       setup.onEvent?.(event);

@@ -6,6 +6,7 @@ import { ContainerRuns } from '../../../agent/engine/container-run.ts';
 import { Connection } from '../../../agent/engine/connection.ts';
 import { Engine } from '../../../agent/engine/engine.ts';
 import { ArchfarmError } from '../../../shared/errors.ts';
+import { Mask } from '../../../shared/mask/mask.ts';
 import type { TaskEvent } from '../../../shared/progress.ts';
 import type { ImageTest } from '../../../shared/task.ts';
 import { busyboxBase } from '../../../scripts/rig/base-image.ts';
@@ -50,7 +51,11 @@ async function run({ imageId = image, signal, ...change }: TestSetup): Promise<T
   const test: ImageTest = { command: ['/bin/sh', '-c', 'true'], timeout: 60_000, network: false, ...change };
   const running = engine.test(
     { imageId, test },
-    { signal: signal ?? AbortSignal.timeout(60_000), onEvent: (event) => events.push(event) },
+    {
+      signal: signal ?? AbortSignal.timeout(60_000),
+      mask: new Mask(),
+      onEvent: (event) => events.push(event),
+    },
   );
   const error = await running.then(
     () => undefined,

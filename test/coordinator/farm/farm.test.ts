@@ -6,6 +6,7 @@ import type { EffectHandlers } from '../../../coordinator/farm/farm.ts';
 import { MemoryStore } from '../../../coordinator/store/memory.ts';
 import type { Ended } from '../../../coordinator/store/store.ts';
 import { defaultTimers } from '../../../shared/timers.ts';
+import { PROTOCOL_VERSION } from '../../../shared/messages.ts';
 import { amd64, pushedBy, sampleAgent, sampleSpec, verifiedFrom } from '../../support/farm-fixtures.ts';
 import { until } from '../../support/until.ts';
 
@@ -303,6 +304,8 @@ test('shows agents as they are', async () => {
     reason: 'engine down',
     labels: {},
     version: '0.1.0',
+    protocol: PROTOCOL_VERSION,
+    policy: undefined,
     contexts: undefined,
   });
 });

@@ -96,6 +96,16 @@ test('gives up after the last try with method, address, status and what the regi
   assert.match(error.message, said.replace('HOST', server.host));
 });
 
+test('an error does not repeat what the request was signed with, though the registry does', async () => {
+  await using server = await startServer(({ headers: { authorization = '' } }, response) => {
+    if (authorization === '') return answer(response, 401, { 'www-authenticate': 'Basic realm="r"' });
+    const message = `${authorization} is ${Buffer.from(authorization.slice(6), 'base64').toString()}`;
+    response.writeHead(400).end(JSON.stringify({ errors: [{ code: 'DENIED', message }] }));
+  });
+  const { message } = await failureOf(read(server.host, { user: 'bob:secret-of-bob' }));
+  assert.match(message, /400 Bad Request: DENIED: Basic \*\*\* is bob:\*\*\*$/);
+});
+
 test('does not try again what will not change', async () => {
   for (const status of [400, 403, 405, 415]) {
     await using server = await startServer((_, response) => answer(response, status));

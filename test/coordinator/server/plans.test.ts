@@ -34,8 +34,8 @@ test('a plan names who could build what, and a build without platforms and agent
   await agent.wait('welcome');
   const candidate = { name: 'pi-01', native: true };
   const strict = [
-    { platform: 'linux/amd64', candidates: [candidate], emulators: [] },
-    { platform: 'linux/arm/v7', candidates: [], emulators: ['pi-01'] },
+    { platform: 'linux/amd64', candidates: [candidate], emulators: [], refusing: [] },
+    { platform: 'linux/arm/v7', candidates: [], emulators: ['pi-01'], refusing: [] },
   ];
   const nothing = { repositories: [], tags: [] };
   assert.equal((await running.ask('/v1/plan', plan)).body, { platforms: strict, ...nothing });

@@ -1,5 +1,5 @@
 /** Durations as people write and read them. */
-import { ArchfarmError } from '../shared/errors.ts';
+import { ArchfarmError } from './errors.ts';
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { formatDuration, parseDuration } from '../../coordinator/duration.ts';
+import { formatDuration, parseDuration } from '../../shared/duration.ts';
 
 test('durations are read as people write them', () => {
   const golden: [text: string, milliseconds: number][] = [
