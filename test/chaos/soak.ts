@@ -62,7 +62,10 @@ async function buildOn(farm: Lab): Promise<void> {
     );
     await using build = farm.start(order, ['--wait-agent', '5m']);
     const how = await build.ended().then(
-      ({ result }) => result.status,
+      ({ result: { build: id, status, error } }) => {
+        if (status === 'failed') console.log(`build ${id} failed: ${error?.code}: ${error?.message}`);
+        return status;
+      },
       // No result: there was no coordinator to submit it to.
       () => 'refused',
     );
@@ -72,8 +75,11 @@ async function buildOn(farm: Lab): Promise<void> {
 }
 
 async function break_(farm: Lab): Promise<void> {
+  let next = performance.now();
   while (goesOn()) {
-    await sleep(pause);
+    // From fault to fault, unless the farm takes longer to recover.
+    next = Math.max(next + pause, performance.now());
+    await sleep(next - performance.now());
     if (!goesOn()) return;
     const [name, fault] = random.pick<[string, RandomFault]>(Object.entries(randomFaults));
     injected.set(name, (injected.get(name) ?? 0) + 1);
