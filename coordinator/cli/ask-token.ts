@@ -24,8 +24,9 @@ async function prompt(
   question: string,
   { input, output, signal }: TokenSource & { readonly input: ReadStream },
 ): Promise<string> {
-  output.write(question);
+  // Before the question: whoever sees it may type at once.
   input.setRawMode(true);
+  output.write(question);
   try {
     let typed = '';
     input.setEncoding('utf8');

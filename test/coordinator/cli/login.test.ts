@@ -163,6 +163,23 @@ test('a user is added, signs in, is who it is, signs out, and is removed', async
   assert.match(other.stdout, 'row 1 is not the one that was noted');
 });
 
+test('what is typed at the prompt shows nowhere', async () => {
+  await using farm = await rig();
+  const command = `${process.execPath} ${archfarmCommand} login ${farm.url}`;
+  // A terminal, as `script` makes one.
+  const env = { PATH: process.env['PATH'], HOME: farm.home, XDG_CONFIG_HOME: join(farm.home, 'config') };
+  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], { env });
+  let shown = '';
+  child.stdout.setEncoding('utf8').on('data', (piece: string) => {
+    const isAsked = shown.includes('Token for');
+    shown += piece;
+    if (!isAsked && shown.includes('Token for')) child.stdin.write(`${sharedToken}x\u007F\r`);
+  });
+  await once(child, 'close');
+  assert.is(child.exitCode, 0, shown);
+  assert.match(shown, /^Token for [\d.:]+: \r\nsigned in to \S+ as the shared token, with all rights\r\n$/);
+});
+
 test('a token that is wrong, empty or no token is not kept', async () => {
   await using farm = await rig();
   const { run, url } = farm;
