@@ -23,6 +23,8 @@ export const PROOFS_SINCE = 2;
 export const limits = {
   /** Of one WebSocket message. */
   message: 1024 * 1024,
+  /** Of them that a message may come in. */
+  fragments: 1024,
   /** Nesting of a JSON message, in levels: deeper ones overflow the stack of whoever walks them. */
   depth: 32,
   /** Of a control connection's unsent messages; a peer that reads slower is cut. */

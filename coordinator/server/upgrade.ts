@@ -57,6 +57,7 @@ export function acceptUpgrades(server: Server, { guard, routes, log }: UpgradeOp
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: limits.message,
+    maxFragments: limits.fragments,
     perMessageDeflate: false,
   });
 
