@@ -55,6 +55,15 @@ const knownVariants: Readonly<Record<string, RegExp>> = {
   riscv64: /^rva2[0-3]u64$/,
 };
 
+/** The same for people. */
+const variantNames: Readonly<Record<string, string>> = {
+  arm: 'v5, v6, v7, v8',
+  arm64: 'v8, v8.1 to v8.9, v9, v9.1 to v9.5',
+  amd64: 'v2, v3, v4',
+  ppc64le: 'power8, power9, power10',
+  riscv64: 'rva20u64 to rva23u64',
+};
+
 /** Spellings people use for a platform that are not one, and what they mean. */
 const misspellings: Readonly<Record<string, string>> = {
   armv5: 'arm/v5',
@@ -157,7 +166,11 @@ function nearestPlatform(text: string): string {
           .map((name) => ({ name, distance: leven(name, wanted.includes('/') ? wanted : `linux/${wanted}`) }))
           .toSorted((a, b) => a.distance - b.distance)[0]
       : { name: `linux/${known}`, distance: 0 };
-  const [first = ''] = wanted.split('/');
+  const [first = '', second = ''] = wanted.split('/');
+  const variants = own(variantNames, second);
+  if (own(knownPairs, first)?.includes(second) === true && variants !== undefined) {
+    return `variants of ${second}: ${variants}`;
+  }
   const os = Object.hasOwn(knownPairs, first) ? first : 'linux';
   return nearest !== undefined && nearest.distance <= 3
     ? `did you mean ${nearest.name}?`

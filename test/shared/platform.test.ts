@@ -80,7 +80,7 @@ test('a misspelled platform gets the nearest right one', () => {
 test('what is like no platform gets the list of those for linux', () => {
   const strange = ['', '/', 'a/b/c/d', 'linux/', 'l i n u x', 'sparkling-water', '🍓', 'linux/arm64/v99/x'];
   for (const text of strange)
-    assert.match(hintFor(text) ?? '', /^(known for linux: 386, amd64, |did you mean )/);
+    assert.match(hintFor(text) ?? '', /^(known for linux: 386, amd64, |did you mean |variants of )/);
 });
 
 test('unknown variants and pairs are refused', () => {
@@ -161,6 +161,7 @@ test('what is published as it is written takes no alias, and tells the name', ()
     [{ os: 'linux', architecture: 'armv7' }, 'did you mean linux/arm/v7?'],
     [{ os: 'linux', architecture: 'arm64v8', variant: 'v8' }, 'did you mean linux/arm64/v8?'],
     [{ os: 'windows', architecture: 's390x' }, 'known for windows: 386, amd64, arm, arm64'],
+    [{ os: 'linux', architecture: 'amd64', variant: 'v7' }, 'variants of amd64: v2, v3, v4'],
     [{ os: 'Linux', architecture: 'amd64' }, 'did you mean linux/amd64?'],
   ];
   for (const [platform, hint] of golden) {
