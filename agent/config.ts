@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { homedir, hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseCoordinatorUrl } from '../shared/address.ts';
+import { parseAgentName } from '../shared/agent-name.ts';
 import { readStoreBounds } from '../shared/context/store-bounds.ts';
 import type { StoreBounds } from '../shared/context/sweep.ts';
 import { parseDuration } from '../shared/duration.ts';
@@ -12,13 +13,18 @@ import { parseSize } from '../shared/size.ts';
 import { parsePolicy, type Policy } from '../shared/policy.ts';
 import { parseToken } from '../shared/token.ts';
 import { readTrust, type TlsTrust } from '../shared/trust.ts';
+import { readCertificate, trustWith, type AgentCertificate } from './certificate.ts';
+import { readIdentity, type Identity } from './identity.ts';
 import { readWatermark, type Watermark } from './disk-watch.ts';
 
 export interface AgentConfig {
   /** The http(s) form. */
   readonly coordinator: URL;
   readonly token: string | undefined;
-  readonly trust?: TlsTrust | undefined;
+  /** Read anew for each connection, as certificates are renewed meanwhile. */
+  readonly trust: () => TlsTrust;
+  /** What this agent shows of itself; undefined where it comes with a token. */
+  readonly certificate?: AgentCertificate | undefined;
   readonly name: string;
   /** Formatted; undefined offers everything that the engine can. */
   readonly platforms: readonly string[] | undefined;
@@ -48,6 +54,8 @@ export interface AgentFlags {
   readonly coordinator?: string;
   readonly tokenFile?: string;
   readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
   readonly name?: string;
   readonly platform?: readonly string[];
   readonly slots?: string;
@@ -71,22 +79,27 @@ const slotNumbers = { least: 1, whole: true };
 
 /** Throws `usage` naming the flag or variable that is wrong. */
 export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
-  const address = flags.coordinator ?? env['ARCHFARM_COORDINATOR'];
+  const data = dataDirectory(flags.data, env);
+  const identity = readIdentity(data);
+  const address = (flags.coordinator ?? env['ARCHFARM_COORDINATOR']) || identity?.coordinator;
   if (!address) {
     throw new ArchfarmError('usage', 'no coordinator to dial', {
-      hint: 'give --coordinator URL or set ARCHFARM_COORDINATOR',
+      hint: 'archfarm agents add prints how this host joins one; else give --coordinator URL or set ARCHFARM_COORDINATOR',
     });
   }
-  const data = dataDirectory(flags.data, env);
-  const platforms = flags.platform ?? split(env['ARCHFARM_PLATFORM']);
+  const platforms = flags.platform ?? split(env['ARCHFARM_PLATFORM']) ?? identity?.platforms;
   const coordinator = parseCoordinatorUrl(address);
+  const certificate =
+    coordinator.protocol === 'https:' ? readCertificate(flags, { env, identity }) : undefined;
   return {
     coordinator,
-    token: readToken(flags.tokenFile, env),
-    trust: readTrust(flags.ca ?? env['ARCHFARM_CA'], coordinator),
-    name: agentName(flags.name ?? (env['ARCHFARM_NAME'] || hostname())),
+    // Whoever has a certificate has no use for what all share.
+    token: certificate === undefined ? readToken(flags.tokenFile, env) : undefined,
+    trust: trustWith(readTrust((flags.ca ?? env['ARCHFARM_CA']) || identity?.ca, coordinator), certificate),
+    certificate,
+    name: nameOf(flags.name ?? env['ARCHFARM_NAME'], identity),
     platforms:
-      platforms === undefined
+      platforms === undefined || platforms.length === 0
         ? undefined
         : [...new Set(platforms.flatMap((list) => split(list) ?? []).map(normalized))],
     slots:
@@ -104,6 +117,15 @@ export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
     policy: readPolicy(flags.allow, env),
     buildTimeout: readBuildTimeout(flags.buildTimeout, env),
   };
+}
+
+/** Throws `usage` for another name than that of the certificate. */
+function nameOf(given: string | undefined, identity: Identity | undefined): string {
+  const name = parseAgentName(given || identity?.name || hostname(), '--name');
+  if (identity === undefined || name === identity.name) return name;
+  throw new ArchfarmError('usage', `this host has joined as ${identity.name}, and cannot be ${name}`, {
+    hint: `leave --name and ARCHFARM_NAME out, or let it join anew: archfarm agents add ${name}`,
+  });
 }
 
 /** `/var/lib/archfarm-agent` for root, else below `$XDG_STATE_HOME`. */
@@ -149,13 +171,6 @@ function readBuildTimeout(flag: string | undefined, env: Environment): number | 
 
 function normalized(text: string): string {
   return formatPlatform(parsePlatform(text));
-}
-
-function agentName(text: string): string {
-  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/.test(text)) return text;
-  throw new ArchfarmError('usage', `invalid agent name ${JSON.stringify(text)}`, {
-    hint: 'letters, digits, dots, dashes and underscores, at most 128; set it with --name',
-  });
 }
 
 /** Slots and weights that the coordinator takes. */

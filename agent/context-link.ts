@@ -108,7 +108,11 @@ export class ContextLink {
       this.#idle = new AbortController();
       const idle = this.#idle.signal;
       const either = AbortSignal.any([signal, idle]);
-      const socket = dial('/v1/agent/context', { ...config, query: { agent: config.name } });
+      const socket = dial('/v1/agent/context', {
+        ...config,
+        trust: config.trust(),
+        query: { agent: config.name },
+      });
       try {
         await onceOpen(socket, () => this.#receiver.attach(socket, either), either);
         backoff.reset();

@@ -4,16 +4,17 @@ import { Backoff } from '../shared/backoff.ts';
 import { Channel } from '../shared/channel.ts';
 import { decodeToAgent } from '../shared/codec.ts';
 import { dial } from '../shared/dial.ts';
-import { messageOf } from '../shared/errors.ts';
+import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { closeCodes, type Hello, type ToAgent, type ToCoordinator } from '../shared/messages.ts';
 import type { Timers } from '../shared/timers.ts';
+import { readRefusal } from './refusal.ts';
 import { tlsTrouble, type TlsTrust } from '../shared/trust.ts';
 
 export interface LinkOptions {
   readonly coordinator: URL;
   readonly token: string | undefined;
-  readonly trust?: TlsTrust | undefined;
+  readonly trust: () => TlsTrust;
   readonly timers: Timers;
   readonly log: Logger;
   hello(): Hello;
@@ -36,6 +37,8 @@ export class Link {
   /** What the dial itself met; the close that follows it has no reason. */
   #dialError = '';
   #lastError = '';
+  /** Why there is no use in dialing again. */
+  #refused: ArchfarmError | undefined;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -66,10 +69,11 @@ export class Link {
     this.#channel?.close(1000, reason);
   }
 
-  /** Until the signal aborts. */
+  /** Until the signal aborts. Throws `agent-removed` once the coordinator has refused this agent for good. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const upFor = await this.#connect(signal);
+      if (this.#refused !== undefined) throw this.#refused;
       if (upFor >= this.#options.timers.reconnectReset) this.#backoff.reset();
       await delay(this.#backoff.next(), signal).catch(() => {});
     }
@@ -78,7 +82,7 @@ export class Link {
   /** One connection, from dial to close. Resolves with how long it was up. Never rejects. */
   #connect(signal: AbortSignal): Promise<number> {
     const { coordinator, token, trust, timers, log } = this.#options;
-    const socket = dial('/v1/agent', { coordinator, token, trust });
+    const socket = dial('/v1/agent', { coordinator, token, trust: trust() });
     let heardAt = performance.now();
     let upAt: number | undefined;
     let lost = timers.lost;
@@ -127,9 +131,11 @@ export class Link {
       }, timers.lost);
       socket.on('open', () => channel.send(this.#options.hello()));
       socket.on('unexpected-response', (_request, response) => {
-        this.#dialError = refusal(response.statusCode ?? 0, coordinator);
-        response.resume();
-        socket.terminate();
+        void readRefusal(response, coordinator).then((refusal) => {
+          this.#dialError = messageOf(refusal);
+          if (refusal.code === 'agent-removed') this.#refused = refusal;
+          socket.terminate();
+        });
       });
       socket.on('error', (error) => {
         if (upAt === undefined && this.#dialError === '') this.#dialError = failure(error, coordinator);
@@ -154,6 +160,7 @@ export class Link {
     if (wasUp || why !== this.#lastError) {
       log.warn({ coordinator: coordinator.href, reason: why }, 'not connected; dialing again');
     }
+    if (code === closeCodes.revoked) this.#refused = forGood(reason);
     this.#lastError = why;
     this.#dialError = '';
   }
@@ -164,12 +171,8 @@ function failure(error: Error, coordinator: URL): string {
   return trouble === undefined ? messageOf(error) : `${coordinator.href} ${trouble.what}: ${trouble.hint}`;
 }
 
-function refusal(status: number, coordinator: URL): string {
-  if (status === 401 || status === 403) {
-    return `${coordinator.href} refuses this agent's token (HTTP ${status}): set ARCHFARM_TOKEN or --token-file`;
-  }
-  if (status === 400 && coordinator.protocol === 'http:') {
-    return `${coordinator.href} takes no plain request (HTTP 400): does it speak TLS? Then its address begins with wss://`;
-  }
-  return `${coordinator.href} answered HTTP ${status}: is it an archfarm coordinator?`;
+function forGood(reason: string): ArchfarmError {
+  return new ArchfarmError('agent-removed', `the coordinator refuses this agent for good: ${reason}`, {
+    hint: 'archfarm agents add prints how a host joins',
+  });
 }

@@ -4,6 +4,7 @@ import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import { version } from '../shared/version.ts';
 import { dataDirectory, readConfig, readToken, type AgentFlags } from './config.ts';
 import type { InstallOptions } from './install.ts';
+import type { JoinFlags } from './join-command.ts';
 import { awaitParent, tellParent } from './parent.ts';
 
 function collect(value: string, earlier: readonly string[] = []): readonly string[] {
@@ -28,6 +29,8 @@ function createProgram(): Command {
     .option('--coordinator <url>', 'ws://, wss://, http://, https:// or HOST:PORT (ARCHFARM_COORDINATOR)')
     .option('--token-file <file>', 'file that holds the shared token (else ARCHFARM_TOKEN)')
     .option('--ca <file>', 'authorities that vouch for the coordinator (ARCHFARM_CA)')
+    .option('--cert <file>', 'certificate of this agent, of another authority than the farm (ARCHFARM_CERT)')
+    .option('--key <file>', 'key of that certificate (ARCHFARM_KEY)')
     .option('--name <name>', 'name of this agent (ARCHFARM_NAME; default: the host name)')
     .option('--platform <list>', 'offer only these platforms (ARCHFARM_PLATFORM)', collect)
     .option('--slots <n>', 'builds at once (ARCHFARM_SLOTS; default: 2)')
@@ -56,12 +59,26 @@ function createProgram(): Command {
     .option('--docker <host>', 'Docker Engine (default: DOCKER_HOST, else unix:///var/run/docker.sock)')
     .addHelpText(
       'after',
-      '\nExamples:\n  archfarm-agent run --coordinator wss://farm.example:7480 --name pi-01 --slots 2\n  archfarm-agent run --coordinator wss://farm.example:7480 --allow ssh,frontend=ghcr.io/acme/ --build-timeout 1h',
+      '\nA host that has joined needs neither address nor name.\n\nExamples:\n  archfarm-agent run --coordinator wss://farm.example:7480 --name pi-01 --slots 2\n  archfarm-agent run --coordinator wss://farm.example:7480 --allow ssh,frontend=ghcr.io/acme/ --build-timeout 1h',
     )
     .action(async (flags: AgentFlags) => {
       const { runAgent } = await import('./run.ts');
       const parent = await awaitParent();
       await runAgent(readConfig(flags, { ...process.env, ...parent?.environment }), parent);
+    });
+
+  program
+    .command('join')
+    .description('make this host an agent of a farm, with a name and a certificate of its own')
+    .argument('<url>', 'the coordinator, as archfarm agents add prints it')
+    .argument('<token>', 'what archfarm agents add prints after it, or - to read it from stdin')
+    .option('--data <dir>', 'state of the agent (ARCHFARM_DATA; default: /var/lib/archfarm-agent for root)')
+    .option('--ca <file>', 'authorities that vouch for the coordinator, where its own does not (ARCHFARM_CA)')
+    .option('--install', 'also install the systemd service, as archfarm-agent install does')
+    .addHelpText('after', '\nExample:\n  sudo archfarm-agent join wss://farm.example:7480 TOKEN --install')
+    .action(async (url: string, token: string, flags: JoinFlags) => {
+      const { runJoin } = await import('./join-command.ts');
+      process.stdout.write(await runJoin(url, token, flags));
     });
 
   program

@@ -3,8 +3,9 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLogger, type Logger } from '../shared/log.ts';
 import { keepHeapSmall } from '../shared/small-heap.ts';
-import { timersFrom } from '../shared/timers.ts';
+import { timersFrom, type Timers } from '../shared/timers.ts';
 import { version } from '../shared/version.ts';
+import { CertificateWatch } from './certificate-watch.ts';
 import type { AgentConfig } from './config.ts';
 import { ContextLink } from './context-link.ts';
 import { Disks } from './disks.ts';
@@ -70,7 +71,11 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
 
   const signals = stopOnSignals(worker, log);
   parent?.onGone(() => void worker.abort('the process that started this agent is gone'));
-  const watching = [engine.run(stop.signal), ...(isOfFarm ? [reclaim.run(stop.signal)] : [])];
+  const watching = [
+    engine.run(stop.signal),
+    watchCertificate(config, { timers, worker, log })(stop.signal),
+    ...(isOfFarm ? [reclaim.run(stop.signal)] : []),
+  ];
   try {
     await worker.run();
   } finally {
@@ -82,6 +87,24 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
     await journal.close();
   }
   log.info('agent stopped');
+}
+
+/** For an agent that has one. */
+function watchCertificate(
+  { coordinator, trust, certificate, data }: AgentConfig,
+  { timers, worker, log }: { readonly timers: Timers; readonly worker: Worker; readonly log: Logger },
+): (signal: AbortSignal) => Promise<void> {
+  if (certificate === undefined) return () => Promise.resolve();
+  const watch = new CertificateWatch({
+    coordinator,
+    trust,
+    files: certificate.files,
+    data: certificate.isOwn ? data : undefined,
+    interval: timers.certificateLook,
+    log,
+    changed: () => worker.showAgain('it has another certificate'),
+  });
+  return (signal) => watch.run(signal);
 }
 
 /** The first SIGTERM or SIGINT drains, the second cancels what runs. */

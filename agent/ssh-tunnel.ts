@@ -16,7 +16,7 @@ export interface SshTunnel {
 /** Throws `client-gone` naming the id when no client with that agent follows the build. */
 export async function openSshTunnel(tunnel: SshTunnel, signal: AbortSignal): Promise<Duplex> {
   const { config, attempt, id } = tunnel;
-  const socket = dial('/v1/agent/ssh', { ...config, query: { attempt, id } });
+  const socket = dial('/v1/agent/ssh', { ...config, trust: config.trust(), query: { attempt, id } });
   return new Promise((resolve, reject) => {
     const aborted = (): void => {
       socket.terminate();

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { untilAborted } from '../shared/abort.ts';
 import type { StoreUsage } from '../shared/context/store-usage.ts';
+import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { PROTOCOL_VERSION, type AgentState, type Hello, type ToAgent } from '../shared/messages.ts';
 import type { ProofOrder } from '../shared/proof.ts';
@@ -89,13 +90,21 @@ export class Worker {
     });
   }
 
-  /** Until `drain` or `abort` is through. */
+  /** Has what is shown from now on count: the coordinator sees it at once, and what runs goes on. */
+  showAgain(reason: string): void {
+    this.#link.redial(reason);
+  }
+
+  /** Until `drain` or `abort` is through. Throws `agent-removed` where the coordinator wants this agent no more. */
   async run(): Promise<void> {
     const { timers } = this.#options;
     const watch = setInterval(() => this.#cancelWhenCutOff(), timers.tick);
     try {
       await this.#link.run(this.#stop.signal);
       await Promise.all([this.#attempts.over(), this.#proofs.stopAll()]);
+    } catch (error) {
+      await this.abort(messageOf(error));
+      throw error;
     } finally {
       clearInterval(watch);
     }

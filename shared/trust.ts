@@ -1,5 +1,6 @@
 /** Whom a TLS connection to the coordinator believes, and what it shows of itself. */
 import { readFileSync } from 'node:fs';
+import type { PeerCertificate } from 'node:tls';
 import { certificatesIn, systemAuthorities } from './authorities.ts';
 import { ArchfarmError, messageOf, systemCode } from './errors.ts';
 import { certificateFailure, type TlsFailure } from './tls-failure.ts';
@@ -9,6 +10,11 @@ export interface TlsTrust {
   /** The authorities that are believed, and no others. */
   readonly ca?: string[];
   readonly minVersion?: 'TLSv1.2';
+  /** What this side shows of itself, with its key. */
+  readonly cert?: string;
+  readonly key?: string;
+  /** A further look at what the other side shows; an error for what is not believed. */
+  readonly checkServerIdentity?: (host: string, shown: PeerCertificate) => Error | undefined;
 }
 
 /** From `--ca FILE` or ARCHFARM_CA; without a file, all that this system trusts. Throws `config` naming the file. */

@@ -24,6 +24,7 @@ test('of a large content that changed a little, only the changed chunks count as
     config: {
       coordinator: new URL(`http://${server.address}`),
       token: undefined,
+      trust: () => ({}),
       name: 'a',
       cache: join(directory.path, 'cache'),
       contextStore: {},

@@ -26,6 +26,7 @@ function linkTo(coordinator: URL, timers: Partial<Timers> = {}): Link {
   return new Link({
     coordinator,
     token: undefined,
+    trust: () => ({}),
     timers: { ...defaultTimers, reconnect: 10, reconnectMax: 10, ...timers },
     log: silentLogger,
     hello: () => hello,

@@ -53,6 +53,7 @@ export async function startWorker(setup: WorkerSetup): Promise<RunningWorker> {
   const config = {
     coordinator: setup.coordinator,
     token: setup.token,
+    trust: () => ({}),
     name: 'pi-01',
     platforms: undefined,
     slots: setup.slots ?? 1,

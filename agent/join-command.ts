@@ -1,0 +1,28 @@
+/** `archfarm-agent join` as the command line has it. */
+import { text as readAll } from 'node:stream/consumers';
+import { dataDirectory } from './config.ts';
+import { install } from './install.ts';
+import { join } from './join.ts';
+
+export interface JoinFlags {
+  readonly data?: string;
+  readonly ca?: string;
+  readonly install?: boolean;
+}
+
+/** What to tell the user. */
+export async function runJoin(url: string, token: string, flags: JoinFlags): Promise<string> {
+  const data = dataDirectory(flags.data, process.env);
+  const name = await join({
+    address: url,
+    // Arguments can be seen by everybody on this host, for as long as the command runs.
+    token: token === '-' ? await readAll(process.stdin) : token,
+    data,
+    ca: (flags.ca ?? process.env['ARCHFARM_CA']) || undefined,
+    signal: new AbortController().signal,
+  });
+  const joined = `this host is agent ${name} now; its key and certificate are in ${data}/identity\n`;
+  if (flags.install === true) return `${joined}${await install({ root: '/' })}`;
+  const where = data === dataDirectory(undefined, {}) ? '' : ` --data ${data}`;
+  return `${joined}start it: archfarm-agent run${where}\nor as a service: sudo archfarm-agent install\n`;
+}
