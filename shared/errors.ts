@@ -3,7 +3,7 @@
  * thing; the hint says what to do next. Every code has a row in the README.
  */
 
-/** Error codes and the exit status: 1 build, 2 usage, 3 infrastructure, 4 time, 130 cancelled. */
+/** Error codes and the exit status: 1 build, 2 usage, 3 infrastructure, 4 time, 78 refused for good, 130 cancelled. */
 export const exitStatusOf = {
   'build-failed': 1,
   'wrong-architecture': 1,
@@ -39,6 +39,7 @@ export const exitStatusOf = {
   'no-agent': 4,
   timeout: 4,
   stalled: 4,
+  'agent-removed': 78,
   cancelled: 130,
 } as const;
 

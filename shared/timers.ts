@@ -46,6 +46,12 @@ export interface Timers {
   readonly engineLook: number;
   /** What runs on an engine that has not answered for so long goes elsewhere. */
   readonly engineLost: number;
+  /** An agent's certificate is good for so long, and renewed at two thirds of that. */
+  readonly certificate: number;
+  /** What `archfarm agents add` prints can be used for so long. */
+  readonly joinToken: number;
+  /** Between two looks of an agent at its certificate. */
+  readonly certificateLook: number;
 }
 
 export const defaultTimers: Timers = {
@@ -73,6 +79,9 @@ export const defaultTimers: Timers = {
   up: 5_000,
   engineLook: 5_000,
   engineLost: 60_000,
+  certificate: 30 * 24 * 3600_000,
+  joinToken: 3600_000,
+  certificateLook: 60_000,
 };
 
 /** The same timers, `factor` times as long. */

@@ -139,6 +139,12 @@ export const pathSchema = v.object({ path: v.optional(v.string()) });
 export const submittedSchema = v.object({ build: v.string() });
 export const buildsSchema = v.object({ builds: v.array(buildResultSchema) });
 
+export const addedAgentSchema = v.object({
+  token: v.optional(v.string()),
+  expiresAt: v.optional(v.number()),
+});
+export type AddedAgent = v.InferOutput<typeof addedAgentSchema>;
+
 export const agentsSchema = v.object({
   agents: v.array(
     v.object({

@@ -10,6 +10,7 @@ import type { ProofRequest } from '../../shared/proof.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import { ApiCalls, type ApiOptions } from './api-calls.ts';
 import {
+  addedAgentSchema,
   agentsSchema,
   storeSchema,
   buildResultSchema,
@@ -19,6 +20,7 @@ import {
   planSchema,
   proofLineSchema,
   submittedSchema,
+  type AddedAgent,
   type AgentInfo,
   type PlanAnswer,
   type ProofLine,
@@ -44,6 +46,14 @@ export interface Continuation extends Required<
 > {
   /** Ids of the ssh agents that are forwarded. */
   readonly ssh: readonly string[];
+}
+
+export interface NewAgent {
+  readonly name: string;
+  /** Formatted or not; none: whatever it offers. */
+  readonly platforms: readonly string[];
+  /** Registries, namespaces and repositories that it may push to; none: all. */
+  readonly repositories: readonly string[];
 }
 
 export interface BuildsQuery {
@@ -162,7 +172,12 @@ export class Api implements Disposable {
     await this.#calls.send('POST', `${agentPath(name)}/resume`, { signal });
   }
 
-  /** Of an agent that is away. */
+  /** Lets a host join under this name. */
+  addAgent(body: NewAgent, signal: AbortSignal): Promise<AddedAgent> {
+    return this.#calls.read(addedAgentSchema, ['POST', 'v1/agents'], { body, signal });
+  }
+
+  /** What it had goes to others. */
   async removeAgent(name: string, signal: AbortSignal): Promise<void> {
     await this.#calls.send('DELETE', agentPath(name), { signal });
   }

@@ -21,6 +21,14 @@ export function addServe(program: Command, { signal }: ProgramContext): void {
     )
     .option('--tls-cert <file>', 'certificate to show instead, with its chain; read again when it changes')
     .option('--tls-key <file>', 'key of that certificate')
+    .option(
+      '--client-ca <file>',
+      'authority of the certificates that agents have, with their name as common name (default: one of its own)',
+    )
+    .option(
+      '--token-agents',
+      'let agents come with the shared token although others have joined by certificate',
+    )
     .option('--insecure-listen', 'listen beyond this machine without TLS')
     .option('--data <dir>', 'directory of its state (default: /var/lib/archfarm for root)')
     .option(

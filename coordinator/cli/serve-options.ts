@@ -13,6 +13,7 @@ export interface ListenFlags {
   readonly tlsName?: readonly string[] | undefined;
   readonly tlsCert?: string | undefined;
   readonly tlsKey?: string | undefined;
+  readonly clientCa?: string | undefined;
   readonly insecureListen?: boolean | undefined;
 }
 
@@ -24,6 +25,8 @@ export interface ServeOptions extends RegistryFlags, HistoryFlags, ListenFlags, 
   readonly contextStore?: string | undefined;
   /** `NAME=VALUE` each. */
   readonly contextLimit?: readonly string[] | undefined;
+  /** Whether agents without a certificate may come although others have joined. */
+  readonly tokenAgents?: boolean | undefined;
   readonly maxQueued?: string | undefined;
   readonly stallLimit?: string | undefined;
   /** Whether an agent may be given a password, for a registry that takes nothing else. */
@@ -66,7 +69,15 @@ export function parseListenAddress(text: string): ListenAddress {
 }
 
 /** Undefined for plain http. Throws `usage` for flags that do not go together. */
-export function readTlsSource({ tls, tlsName = [], tlsCert, tlsKey }: ListenFlags): TlsSource | undefined {
+export function readTlsSource(flags: ListenFlags): TlsSource | undefined {
+  const source = serverSource(flags);
+  if (source !== undefined || flags.clientCa === undefined) return source;
+  throw new ArchfarmError('usage', '--client-ca is for a coordinator that speaks TLS', {
+    hint: 'add --tls, or --tls-cert and --tls-key',
+  });
+}
+
+function serverSource({ tls, tlsName = [], tlsCert, tlsKey }: ListenFlags): TlsSource | undefined {
   if (tlsCert === undefined && tlsKey === undefined) {
     if (tls === true) return { type: 'own', names: tlsName };
     if (tlsName.length === 0) return undefined;

@@ -36,6 +36,8 @@ export async function runServe(options: ServeOptions, global: GlobalOptions): Pr
     listen: options.listen,
     token: await readToken(global.tokenFile),
     tls,
+    clientCa: options.clientCa,
+    tokenAgents: options.tokenAgents === true,
     insecureListen: options.insecureListen === true,
     data,
     durable: true,

@@ -49,6 +49,8 @@ export interface AgentFrame {
 
 export interface SessionOptions {
   readonly hello: Hello;
+  /** That it may push to; none: all. */
+  readonly repositories: readonly string[];
   readonly channel: Channel<ToCoordinator, ToAgent>;
   readonly services: SessionServices;
   readonly log: Logger;
@@ -78,14 +80,14 @@ export class AgentSession {
 
   /** The agent has joined: tells the farm, and the agent which of its attempts nobody waits for. */
   start(): void {
-    const { hello, services, channel } = this.#options;
+    const { hello, repositories, services, channel } = this.#options;
     const { name, session, version, protocol, platforms, slots, weight, labels, policy } = hello;
     const attempts = hello.attempts.map(parseAttempt).filter((attempt) => attempt !== undefined);
     const open = attempts.filter((attempt) => services.isOpen(attempt, name));
     services.note({
       type: 'agent-up',
       at: services.now(),
-      agent: { name, session, version, protocol, platforms, slots, weight, labels, policy },
+      agent: { name, session, version, protocol, platforms, slots, weight, labels, policy, repositories },
       attempts: open,
     });
     this.#noteState(hello);

@@ -85,6 +85,12 @@ export class FarmQueries {
     return findAttempt(this.state, attempt)?.attempt.agent;
   }
 
+  /** The agent of an attempt whose result could still count. */
+  holder(attempt: AttemptId): string | undefined {
+    const agent = this.agentOf(attempt);
+    return agent !== undefined && this.counts(attempt, agent) ? agent : undefined;
+  }
+
   /** What was asked for; undefined for a build that has ended. */
   spec(id: string): BuildSpec | undefined {
     return this.state.builds.get(id)?.spec;

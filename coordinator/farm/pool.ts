@@ -20,13 +20,17 @@ import type { ProofOrder } from '../../shared/proof.ts';
 import type { Task } from '../../shared/task.ts';
 import type { Timers } from '../../shared/timers.ts';
 import { version } from '../../shared/version.ts';
-import type { Visitor } from '../trust/principal.ts';
+import type { Identities } from '../trust/identities.ts';
+import type { JoinedAgent, Visitor } from '../trust/principal.ts';
+import type { Alarm, SecurityEvent } from '../trust/security-event.ts';
 import { AgentSession, type SessionServices } from './agent-session.ts';
 
 export interface PoolOptions {
   readonly timers: Timers;
   readonly log: Logger;
   readonly services: SessionServices;
+  readonly identities: Pick<Identities, 'isTaken' | 'limitsOf'>;
+  readonly alarm: Alarm;
 }
 
 interface Member {
@@ -46,7 +50,8 @@ export class AgentPool {
   }
 
   /** Takes over a socket that passed authentication; it must say hello first, and soon. */
-  join(socket: WebSocket, { from }: Visitor): void {
+  join(socket: WebSocket, visitor: Visitor): void {
+    const { from } = visitor;
     const { timers, log } = this.#options;
     let member: Member | undefined;
     const channel = new Channel<ToCoordinator, ToAgent>(socket, {
@@ -61,7 +66,7 @@ export class AgentPool {
         if (message.type !== 'hello')
           return channel.close(closeCodes.malformed, `${message.type} before hello`);
         clearTimeout(late);
-        member = this.#admit(message, channel);
+        member = this.#admit(message, channel, visitor);
         return undefined;
       },
       closed: (code, reason) => {
@@ -121,6 +126,15 @@ export class AgentPool {
     if (!this.#first.signal.aborted) await once(this.#first.signal, 'abort');
   }
 
+  /** Ends the connection of an agent that was removed, at once: nothing more of it is heard. */
+  expel(agent: string): void {
+    const member = this.#members.get(agent);
+    if (member === undefined) return;
+    this.#members.delete(agent);
+    member.channel.close(closeCodes.revoked, `agent ${agent} was removed from this farm`);
+    member.session.closed({ replaced: false });
+  }
+
   /** Agents dial again by themselves. */
   close(): void {
     for (const channel of this.#connections) channel.close(closeCodes.restart, 'the coordinator stops');
@@ -141,16 +155,31 @@ export class AgentPool {
     throw new ArchfarmError('protocol', reason);
   }
 
-  #admit(hello: Hello, channel: Channel<ToCoordinator, ToAgent>): Member | undefined {
-    const { timers, log, services } = this.#options;
+  #admit(
+    said: Hello,
+    channel: Channel<ToCoordinator, ToAgent>,
+    { principal, from }: Visitor,
+  ): Member | undefined {
+    const { timers, log, services, identities } = this.#options;
+    const joined = principal.type === 'agent' ? principal : undefined;
+    const foreign = this.#foreignName(said.name, joined);
+    if (foreign !== undefined) {
+      this.#refuse(channel, { type: 'agent-name-refused', agent: said.name, from }, foreign);
+      return undefined;
+    }
+    const { platforms } = identities.limitsOf(said.name);
+    const isOffered = ({ platform }: { platform: string }): boolean =>
+      joined === undefined || platforms.length === 0 || platforms.includes(platform);
+    const hello = { ...said, platforms: said.platforms.filter(isOffered) };
     const earlier = this.#members.get(hello.name);
     if (earlier !== undefined) {
       const silent = services.now() - earlier.session.heardAt;
       if (earlier.hello.session !== hello.session && silent < timers.suspect) {
-        log.warn({ agent: hello.name }, 'a second agent with this name was refused');
-        channel.close(
-          closeCodes.duplicate,
-          `an agent named ${hello.name} is connected; give this one another --name`,
+        const why = `an agent named ${hello.name} is connected; give this one another --name`;
+        this.#refuse(
+          channel,
+          { type: 'duplicate-agent', agent: hello.name, from },
+          { code: closeCodes.duplicate, why },
         );
         return undefined;
       }
@@ -165,7 +194,13 @@ export class AgentPool {
       heartbeat: timers.heartbeat,
       lost: timers.lost,
     });
-    const session = new AgentSession({ hello, channel, services, log: log.child({ agent: hello.name }) });
+    const session = new AgentSession({
+      hello,
+      repositories: joined?.repositories ?? [],
+      channel,
+      services,
+      log: log.child({ agent: hello.name }),
+    });
     const member = { hello, channel, session };
     this.#members.set(hello.name, member);
     log.info(
@@ -183,4 +218,25 @@ export class AgentPool {
     this.#first.abort();
     return member;
   }
+
+  /** What is wrong with a name, if it is not the agent's to use. */
+  #foreignName(name: string, joined: JoinedAgent | undefined): Refusal | undefined {
+    if (joined !== undefined) {
+      if (joined.name === name) return undefined;
+      return { code: closeCodes.revoked, why: `its certificate is for ${joined.name} and not for ${name}` };
+    }
+    if (!this.#options.identities.isTaken(name)) return undefined;
+    return { code: closeCodes.revoked, why: `${name} is known here by its certificate alone` };
+  }
+
+  #refuse(channel: Channel<ToCoordinator, ToAgent>, event: SecurityEvent, { code, why }: Refusal): void {
+    this.#options.log.warn({ agent: event.agent, from: event.from, reason: why }, 'an agent was refused');
+    this.#options.alarm(event);
+    channel.close(code, why);
+  }
+}
+
+interface Refusal {
+  readonly code: number;
+  readonly why: string;
 }

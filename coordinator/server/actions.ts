@@ -15,7 +15,7 @@ import { specTrees } from '../farm/task.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import { requireRepositories } from '../trust/access.ts';
 import type { Admission } from './admission.ts';
-import { AgentActions } from './agent-actions.ts';
+import { AgentActions, type AgentParts } from './agent-actions.ts';
 import type { ApiActions, Continuation, Plan, PlanRequest, Submission } from './api-actions.ts';
 import type { FrameLog } from '../store/frames.ts';
 import type { AmendRequest, CheckedFollowUp, FollowUps } from './follow-ups.ts';
@@ -23,7 +23,7 @@ import { reported, type Preflight } from './preflight.ts';
 import type { Secrets } from './secrets.ts';
 import { normalizeSpec } from './spec-schema.ts';
 
-export interface ActionParts {
+export interface ActionParts extends AgentParts {
   readonly farm: Farm;
   readonly frames: FrameLog;
   readonly contexts: Contexts;
@@ -44,7 +44,7 @@ export class Actions implements ApiActions {
 
   constructor(parts: ActionParts) {
     this.#parts = parts;
-    this.agents = new AgentActions(parts.farm);
+    this.agents = new AgentActions(parts);
   }
 
   async submit(submission: Submission, signal: AbortSignal): Promise<string> {

@@ -27,9 +27,13 @@ import { Audit } from '../trust/audit.ts';
 import { HeadFile } from '../trust/audit-head.ts';
 import { Authenticator, isLoopback } from '../trust/authenticator.ts';
 import { Connections } from '../trust/connections.ts';
+import { Identities } from '../trust/identities.ts';
+import { openPortTls } from '../trust/port-tls.ts';
 import { Refusals } from '../trust/refusals.ts';
+import { wordsOf, type SecurityEvent } from '../trust/security-event.ts';
+import type { TlsSource } from '../trust/server-certificate.ts';
+import { shownAgent } from '../trust/shown-agent.ts';
 import { Users } from '../trust/users.ts';
-import { openServerCertificate, type TlsSource } from '../trust/server-certificate.ts';
 import { Actions } from './actions.ts';
 import { Admission } from './admission.ts';
 import { BasePulls } from './base-pulls.ts';
@@ -52,6 +56,10 @@ export interface CoordinatorOptions {
   readonly token: string | undefined;
   /** Undefined for plain http. */
   readonly tls?: TlsSource | undefined;
+  /** File of the authority whose certificates agents have; our own where undefined. */
+  readonly clientCa?: string | undefined;
+  /** Agents without a certificate may come although others have one. */
+  readonly tokenAgents?: boolean;
   /** Plain http where others than this machine can listen. */
   readonly insecureListen?: boolean;
   /** Builds, their logs, and contexts. */
@@ -116,8 +124,8 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     });
   }
   if (options.tls === undefined && !isLoopback(listen.host)) admitPlain(options);
-  const certificate =
-    options.tls === undefined ? undefined : await openServerCertificate(options.tls, { data, log });
+  const { clientCa, tokenAgents = false } = options;
+  const tls = options.tls && (await openPortTls(options.tls, { clientCa, data, log }));
   const headFile = options.durable ? new HeadFile(data) : undefined;
   const audit = Audit.open({ table: store.audit, headFile, log });
   cleanup.defer(() => audit.close());
@@ -130,13 +138,27 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   cleanup.defer(() => frames[Symbol.asyncDispose]());
   const blobs = await BlobStore.open(join(options.cache ?? data, 'contexts'), options.contextStore);
   cleanup.defer(() => blobs[Symbol.asyncDispose]());
+  const alarm = ({ type, agent, from }: SecurityEvent): void => {
+    log.warn({ event: type, agent, from }, 'somebody should look at this');
+    refusals.note({ action: 'security', agent, from, what: wordsOf[type] });
+  };
+  const identities = await Identities.open({
+    store,
+    authority: tls?.signer,
+    lifetime: timers.certificate,
+    ticketLifetime: timers.joinToken,
+    now: Date.now,
+    alarm,
+  });
   const farm = new Farm({
     store,
     timers,
     handlers: effectHandlers(() => parts),
     onArchived: metrics?.ended,
   });
-  const pool = new AgentPool({ timers, log, services: sessionServices(() => parts) });
+  const connections = new Connections();
+  const services = sessionServices(() => parts);
+  const pool = new AgentPool({ timers, log, services, identities, alarm });
   const proofs = new Proofs({
     agents: () => farm.agents(),
     pool,
@@ -179,6 +201,10 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     tunnels: new SshTunnels(),
     audit,
     notifications: options.notifications,
+    identities,
+    connections,
+    pin: () => tls?.pin,
+    tokenAgents,
     log,
   };
   metrics?.watch({ farm, store: () => parts.contexts.usage() });
@@ -187,6 +213,8 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   cleanup.defer(() => parts.publisher.close());
   cleanup.defer(() => parts.buildProofs.close());
   await farm.restore();
+  // Whoever removed them may not have lived to see what they had given to others.
+  for (const name of identities.removed) await farm.removeAgent(name);
   for (const { id, spec, client } of farm.submitted()) {
     frames.begin(id);
     await parts.contexts.restore(id, { trees: specTrees(spec), client });
@@ -196,12 +224,12 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   const app = fastify({
     bodyLimit: maxBody,
     forceCloseConnections: true,
-    serverFactory: (handler) => (door = new Door(handler, certificate?.pair)).server,
+    serverFactory: (handler) => (door = new Door(handler, tls?.current)).server,
   });
   cleanup.defer(
-    certificate?.follow((pair) => {
-      door?.show(pair);
-      log.info('shows a new certificate from now on');
+    tls?.follow((changed) => {
+      door?.show(changed);
+      log.info('goes by new certificates from now on');
     }) ?? (() => {}),
   );
   const actions = new Actions({
@@ -209,12 +237,12 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     followUps: new FollowUps(parts),
     admission: new Admission(farm, options.maxQueued),
   });
-  const connections = new Connections();
   const guard = new Guard({
     authenticator: new Authenticator({
       token,
       onlyHere: isLoopback(listen.host),
       userOf: (hash) => users.withTokenHash(hash),
+      agentOf: (socket) => shownAgent(socket, identities),
     }),
     connections,
     refusals,
@@ -223,6 +251,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   const readiness = new Readiness(data);
   addRoutes(app, {
     guard,
+    identities,
     actions,
     audit,
     users,
@@ -249,7 +278,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
       cause,
     });
   });
-  const url = urlOf(app.server.address(), { host: listen.host, secure: certificate !== undefined });
+  const url = urlOf(app.server.address(), { host: listen.host, secure: tls !== undefined });
   const bounds = { ...defaultHistory, ...options.history };
   const history = new History({ store, frames, bounds, now: () => farm.now });
   cleanup.defer(() => history.close());

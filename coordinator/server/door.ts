@@ -5,7 +5,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import type { Socket } from 'node:net';
-import type { KeyPair } from '../trust/authority.ts';
+import type { PortCertificates } from '../trust/port-tls.ts';
 
 export interface DoorLimits {
   /** Milliseconds from the connection to a request that shows who makes it. */
@@ -35,7 +35,11 @@ export class Door {
   /** By address, the oldest first. */
   readonly #unknown = new Map<string, Map<string, Unknown>>();
 
-  constructor(handler: http.RequestListener, tls: KeyPair | undefined, limits: DoorLimits = doorLimits) {
+  constructor(
+    handler: http.RequestListener,
+    tls: PortCertificates | undefined,
+    limits: DoorLimits = doorLimits,
+  ) {
     this.#limits = limits;
     const options = {
       maxHeaderSize: limits.headers,
@@ -57,7 +61,7 @@ export class Door {
   }
 
   /** Further connections see this certificate; those that are open stay as they are. */
-  show(tls: KeyPair): void {
+  show(tls: PortCertificates): void {
     if (this.server instanceof https.Server) this.server.setSecureContext(contextOptions(tls));
   }
 
@@ -109,8 +113,10 @@ export class Door {
   }
 }
 
-function contextOptions({ certificate, key }: KeyPair): https.ServerOptions {
-  return { cert: certificate, key, minVersion: 'TLSv1.2' };
+/** Whoever shows a certificate that is not believed is told so, which TLS cannot. */
+function contextOptions({ certificate, key, clientAuthorities }: PortCertificates): https.ServerOptions {
+  const client = { requestCert: true, rejectUnauthorized: false, ca: clientAuthorities };
+  return { cert: certificate, key, minVersion: 'TLSv1.2', ...client };
 }
 
 const plainBody = JSON.stringify({

@@ -9,7 +9,7 @@ export function statusOf(error: unknown): number {
 
 function statusOfCode(code: ErrorCode): number {
   if (code === 'unauthorized') return 401;
-  if (code === 'forbidden') return 403;
+  if (code === 'forbidden' || code === 'agent-removed') return 403;
   if (code === 'not-found') return 404;
   if (code === 'disk-full') return 507;
   if (code === 'queue-full') return 429;

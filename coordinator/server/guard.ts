@@ -77,6 +77,8 @@ export class Guard {
     if (error.code === 'unauthorized') {
       const what = verb === undefined ? undefined : `to ${access[verb].what}`;
       this.#options.refusals.note({ action: 'login-refused', from, what });
+    } else if (error.code === 'agent-removed') {
+      this.#options.refusals.note({ action: 'login-refused', from, what: error.message });
     } else if (error.code === 'forbidden') {
       const principal = this.#options.authenticator.identify(headers, socket);
       const who = principal && nameOf(principal);

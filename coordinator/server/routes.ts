@@ -10,6 +10,7 @@ import { addAuditRoutes } from './audit-routes.ts';
 import { addBuildRoutes, type BuildRouteOptions } from './build-routes.ts';
 import { statusOf } from './error-status.ts';
 import { gone } from './gone.ts';
+import { addJoinRoutes, type JoinRouteOptions } from './join-routes.ts';
 import { about } from './guard.ts';
 import type { Metrics } from './metrics/metrics.ts';
 import { proofBody, sendProofs, type ProofSources } from './proof-lines.ts';
@@ -27,7 +28,7 @@ const planBody = v.object({
   demands: v.optional(v.record(v.string(), v.pipe(v.array(v.string()), v.maxLength(10)))),
 });
 
-export interface RouteOptions extends BuildRouteOptions, UserRouteOptions {
+export interface RouteOptions extends BuildRouteOptions, JoinRouteOptions, UserRouteOptions {
   readonly proofs: ProofSources;
   readonly readiness: Readiness;
   /** Nobody reads those of a coordinator inside a command. */
@@ -70,6 +71,7 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
   addAgentRoutes(app, { guard, audit, actions: actions.agents });
   addAuditRoutes(app, audit);
   addUserRoutes(app, options);
+  addJoinRoutes(app, options);
 }
 
 function sendError(reply: FastifyReply, error: unknown): FastifyReply {

@@ -15,9 +15,10 @@ import type { Proofs } from '../proof/proofs.ts';
 import type { Registries } from '../registry/registries.ts';
 import type { FrameLog } from '../store/frames.ts';
 import { buildOf } from '../store/store.ts';
-import { requireOwn } from '../trust/access.ts';
+import { access, requireOwn } from '../trust/access.ts';
 import type { Audit } from '../trust/audit.ts';
 import { scopedTo } from '../trust/principal.ts';
+import type { AgentParts } from './agent-actions.ts';
 import { answer } from './answers.ts';
 import type { BasePulls } from './base-pulls.ts';
 import type { Preflight } from './preflight.ts';
@@ -27,7 +28,9 @@ import type { Secrets } from './secrets.ts';
 import type { SshTunnels } from './ssh-tunnels.ts';
 import type { UpgradeRoutes, Visit } from './upgrade.ts';
 
-export interface Parts {
+export interface Parts extends Pick<AgentParts, 'identities' | 'connections' | 'pin'> {
+  /** Whether agents without a certificate may come although others have one. */
+  readonly tokenAgents: boolean;
   readonly farm: Farm;
   readonly pool: AgentPool;
   readonly contexts: Contexts;
@@ -133,9 +136,11 @@ export function sessionServices(parts: Later): SessionServices {
   };
 }
 
-export function upgradeRoutes({ pool, contexts, farm, tunnels }: Parts): UpgradeRoutes {
+export function upgradeRoutes(parts: Parts): UpgradeRoutes {
+  const { pool, contexts, farm, tunnels, identities } = parts;
   return {
     check(verb, { principal, query }) {
+      if (access[verb].needs === 'agent' && principal.type !== 'agent') requireTokenAgents(parts, query);
       const id = query.get('build');
       if (id === null) return;
       const open = farm.submitted().find((build) => build.id === id);
@@ -150,9 +155,10 @@ export function upgradeRoutes({ pool, contexts, farm, tunnels }: Parts): Upgrade
       const attempt = parseAttempt(query.get('attempt') ?? '');
       const id = query.get('id') ?? '';
       const isOpen = attempt !== undefined && farm.spec(attempt.build)?.ssh.includes(id) === true;
-      if (isOpen && (principal.type !== 'agent' || farm.counts(attempt, principal.name))) {
-        return tunnels.open(attempt.build, id);
-      }
+      const holder = isOpen ? farm.holder(attempt) : undefined;
+      const isTheirs =
+        principal.type === 'agent' ? holder === principal.name : !identities.isTaken(holder ?? '');
+      if (isOpen && holder !== undefined && isTheirs) return tunnels.open(attempt.build, id);
       throw new ArchfarmError('not-found', 'no build that goes on has this ssh agent');
     },
     clientContext: (socket, { query, principal }) =>
@@ -164,6 +170,18 @@ export function upgradeRoutes({ pool, contexts, farm, tunnels }: Parts): Upgrade
       tunnels.listen(query.get('build') ?? '', (query.get('ids') ?? '').split(','), socket),
     clientTunnel: (socket, { query }) => tunnels.arrived(query.get('tunnel') ?? '', socket),
   };
+}
+
+/** Throws `forbidden` for whoever comes as an agent without a certificate where that is not enough. */
+function requireTokenAgents({ identities, tokenAgents }: Parts, query: URLSearchParams): void {
+  const name = query.get('agent');
+  if (name !== null && identities.isTaken(name)) {
+    throw new ArchfarmError('forbidden', `agent ${name} is known here by its certificate alone`);
+  }
+  if (tokenAgents || !identities.anyJoined) return;
+  throw new ArchfarmError('forbidden', 'agents join this farm by certificate, and no more with its token', {
+    hint: 'archfarm agents add NAME prints how; archfarm serve --token-agents takes both',
+  });
 }
 
 /** Whoever has joined is called by its certificate, and nobody else by what it says. */

@@ -2,6 +2,7 @@
 import type { BuildResult } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
 import type { Drain } from '../farm/standing.ts';
+import type { AgentRecord } from '../trust/agent-record.ts';
 import { MemoryAuditTable } from './audit-table.ts';
 import { MemoryUserTable } from './user-table.ts';
 import { buildOf } from './store.ts';
@@ -20,6 +21,7 @@ export class MemoryStore implements Store {
   readonly #keys = new Map<string, string>();
   readonly #published = new Map<string, number>();
   readonly #drained = new Map<string, Drain>();
+  readonly #agents = new Map<string, AgentRecord>();
   #events: DurableEvent[] = [];
 
   load(): Promise<Saved> {
@@ -39,6 +41,15 @@ export class MemoryStore implements Store {
 
   undrain(agent: string): Promise<void> {
     this.#drained.delete(agent);
+    return Promise.resolve();
+  }
+
+  agents(): Promise<readonly AgentRecord[]> {
+    return Promise.resolve([...this.#agents.values()]);
+  }
+
+  keepAgent(record: AgentRecord): Promise<void> {
+    this.#agents.set(record.name, record);
     return Promise.resolve();
   }
 

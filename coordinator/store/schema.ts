@@ -66,8 +66,16 @@ const users = `
   ) WITHOUT ROWID;
 `;
 
+/** Those that may join by certificate, and those that have. */
+const agents = `
+  CREATE TABLE IF NOT EXISTS agents (
+    name TEXT PRIMARY KEY,
+    record TEXT NOT NULL
+  ) WITHOUT ROWID;
+`;
+
 /** What each layout added to the one before, from layout 1 on. */
-const layouts = [builds, remains, drained, audit, users];
+const layouts = [builds, remains, drained, audit, users, agents];
 
 /** Throws `config` where a newer archfarm wrote it. */
 export function prepareSchema(database: Database, directory: string): void {

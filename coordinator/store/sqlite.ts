@@ -8,6 +8,7 @@ import { ArchfarmError } from '../../shared/errors.ts';
 import type { BuildResult } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
 import type { Drain } from '../farm/standing.ts';
+import type { AgentRecord } from '../trust/agent-record.ts';
 import { openDatabase } from './database.ts';
 import { SqliteAuditTable, type AuditTable } from './audit-table.ts';
 import type { Database, Driver } from './database.ts';
@@ -83,6 +84,21 @@ export class SqliteStore implements Store {
 
   async undrain(agent: string): Promise<void> {
     this.#sql.prepared('DELETE FROM drained WHERE agent = ?').run(agent);
+  }
+
+  async agents(): Promise<readonly AgentRecord[]> {
+    const rows = this.#sql.prepared('SELECT record FROM agents').all();
+    return rows.map((row): AgentRecord => JSON.parse(textOf(row, 'record')));
+  }
+
+  async keepAgent(record: AgentRecord): Promise<void> {
+    this.#sql.transaction(() => {
+      this.#sql
+        .prepared(
+          'INSERT INTO agents (name, record) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET record = excluded.record',
+        )
+        .run(record.name, JSON.stringify(record));
+    });
   }
 
   async append(events: readonly DurableEvent[], ended: readonly Ended[] = []): Promise<void> {

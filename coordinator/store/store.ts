@@ -2,6 +2,7 @@
 import type { BuildResult, BuildStatus } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
 import type { Drain } from '../farm/standing.ts';
+import type { RecordStore } from '../trust/identities.ts';
 import type { AuditTable } from './audit-table.ts';
 import type { UserTable } from './user-table.ts';
 
@@ -38,7 +39,7 @@ export interface Ended {
   readonly remains: Remains;
 }
 
-export interface Store extends AsyncDisposable {
+export interface Store extends RecordStore, AsyncDisposable {
   readonly audit: AuditTable;
   readonly users: UserTable;
   load(): Promise<Saved>;

@@ -19,6 +19,8 @@ export type AuditAction =
   | 'drain-agent'
   | 'resume-agent'
   | 'remove-agent'
+  | 'add-agent'
+  | 'join'
   | 'add-user'
   | 'remove-user'
   /** Something that nobody should try. */

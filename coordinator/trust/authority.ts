@@ -12,8 +12,8 @@ export interface KeyPair {
   readonly key: string;
 }
 
-/** What a certificate is good for, from `now` on; milliseconds. */
-interface Validity {
+/** How long a certificate is good for, from `now` on; milliseconds. */
+export interface Validity {
   readonly now: number;
   readonly lifetime: number;
 }
@@ -59,27 +59,79 @@ export class Authority {
   /** A server's certificate with a new key. `names` are host names and addresses. */
   async signServer(names: readonly string[], { now, lifetime }: Validity): Promise<KeyPair> {
     const keys = await generateKeys();
-    const certificate = await x509.X509CertificateGenerator.create({
+    const certificate = await this.#sign({
       subject: 'CN=archfarm coordinator',
-      issuer: this.#signer.subject,
-      notBefore: new Date(now - backdated),
-      notAfter: new Date(Math.min(now + lifetime, this.#signer.notAfter.getTime())),
       publicKey: keys.publicKey,
+      validity: { now, lifetime },
+      extensions: [
+        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+        new x509.SubjectAlternativeNameExtension(
+          names.map((name) => ({ type: isIP(name) === 0 ? 'dns' : 'ip', value: name })),
+        ),
+      ],
+    });
+    return { certificate, key: await exportKey(keys.privateKey) };
+  }
+
+  /**
+   * A client's certificate (PEM) for the key of a signing request (PEM), whatever else that asks for. Throws `usage` for a
+   * request that does not prove its key, or has one of another kind than P-256.
+   */
+  async signAgent(
+    request: string,
+    { name, ...validity }: Validity & { readonly name: string },
+  ): Promise<string> {
+    return this.#sign({
+      subject: new x509.Name([{ CN: [name] }]),
+      publicKey: await provenKey(request),
+      validity,
+      extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])],
+    });
+  }
+
+  async #sign({ subject, publicKey, validity: { now, lifetime }, extensions }: ToSign): Promise<string> {
+    const certificate = await x509.X509CertificateGenerator.create({
+      subject: subject.toString(),
+      issuer: this.#signer.subject,
+      notBefore: new Date(now - Math.min(backdated, lifetime / 30)),
+      notAfter: new Date(Math.min(now + lifetime, this.#signer.notAfter.getTime())),
+      publicKey,
       signingKey: this.#key,
       signingAlgorithm: signing,
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-        new x509.SubjectAlternativeNameExtension(
-          names.map((name) => ({ type: isIP(name) === 0 ? 'dns' : 'ip', value: name })),
-        ),
+        ...extensions,
         await x509.AuthorityKeyIdentifierExtension.create(this.#signer, false),
-        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+        await x509.SubjectKeyIdentifierExtension.create(publicKey),
       ],
     });
-    return { certificate: certificate.toString('pem'), key: await exportKey(keys.privateKey) };
+    return certificate.toString('pem');
   }
+}
+
+interface ToSign {
+  readonly subject: string | x509.Name;
+  readonly publicKey: x509.PublicKeyType;
+  readonly validity: Validity;
+  readonly extensions: readonly x509.Extension[];
+}
+
+/** Of a signing request that was signed by it. */
+async function provenKey(text: string): Promise<x509.PublicKey> {
+  const hint = 'archfarm-agent makes such requests by itself; are both of the same version?';
+  let request: x509.Pkcs10CertificateRequest;
+  try {
+    request = new x509.Pkcs10CertificateRequest(text);
+    if (!(await request.verify())) throw new Error('its signature is wrong');
+    await request.publicKey.export(curve, ['verify']);
+  } catch (cause) {
+    throw new ArchfarmError('usage', `the request for a certificate is not right: ${messageOf(cause)}`, {
+      hint,
+      cause,
+    });
+  }
+  return request.publicKey;
 }
 
 /** Whether a certificate is for just these names, and signed by the authority. */

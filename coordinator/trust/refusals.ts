@@ -1,8 +1,8 @@
-/** Refused requests in the audit: the first at once, more of the same from the same place together, once a minute. */
+/** Refused requests, and what nobody honest does, in the audit: the first at once, more of the same from the same place together, once a minute. */
 import type { Audit, AuditEvent } from './audit.ts';
 
-export type Refusal = Pick<AuditEvent, 'who' | 'from' | 'what'> & {
-  readonly action: Extract<AuditEvent['action'], 'login-refused' | 'forbidden'>;
+export type Refusal = Pick<AuditEvent, 'who' | 'from' | 'agent' | 'what'> & {
+  readonly action: Extract<AuditEvent['action'], 'login-refused' | 'forbidden' | 'security'>;
 };
 
 /** Milliseconds. */
@@ -51,6 +51,6 @@ export class Refusals {
   }
 }
 
-function keyOf({ action, who, from, what }: Refusal): string {
-  return JSON.stringify([action, who, from, what]);
+function keyOf({ action, who, from, agent, what }: Refusal): string {
+  return JSON.stringify([action, who, from, agent, what]);
 }

@@ -19,8 +19,8 @@ export type TlsSource =
 
 export interface ServerCertificate {
   readonly pair: KeyPair;
-  /** PEM of the coordinator's own authority; undefined where the certificate is from elsewhere. */
-  readonly authority: string | undefined;
+  /** The coordinator's own; undefined where the certificate is from elsewhere. */
+  readonly authority: Authority | undefined;
   /** Tells of every later certificate, until it is stopped. */
   follow(onChange: (pair: KeyPair) => void): () => void;
 }
@@ -71,7 +71,7 @@ async function ownCertificate(
   const { pair } = await current();
   return {
     pair: shown(pair),
-    authority: authority.certificate,
+    authority,
     follow(onChange) {
       const look = (): void => {
         current().then(

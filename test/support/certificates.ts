@@ -14,12 +14,17 @@ export interface Pair {
   readonly files: { readonly certificate: string; readonly key: string };
 }
 
+export interface SignOptions {
+  readonly expired?: boolean;
+  readonly commonName?: string;
+}
+
 export interface TestAuthority extends AsyncDisposable {
   /** File of its own certificate. */
   readonly file: string;
   readonly certificate: string;
   /** `names` are subject alternative names, `DNS:registry.test`; `expired` ones were good until yesterday. */
-  sign(names: string, options?: { expired?: boolean }): Promise<Pair>;
+  sign(names: string, options?: SignOptions): Promise<Pair>;
 }
 
 export async function testAuthority(): Promise<TestAuthority> {
@@ -35,10 +40,17 @@ export async function testAuthority(): Promise<TestAuthority> {
   return {
     file: at('ca.crt'),
     certificate: await readFile(at('ca.crt'), 'utf8'),
-    async sign(names, { expired = false } = {}) {
+    async sign(names, { expired = false, commonName = 'x' } = {}) {
       const name = `signed-${++count}`;
       await writeFile(at(`${name}.ext`), `subjectAltName=${names}\n`);
-      await run('openssl', ['req', ...newKey(`${name}.key`), '-subj', '/CN=x', '-out', at(`${name}.csr`)]);
+      await run('openssl', [
+        'req',
+        ...newKey(`${name}.key`),
+        '-subj',
+        `/CN=${commonName}`,
+        '-out',
+        at(`${name}.csr`),
+      ]);
       // x509 makes none that is over already; ca does.
       await writeFile(at('index.txt'), '');
       await writeFile(at('ca.cnf'), configuration(directory.path));

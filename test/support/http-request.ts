@@ -1,6 +1,8 @@
 /** One HTTP request as any program makes it, on a connection of its own. */
-import { request } from 'node:http';
+import http from 'node:http';
+import https from 'node:https';
 import { text } from 'node:stream/consumers';
+import type { TlsTrust } from '../../shared/trust.ts';
 
 export interface HttpAnswer {
   readonly status: number;
@@ -13,14 +15,18 @@ export interface HttpOptions {
   /** Sent as it is when it is text, else as JSON. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** For https. */
+  readonly trust?: TlsTrust;
 }
 
 export function ask(url: URL, options: HttpOptions = {}): Promise<HttpAnswer> {
-  const { method = 'GET', body, headers = {} } = options;
+  const { method = 'GET', body, headers = {}, trust } = options;
+  const { request } = url.protocol === 'https:' ? https : http;
   const payload = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
   const type = payload === undefined ? {} : { 'content-type': 'application/json' };
   return new Promise((resolve, reject) => {
-    const outgoing = request(url, { method, agent: false, headers: { ...type, ...headers } }, (answer) => {
+    const how = { method, agent: false, headers: { ...type, ...headers }, ...trust };
+    const outgoing = request(url, how, (answer) => {
       const isJson = answer.headers['content-type']?.startsWith('application/json') === true;
       text(answer).then(
         (said) => resolve({ status: answer.statusCode ?? 0, body: isJson ? JSON.parse(said) : said }),

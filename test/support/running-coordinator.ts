@@ -1,5 +1,8 @@
 /** A coordinator that listens inside the test's process, with agents and clients as a test scripts them. */
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pino, type Logger } from 'pino';
 import type { WebSocket } from 'ws';
 import type { RegistryClient } from '../../coordinator/registry/client.ts';
 import { Registries } from '../../coordinator/registry/registries.ts';
@@ -13,9 +16,9 @@ import { toBuffer } from '../../shared/channel.ts';
 import { Cleanup } from '../../shared/cleanup.ts';
 import { decodeToAgent } from '../../shared/codec.ts';
 import { dial } from '../../shared/dial.ts';
-import { silentLogger } from '../../shared/log.ts';
 import type { Hello, ToAgent, ToCoordinator } from '../../shared/messages.ts';
 import { defaultTimers, type Timers } from '../../shared/timers.ts';
+import type { TlsTrust } from '../../shared/trust.ts';
 import type { Hook } from './fault-proxy.ts';
 import { startServer } from './logged-server.ts';
 import { ask, type HttpAnswer, type HttpOptions } from './http-request.ts';
@@ -28,12 +31,16 @@ export const testToken = 'right-token';
 export interface RunningCoordinator extends AsyncDisposable {
   readonly coordinator: Coordinator;
   readonly url: URL;
+  /** Of its clients. */
+  readonly trust: TlsTrust;
   /** With the token, unless `headers` say otherwise. */
   ask(path: string, options?: HttpOptions): Promise<HttpAnswer>;
-  /** A raw socket to a path, with the token. */
-  connect(path: string, query?: Record<string, string>): Promise<WebSocket>;
+  /** A raw socket to a path, with the token, or with what `trust` shows. */
+  connect(path: string, query?: Record<string, string>, trust?: TlsTrust): Promise<WebSocket>;
   /** An agent that has said hello. */
-  agent(hello?: Partial<Hello>): Promise<ScriptedAgent>;
+  agent(hello?: Partial<Hello>, trust?: TlsTrust): Promise<ScriptedAgent>;
+  /** What the coordinator found worth a warning, each as JSON. */
+  readonly warnings: readonly string[];
 }
 
 export interface ScriptedAgent {
@@ -58,16 +65,22 @@ class OneRegistry extends Registries {
   }
 }
 
+export interface RunningOptions extends Pick<
+  CoordinatorOptions,
+  'maxQueued' | 'metrics' | 'notifications' | 'tls' | 'clientCa' | 'tokenAgents'
+> {
+  /** Where builds survive it; without one they are gone with it. */
+  readonly data?: string;
+  /** Of clients, where the certificate is from elsewhere. */
+  readonly trust?: TlsTrust;
+  readonly log?: Logger;
+}
+
 /** Its registries are empty, and take every push that the hook has not answered. */
 export async function runningCoordinator(
   timers: Partial<Timers> = {},
   hook: Hook = () => false,
-  /** `data`: where builds survive it; without one they are gone with it. */
-  {
-    data,
-    ...options
-  }: Pick<CoordinatorOptions, 'maxQueued' | 'metrics'> &
-    Partial<Pick<CoordinatorOptions, 'log' | 'notifications'>> & { readonly data?: string } = {},
+  { data, trust: given, ...options }: RunningOptions = {},
 ): Promise<RunningCoordinator> {
   const cleanup = new Cleanup();
   const directory = await temporaryDirectory();
@@ -81,6 +94,7 @@ export async function runningCoordinator(
   cleanup.defer(() => registry[Symbol.asyncDispose]());
   const registries = new OneRegistry(registry.host, options.metrics?.traffic);
   cleanup.defer(() => registries[Symbol.asyncDispose]());
+  const warnings: string[] = [];
   const coordinator = await startCoordinator({
     listen: { host: '127.0.0.1', port: 0 },
     token: testToken,
@@ -89,7 +103,7 @@ export async function runningCoordinator(
     durable: data !== undefined,
     registries,
     timers: { ...defaultTimers, tick: 20, ...timers },
-    log: silentLogger,
+    log: pino({ level: 'warn' }, { write: (line) => warnings.push(line) }),
     ...options,
   });
   cleanup.defer(() => coordinator.close());
@@ -97,8 +111,19 @@ export async function runningCoordinator(
   cleanup.defer(() => sockets.forEach((socket) => socket.terminate()));
   const { url } = coordinator;
 
-  async function connect(path: string, query: Record<string, string> = {}): Promise<WebSocket> {
-    const socket = dial(path, { coordinator: url, token: testToken, query });
+  const authority =
+    options.tls?.type === 'own'
+      ? [await readFile(join(data ?? directory.path, 'tls', 'ca.crt'), 'utf8')]
+      : [];
+  const plain: TlsTrust = given ?? (options.tls === undefined ? {} : { ca: authority });
+
+  async function connect(
+    path: string,
+    query: Record<string, string> = {},
+    trust?: TlsTrust,
+  ): Promise<WebSocket> {
+    const token = trust?.cert === undefined ? testToken : undefined;
+    const socket = dial(path, { coordinator: url, token, query, trust: { ...plain, ...trust } });
     socket.on('error', () => {});
     sockets.push(socket);
     await once(socket, 'open');
@@ -111,10 +136,13 @@ export async function runningCoordinator(
     ask: (path, options = {}) =>
       ask(new URL(path, url), {
         ...options,
+        trust: { ...plain, ...options.trust },
         headers: { authorization: `Bearer ${testToken}`, ...options.headers },
       }),
-    async agent(hello = {}) {
-      const agent = listen(await connect('/v1/agent'));
+    warnings,
+    trust: plain,
+    async agent(hello = {}, trust) {
+      const agent = listen(await connect('/v1/agent', {}, trust));
       agent.send(sampleHello(hello));
       return agent;
     },

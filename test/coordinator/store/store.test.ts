@@ -209,7 +209,9 @@ for (const [kind, open] of Object.entries(kinds)) {
         await store.append([submitted('one', 1)]);
       }
       const database = await openDatabase(join(directory.path, 'archfarm.db'));
-      database.exec('DROP TABLE remains; DROP TABLE drained; PRAGMA user_version = 1');
+      database.exec(
+        'DROP TABLE remains; DROP TABLE drained; DROP TABLE audit; DROP TABLE agents; PRAGMA user_version = 1',
+      );
       database.close();
       await using store = await open(directory.path);
       assert.is((await store.load()).events.length, 1);

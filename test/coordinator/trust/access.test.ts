@@ -29,7 +29,7 @@ function allowed(principal: Principal | undefined): string[] {
 
 /** What each role adds to the one before. */
 const expected = {
-  nobody: ['health'],
+  nobody: ['get-certificate', 'health'],
   known: ['version', 'whoami'],
   read: [
     'list-builds',
@@ -55,6 +55,7 @@ const expected = {
     'open-tunnel',
   ],
   admin: [
+    'add-agent',
     'drain-agent',
     'resume-agent',
     'remove-agent',
@@ -63,7 +64,7 @@ const expected = {
     'remove-user',
     'read-audit',
   ],
-  agent: ['join-farm', 'fetch-context', 'use-ssh'],
+  agent: ['join-farm', 'fetch-context', 'use-ssh', 'renew-certificate'],
 };
 
 function refusal(action: () => void): ArchfarmError {

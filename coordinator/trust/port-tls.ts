@@ -1,0 +1,57 @@
+/** What the coordinator shows on its port and whom it believes there, as both change. */
+import type { Logger } from '../../shared/log.ts';
+import type { Authority, KeyPair } from './authority.ts';
+import { openClientAuthority } from './client-authority.ts';
+import { pinOf } from './pin.ts';
+import { openServerCertificate, type TlsSource } from './server-certificate.ts';
+
+export interface PortCertificates extends KeyPair {
+  /** PEM of those whose certificates agents may show. */
+  readonly clientAuthorities: string;
+}
+
+export interface PortTls {
+  readonly current: PortCertificates;
+  /** What signs the certificates of agents; undefined where somebody else does. */
+  readonly signer: Authority | undefined;
+  /** By which hosts know this coordinator: what a token to join with carries. */
+  readonly pin: string;
+  /** Tells of every later change, until it is stopped. */
+  follow(onChange: (changed: PortCertificates) => void): () => void;
+}
+
+export interface PortTlsOptions {
+  /** File of another authority for the certificates of agents than our own. */
+  readonly clientCa: string | undefined;
+  /** Of the coordinator's state. */
+  readonly data: string;
+  readonly log: Logger;
+}
+
+/** Throws `config` for what cannot be used. */
+export async function openPortTls(source: TlsSource, options: PortTlsOptions): Promise<PortTls> {
+  const { clientCa: file, data, log } = options;
+  const server = await openServerCertificate(source, { data, log });
+  const clients = await openClientAuthority({ file, own: server.authority, data, log });
+  let current: PortCertificates = { ...server.pair, clientAuthorities: clients.certificates };
+  return {
+    get current() {
+      return current;
+    },
+    signer: clients.signer,
+    get pin() {
+      return pinOf(current.certificate);
+    },
+    follow(onChange) {
+      const change = (changed: Partial<PortCertificates>): void => {
+        current = { ...current, ...changed };
+        onChange(current);
+      };
+      const stops = [
+        server.follow(change),
+        clients.follow((clientAuthorities) => change({ clientAuthorities })),
+      ];
+      return () => stops.forEach((stop) => stop());
+    },
+  };
+}
