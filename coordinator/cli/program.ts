@@ -7,6 +7,7 @@ import { addAuditCommands } from './audit-commands.ts';
 import type { BuildsOptions } from './builds.ts';
 import { collect } from './collect.ts';
 import { example, globalOptions, oneOf, type ProgramContext } from './command-parts.ts';
+import { addCompletion } from './completion-commands.ts';
 import { addDoctor } from './doctor-command.ts';
 import { addFollowUpCommands } from './follow-up-commands.ts';
 import type { ProgressMode } from './progress/create-renderer.ts';
@@ -39,6 +40,7 @@ export function createProgram(context: ProgramContext): Command {
   addUserCommands(program, context);
   addAuditCommands(program, context);
   addDoctor(program, context);
+  addCompletion(program, context);
   return program;
 }
 

@@ -60,6 +60,7 @@ const verbs = [
   'audit',
   'audit ls',
   'audit verify',
+  'completion',
 ];
 
 test('help lists the verbs, and help of each verb has an example and the global options', async () => {
