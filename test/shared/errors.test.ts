@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
@@ -18,6 +19,12 @@ test('every code stands for one of the documented exit statuses', () => {
   assert.is(new ArchfarmError('registry-denied', 'x').exitStatus, 3);
   assert.is(new ArchfarmError('no-agent', 'x').exitStatus, 4);
   assert.is(new ArchfarmError('cancelled', 'x').exitStatus, 130);
+});
+
+test('the README says of every code what its status is and what to do', async () => {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+  const rows = [...readme.matchAll(/^\| `([a-z-]+)` +\| (\d+) +\| (.+?) +\| (.+?) +\|$/gm)];
+  assert.equal(Object.fromEntries(rows.map(([, code = '', status]) => [code, Number(status)])), exitStatusOf);
 });
 
 test('only own codes are codes', () => {
