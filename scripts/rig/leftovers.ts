@@ -17,7 +17,7 @@ export async function removeEngine(dir: string): Promise<void> {
   const mark = basename(dir);
   const sockets = await shimSockets(`${dir}/run/containerd`);
   await killAll(async (pid) => (await isContained(pid, mark)) || (await isEnginePart(pid, mark)));
-  await removeMountsBelow(dir);
+  await removeMountsAt(dir);
   await removeControlGroup(mark);
   await removeBridge(mark);
   await Promise.all(sockets.map((socket) => rm(socket, { force: true })));
@@ -90,13 +90,13 @@ function kill(pid: number): void {
   }
 }
 
-/** The deepest first. */
-async function removeMountsBelow(dir: string): Promise<void> {
+/** The deepest first; a small disk of a test is the directory itself. */
+async function removeMountsAt(dir: string): Promise<void> {
   const mountinfo = await readFile('/proc/self/mountinfo', 'utf8');
   const points = mountinfo
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
-    .filter((point) => point.startsWith(`${dir}/`));
+    .filter((point) => point === dir || point.startsWith(`${dir}/`));
   for (const point of points.toReversed()) await run('umount', ['--lazy', point]);
 }
 
