@@ -1,5 +1,6 @@
 /** Whether a file system has room for one more build: below the watermark a host takes none. */
-import { statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
+import type { DiskSpace } from '../shared/disk-space.ts';
 import { ArchfarmError, messageOf, systemCode } from '../shared/errors.ts';
 import { formatSize, parseSize } from '../shared/size.ts';
 
@@ -66,4 +67,20 @@ export async function lackOfSpace(path: string, { share, bytes }: Watermark): Pr
     return { reason: `disk: no inode is free at ${path}`, missing: Infinity };
   }
   return undefined;
+}
+
+/** Of the file systems below these paths, each once; what cannot be looked at is left out. */
+export async function diskSpaces(paths: readonly string[]): Promise<DiskSpace[]> {
+  const found = await Promise.all(
+    paths.map(async (path) => {
+      try {
+        const [{ dev }, { bavail, blocks, bsize }] = await Promise.all([stat(path), statfs(path)]);
+        return [[dev, { path, free: bavail * bsize, size: blocks * bsize }] as const];
+      } catch {
+        return [];
+      }
+    }),
+  );
+  // The first path of a file system names it.
+  return [...new Map(found.flat().toReversed()).values()].toReversed();
 }

@@ -1,7 +1,8 @@
 /** The file systems that builds need: looks at them, has room made where that can help, and says what still lacks. */
+import type { DiskSpace } from '../shared/disk-space.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import { lackOfSpace, type Lack, type Watermark } from './disk-watch.ts';
+import { diskSpaces, lackOfSpace, type Lack, type Watermark } from './disk-watch.ts';
 
 export interface DisksOptions {
   readonly watermark: Watermark;
@@ -17,6 +18,7 @@ export interface DisksOptions {
 export class Disks {
   readonly #options: DisksOptions;
   #lack: string | undefined;
+  #spaces: readonly DiskSpace[] = [];
   /** While room is made. */
   #making: Promise<void> | undefined;
   /** By `performance.now()`. */
@@ -32,9 +34,15 @@ export class Disks {
     return this.#lack;
   }
 
+  /** As of the last look. */
+  get spaces(): readonly DiskSpace[] {
+    return this.#spaces;
+  }
+
   /** `root` is where the engine keeps its images, if that is on this host. Does not wait for room that is made. */
   async look(root: string | undefined, signal: AbortSignal): Promise<void> {
     const { watermark, paths } = this.#options;
+    this.#spaces = await diskSpaces([...(root === undefined ? [] : [root]), ...paths]);
     const engines = root === undefined ? undefined : await lackOfSpace(root, watermark);
     const others = await Promise.all(paths.map((path) => lackOfSpace(path, watermark)));
     const lack = engines ?? others.find((found) => found !== undefined);

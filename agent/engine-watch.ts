@@ -1,5 +1,6 @@
 /** Knows whether the engine is well and what it offers; the worker tells the coordinator when that changes. */
 import { delay, within } from '../shared/abort.ts';
+import type { DiskSpace } from '../shared/disk-space.ts';
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import type { OfferedPlatform } from '../shared/messages.ts';
@@ -69,6 +70,11 @@ export class EngineWatch {
   /** Why no build can run here; undefined when all is well. */
   get trouble(): string | undefined {
     return this.#trouble ?? this.#options.disks?.lack;
+  }
+
+  /** What is free where builds need it, as of the last look. */
+  get disks(): readonly DiskSpace[] {
+    return this.#options.disks?.spaces ?? [];
   }
 
   /** Milliseconds since its first failed look, if all since have failed; 0 of an engine that answers. */

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { untilAborted } from '../shared/abort.ts';
 import type { StoreUsage } from '../shared/context/store-usage.ts';
+import type { DiskSpace } from '../shared/disk-space.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { PROTOCOL_VERSION, type AgentState, type Hello, type ToAgent } from '../shared/messages.ts';
@@ -153,8 +154,9 @@ export class Worker {
     return trouble === undefined ? { state: 'ready' } : { state: 'cordoned', reason: trouble };
   }
 
-  #news(): { state: AgentState; reason?: string; contexts: StoreUsage } {
-    return { ...this.#state(), contexts: this.#attempts.usage() };
+  #news(): { state: AgentState; reason?: string; contexts: StoreUsage; disks: readonly DiskSpace[] } {
+    const { disks } = this.#options.engine;
+    return { ...this.#state(), contexts: this.#attempts.usage(), disks };
   }
 
   #hello(): Hello {

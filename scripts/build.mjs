@@ -1,11 +1,12 @@
 /**
- * Bundles the two commands into dist/. The agent is one file without a native module, so it runs wherever Node does.
+ * Bundles the two commands and the dashboard into dist/. The agent is one file without a native module, so it runs wherever Node does.
  * Whoever uses dist/ meanwhile has all of the old one or all of the new one.
  */
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { writeCodeCache } from './build/code-cache.mjs';
+import { buildDashboard } from './build/dashboard.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(await readFile(`${root}/package.json`, 'utf8'));
@@ -72,6 +73,11 @@ try {
       outfile: `${made}/archfarm-agent.js`,
       banner: { js: '#!/usr/bin/env node' },
       alias: Object.fromEntries(unused.map((name) => [name, stub])),
+    }),
+    buildDashboard({
+      root,
+      outdir: `${made}/dashboard`,
+      define: { ARCHFARM_VERSION: common.define.ARCHFARM_VERSION },
     }),
   ]);
   await writeFile(`${made}/package.json`, '{"type":"commonjs"}\n');

@@ -5,6 +5,7 @@
 import type { Selection } from './context/select.ts';
 import type { StoreUsage } from './context/store-usage.ts';
 import type { Digest } from './context/tree.ts';
+import type { DiskSpace } from './disk-space.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { Policy } from './policy.ts';
 import type { TaskEvent } from './progress.ts';
@@ -113,6 +114,8 @@ export type ToCoordinator =
       readonly reason?: string | undefined;
       /** Of the agent's store of contents. */
       readonly contexts?: StoreUsage | undefined;
+      /** Of the engine's images and the agent's own data, each file system once. */
+      readonly disks?: readonly DiskSpace[] | undefined;
     }
   | { readonly type: 'accept'; readonly attempt: string }
   | { readonly type: 'decline'; readonly attempt: string; readonly reason: string }

@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { parseAttempt } from './attempt.ts';
 import { storeUsageSchema } from './context/store-usage.ts';
+import { diskSpacesSchema } from './disk-space.ts';
 import { isErrorCode, type ErrorCode } from './errors.ts';
 import { limits, type ToAgent, type ToCoordinator } from './messages.ts';
 
@@ -245,6 +246,7 @@ export const toCoordinatorSchema = v.variant('type', [
     state,
     reason: v.optional(text),
     contexts: v.optional(storeUsageSchema),
+    disks: v.optional(diskSpacesSchema),
   }),
   v.strictObject({ type: v.literal('accept'), attempt }),
   v.strictObject({ type: v.literal('decline'), attempt, reason: text }),

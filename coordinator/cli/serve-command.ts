@@ -8,7 +8,9 @@ import type { ServeOptions } from './serve-options.ts';
 export function addServe(program: Command, { signal }: ProgramContext): void {
   const serve = program
     .command('serve')
-    .description('run the coordinator that agents and clients connect to')
+    .description(
+      'run the coordinator that agents and clients connect to, with its dashboard at the same address',
+    )
     .option('--listen <host:port>', 'address to listen on', '127.0.0.1:7480')
     .option(
       '--tls',

@@ -81,13 +81,25 @@ export class AgentSession {
   /** The agent has joined: tells the farm, and the agent which of its attempts nobody waits for. */
   start(): void {
     const { hello, repositories, services, channel } = this.#options;
-    const { name, session, version, protocol, platforms, slots, weight, labels, policy } = hello;
+    const { name, session, version, protocol, platforms, slots, weight, labels, policy, engine } = hello;
     const attempts = hello.attempts.map(parseAttempt).filter((attempt) => attempt !== undefined);
     const open = attempts.filter((attempt) => services.isOpen(attempt, name));
     services.note({
       type: 'agent-up',
       at: services.now(),
-      agent: { name, session, version, protocol, platforms, slots, weight, labels, policy, repositories },
+      agent: {
+        name,
+        session,
+        version,
+        protocol,
+        platforms,
+        slots,
+        weight,
+        labels,
+        policy,
+        engine,
+        repositories,
+      },
       attempts: open,
     });
     this.#noteState(hello);
@@ -207,9 +219,9 @@ export class AgentSession {
     channel.send({ type: 'answer', attempt: formatAttempt(attempt), ask, answer });
   }
 
-  #noteState(from: Pick<Beat, 'state' | 'reason' | 'contexts'>): void {
+  #noteState(from: Pick<Beat, 'state' | 'reason' | 'contexts' | 'disks'>): void {
     const { hello, services } = this.#options;
-    const { state, reason, contexts } = from;
+    const { state, reason, contexts, disks } = from;
     services.note({
       type: 'beat',
       at: services.now(),
@@ -218,6 +230,7 @@ export class AgentSession {
       state,
       reason,
       contexts,
+      disks,
     });
   }
 

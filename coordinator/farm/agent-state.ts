@@ -3,6 +3,7 @@ import { formatAttempt } from '../../shared/attempt.ts';
 import type { AttemptId } from '../../shared/attempt.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { refusedBy, type Demand, type Policy } from '../../shared/policy.ts';
+import type { DiskSpace } from '../../shared/disk-space.ts';
 import type { Timers } from '../../shared/timers.ts';
 import type { AgentFacts } from './events.ts';
 import { isCovered } from '../trust/repository-prefix.ts';
@@ -22,6 +23,8 @@ export interface Agent {
   reason: string | undefined;
   /** Of its store, where it has told. */
   contexts: StoreUsage | undefined;
+  /** What is free on its host, where it has told. */
+  disks: readonly DiskSpace[] | undefined;
   /**
    * The attempts that take a slot of it, by name: offered to it, or known from its own word. An attempt that
    * the farm gave up stays here for as long as the agent may still be working on it.
@@ -44,6 +47,7 @@ export function newAgent(
     stateAt: at,
     reason: undefined,
     contexts: undefined,
+    disks: undefined,
     held: new Map(attempts.map((attempt) => [formatAttempt(attempt), 'confirmed'])),
   };
 }
@@ -98,17 +102,23 @@ export interface AgentView {
   readonly busy: number;
   readonly state: 'ready' | 'draining' | 'cordoned' | 'suspect' | 'offline';
   readonly reason: string | undefined;
+  /** Since when, where that is known; milliseconds since 1970. */
+  readonly since: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly version: string;
   readonly protocol: number;
   /** What it allows builds to ask of its engine; absent where it knows no policies. */
   readonly policy: Policy | undefined;
+  readonly engine: AgentFacts['engine'];
+  /** The attempts that take its slots, by name. */
+  readonly attempts: readonly string[];
   /** What its store of contents holds, and how often that helped. */
   readonly contexts: StoreUsage | undefined;
+  readonly disks: readonly DiskSpace[] | undefined;
 }
 
 export function viewOf(agent: Agent, timers: Timers, at: number): AgentView {
-  const { name, platforms, slots, labels, version, protocol, policy } = agent.facts;
+  const { name, platforms, slots, labels, version, protocol, policy, engine } = agent.facts;
   return {
     name,
     platforms,
@@ -119,19 +129,27 @@ export function viewOf(agent: Agent, timers: Timers, at: number): AgentView {
     version,
     protocol,
     policy,
+    engine,
+    attempts: [...agent.held.keys()],
     contexts: agent.contexts,
+    disks: agent.disks,
   };
 }
 
-function condition(agent: Agent, timers: Timers, at: number): Pick<AgentView, 'state' | 'reason'> {
-  if (!agent.connected)
-    return { state: 'offline', reason: `disconnected ${seconds(at - agent.changedAt)} ago` };
+function condition(agent: Agent, timers: Timers, at: number): Pick<AgentView, 'state' | 'reason' | 'since'> {
+  if (!agent.connected) {
+    const reason = `disconnected ${seconds(at - agent.changedAt)} ago`;
+    return { state: 'offline', reason, since: agent.changedAt };
+  }
   if (isSuspect(agent, timers, at)) {
-    return { state: 'suspect', reason: `nothing heard for ${seconds(at - agent.heardAt)}` };
+    const reason = `nothing heard for ${seconds(at - agent.heardAt)}`;
+    return { state: 'suspect', reason, since: agent.heardAt };
   }
   // What an agent says of itself is the nearer reason.
   const objected = agent.state === 'ready' ? objection(agent.standing, at) : undefined;
-  return objected ?? { state: agent.state, reason: agent.reason ?? reluctance(agent.standing, at) };
+  if (objected !== undefined) return { ...objected, since: agent.standing.drained?.at };
+  const reason = agent.reason ?? reluctance(agent.standing, at);
+  return { state: agent.state, reason, since: agent.stateAt };
 }
 
 function seconds(milliseconds: number): string {

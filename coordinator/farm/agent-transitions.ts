@@ -39,6 +39,7 @@ export function beat(step: Step, event: Beat): void {
   agent.reason = event.reason;
   recovered(agent, event.state);
   agent.contexts = event.contexts ?? agent.contexts;
+  agent.disks = event.disks ?? agent.disks;
   if (agent.state === event.state) return;
   agent.state = event.state;
   agent.stateAt = step.at;

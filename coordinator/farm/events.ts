@@ -5,8 +5,10 @@
 import type { AttemptId } from '../../shared/attempt.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import type { Digest } from '../../shared/context/tree.ts';
+import type { DiskSpace } from '../../shared/disk-space.ts';
 import type { ErrorInfo } from '../../shared/errors.ts';
 import type { Policy } from '../../shared/policy.ts';
+import type { Hello } from '../../shared/messages.ts';
 import type { ProofResult } from '../../shared/proof.ts';
 import type { BuildResult, Descriptor, StateEvent, Timings } from '../../shared/progress.ts';
 import type { PushedImage } from '../../shared/task.ts';
@@ -151,6 +153,8 @@ export interface AgentFacts {
   readonly repositories?: readonly string[] | undefined;
   /** Absent: of a version that allows everything. */
   readonly policy?: Policy | undefined;
+  /** For display. */
+  readonly engine?: Hello['engine'] | undefined;
 }
 
 export type VolatileEvent = At &
@@ -167,6 +171,7 @@ export type VolatileEvent = At &
         readonly state: 'ready' | 'draining' | 'cordoned';
         readonly reason?: string | undefined;
         readonly contexts?: StoreUsage | undefined;
+        readonly disks?: readonly DiskSpace[] | undefined;
       }
     /** Somebody told an agent to take no new work, or to take some again; stored beside the events of builds. */
     | { readonly type: 'drained'; readonly agent: string; readonly by: string }

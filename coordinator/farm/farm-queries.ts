@@ -12,6 +12,8 @@ import { couldCount, createState, findAttempt, isWanted } from './farm-state.ts'
 import type { FarmState } from './farm-state.ts';
 import { loadOf, type FarmLoad } from './load.ts';
 import { resultOf } from './result.ts';
+import { Roster } from './roster.ts';
+import { summaryOf, type BuildSummary } from './summary.ts';
 
 export interface QueryOptions {
   readonly store: Store;
@@ -154,6 +156,12 @@ export class FarmQueries {
 
   load(): FarmLoad {
     return loadOf(this.state);
+  }
+
+  /** Those that go on, in order of submission. */
+  summaries(): BuildSummary[] {
+    const roster = new Roster(this.state, this.now);
+    return [...this.state.builds.values()].map((build) => summaryOf(build, roster));
   }
 
   /** Names of those that were told to take no new work, whether they are here or not. */

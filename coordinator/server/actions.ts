@@ -4,7 +4,7 @@ import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { parsePlatform, formatPlatform } from '../../shared/platform.ts';
 import { refusedBy } from '../../shared/policy.ts';
-import type { BuildResult, BuildStatus } from '../../shared/progress.ts';
+import type { BuildResult } from '../../shared/progress.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
 import { checkTogether } from '../context/additional-contexts.ts';
 import type { Contexts, PreparedContext } from '../context/contexts.ts';
@@ -16,8 +16,10 @@ import type { BuildSpec } from '../project/spec.ts';
 import { requireRepositories } from '../trust/access.ts';
 import type { Admission } from './admission.ts';
 import { AgentActions, type AgentParts } from './agent-actions.ts';
+import type { ListOptions } from '../store/store.ts';
 import type { ApiActions, Continuation, Plan, PlanRequest, Submission } from './api-actions.ts';
 import type { FrameLog } from '../store/frames.ts';
+import type { FarmFeed } from './farm-feed.ts';
 import type { AmendRequest, CheckedFollowUp, FollowUps } from './follow-ups.ts';
 import { reported, type Preflight } from './preflight.ts';
 import type { Secrets } from './secrets.ts';
@@ -26,6 +28,7 @@ import { normalizeSpec } from './spec-schema.ts';
 export interface ActionParts extends AgentParts {
   readonly farm: Farm;
   readonly frames: FrameLog;
+  readonly feed: FarmFeed;
   readonly contexts: Contexts;
   readonly secrets: Secrets;
   readonly preflight: Preflight;
@@ -138,7 +141,7 @@ export class Actions implements ApiActions {
     }
   }
 
-  builds(query: { limit: number; before?: string; status?: BuildStatus }): Promise<readonly BuildResult[]> {
+  builds(query: ListOptions): Promise<readonly BuildResult[]> {
     return this.#parts.farm.builds(query);
   }
 
@@ -171,6 +174,10 @@ export class Actions implements ApiActions {
     const { after, follow, signal } = options;
     if (!frames.has(build)) throw new ArchfarmError('not-found', `the log of build ${build} is gone`);
     return follow ? frames.follow(build, after, signal) : frames.read(build, after);
+  }
+
+  watch(signal: AbortSignal): AsyncIterable<Buffer> {
+    return this.#parts.feed.follow(signal);
   }
 
   async cancel(build: string, reason: string): Promise<void> {

@@ -1,9 +1,10 @@
 /** What the API lets clients do, whatever it travels by. */
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import type { Demand } from '../../shared/policy.ts';
-import type { BuildResult, BuildStatus } from '../../shared/progress.ts';
+import type { BuildResult } from '../../shared/progress.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import type { Principal } from '../trust/principal.ts';
+import type { ListOptions } from '../store/store.ts';
 import type { AgentActions } from './agent-actions.ts';
 import type { AmendRequest } from './follow-ups.ts';
 import type { ReportedFindings } from './preflight.ts';
@@ -57,7 +58,7 @@ export interface Plan extends ReportedFindings {
 /** What the API lets a client do. */
 export interface ApiActions {
   submit(submission: Submission, signal: AbortSignal): Promise<string>;
-  builds(query: { limit: number; before?: string; status?: BuildStatus }): Promise<readonly BuildResult[]>;
+  builds(query: ListOptions): Promise<readonly BuildResult[]>;
   /** `id` may be abbreviated as long as it is unique; throws `not-found`. */
   build(id: string): Promise<BuildResult>;
   /** The same, with what the coordinator lacks of the context while the build goes on. */
@@ -67,6 +68,8 @@ export interface ApiActions {
     build: string,
     options: { after: number; follow: boolean; signal: AbortSignal },
   ): AsyncIterable<Buffer>;
+  /** What goes on in the farm, as whole lines of JSON: each a `FeedLine`. */
+  watch(signal: AbortSignal): AsyncIterable<Buffer>;
   cancel(build: string, reason: string): Promise<void>;
   supplySecrets(build: string, secrets: ReadonlyMap<string, Buffer>): Promise<void>;
   /** Resolves once the build needs its client no more; throws what is in the way of that. */

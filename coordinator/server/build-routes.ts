@@ -7,6 +7,7 @@ import type { Audit } from '../trust/audit.ts';
 import { clientOf, nameOf, scopedTo, type Visitor } from '../trust/principal.ts';
 import type { ApiActions, Continuation, Submission } from './api-actions.ts';
 import { sendFrames } from './event-stream.ts';
+import { findBuilds } from './find-builds.ts';
 import { gone } from './gone.ts';
 import { about, verbOf, type Guard } from './guard.ts';
 import { readRequest } from './read-request.ts';
@@ -17,6 +18,7 @@ const listQuery = v.object({
   limit: v.optional(v.pipe(v.string(), v.toNumber(), v.integer(), v.minValue(1), v.maxValue(1000)), '50'),
   before: v.optional(v.string()),
   status: v.optional(v.picklist(buildStatuses)),
+  text: v.optional(v.pipe(v.string(), v.maxLength(512))),
 });
 const eventsQuery = v.object({
   after: v.optional(v.pipe(v.string(), v.toNumber(), v.integer(), v.minValue(0)), '0'),
@@ -59,13 +61,7 @@ export function addBuildRoutes(
     return reply.code(201).send({ build: id });
   });
   api.get(builds, about('list-builds'), async (request) => {
-    const { limit, before, status } = readRequest(listQuery, request.query);
-    const query = {
-      limit,
-      ...(before === undefined ? {} : { before }),
-      ...(status === undefined ? {} : { status }),
-    };
-    return { builds: await actions.builds(query) };
+    return findBuilds((options) => actions.builds(options), readRequest(listQuery, request.query));
   });
   api.get(`${builds}/:id`, about('show-build'), async (request, reply) =>
     actions.show(await buildOf(request), gone(reply)),

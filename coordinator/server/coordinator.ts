@@ -37,7 +37,9 @@ import { Users } from '../trust/users.ts';
 import { Actions } from './actions.ts';
 import { Admission } from './admission.ts';
 import { BasePulls } from './base-pulls.ts';
+import { addDashboard } from './dashboard.ts';
 import { Door } from './door.ts';
+import { FarmFeed } from './farm-feed.ts';
 import { FollowUps } from './follow-ups.ts';
 import { Guard } from './guard.ts';
 import type { Metrics } from './metrics/metrics.ts';
@@ -184,6 +186,10 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
       openTasks: (build) => farm.openTasks(build),
     }),
     frames,
+    feed: new FarmFeed({
+      view: () => ({ agents: farm.agents(), builds: farm.summaries() }),
+      now: () => farm.now,
+    }),
     received: new ReceivedFrames(),
     publisher: new Publisher({
       registries,
@@ -249,6 +255,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     admitted: (socket) => door?.admit(socket),
   });
   const readiness = new Readiness(data);
+  addDashboard(app);
   addRoutes(app, {
     guard,
     identities,

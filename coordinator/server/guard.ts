@@ -6,6 +6,7 @@ import { access, requireAccess, type Verb } from '../trust/access.ts';
 import type { Authenticator } from '../trust/authenticator.ts';
 import type { Connections } from '../trust/connections.ts';
 import { nameOf, type Principal, type Visitor } from '../trust/principal.ts';
+import { isFromForeignPage } from '../trust/own-page.ts';
 import type { Refusals } from '../trust/refusals.ts';
 
 declare module 'fastify' {
@@ -64,7 +65,7 @@ export class Guard {
   /** Throws `unauthorized` for whoever does not show who it is, `forbidden` for what it may not do. */
   admit({ headers, socket, verb }: Entry): Visitor {
     const principal = this.#options.authenticator.identify(headers, socket);
-    if (principal === undefined) throw refusal(headers.origin !== undefined);
+    if (principal === undefined) throw refusal(isFromForeignPage(headers));
     if (verb !== undefined) requireAccess(principal, verb);
     this.#options.admitted(socket);
     return { principal, from: socket.remoteAddress ?? '' };
@@ -109,6 +110,6 @@ function refusal(fromPage: boolean): ArchfarmError {
       hint: 'give its token with --token-file or ARCHFARM_TOKEN',
     });
   }
-  const error = new ArchfarmError('unauthorized', 'the coordinator refuses what web pages ask');
+  const error = new ArchfarmError('unauthorized', 'the coordinator refuses what pages of other hosts ask');
   return Object.assign(error, { statusCode: 403 });
 }

@@ -9,6 +9,7 @@ import { addAgentRoutes } from './agent-routes.ts';
 import { addAuditRoutes } from './audit-routes.ts';
 import { addBuildRoutes, type BuildRouteOptions } from './build-routes.ts';
 import { statusOf } from './error-status.ts';
+import { sendFrames } from './event-stream.ts';
 import { gone } from './gone.ts';
 import { addJoinRoutes, type JoinRouteOptions } from './join-routes.ts';
 import { about } from './guard.ts';
@@ -66,6 +67,10 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
     const body = readRequest(proofBody, request.body);
     requireRepositories(guard.visitorOf(request).principal, [body.reference]);
     return sendProofs(reply, { body, sources: proofs, signal: gone(reply) });
+  });
+  app.get('/v1/farm', about('watch-farm'), async (_request, reply) => {
+    const signal = gone(reply);
+    return sendFrames(reply, actions.watch(signal), { signal, patience: options.followerPatience });
   });
   addBuildRoutes(app, options);
   addAgentRoutes(app, { guard, audit, actions: actions.agents });

@@ -20,6 +20,7 @@ import type { Audit } from '../trust/audit.ts';
 import { scopedTo } from '../trust/principal.ts';
 import type { AgentParts } from './agent-actions.ts';
 import { answer } from './answers.ts';
+import type { FarmFeed } from './farm-feed.ts';
 import type { BasePulls } from './base-pulls.ts';
 import type { Preflight } from './preflight.ts';
 import type { Publisher } from './publisher.ts';
@@ -35,6 +36,7 @@ export interface Parts extends Pick<AgentParts, 'identities' | 'connections' | '
   readonly pool: AgentPool;
   readonly contexts: Contexts;
   readonly frames: FrameLog;
+  readonly feed: FarmFeed;
   readonly received: ReceivedFrames;
   readonly publisher: Publisher;
   readonly registries: Registries;
@@ -76,9 +78,11 @@ export function effectHandlers(parts: Later): EffectHandlers {
       if (platform === undefined) notifications?.state(build, event.state, event.time);
     },
     finished({ build, result }) {
-      const { farm, frames, secrets, basePulls, contexts, received, publisher, notifications } = parts();
+      const { farm, frames, feed, secrets, basePulls, contexts, received, publisher, notifications } =
+        parts();
       publisher.forget(build);
       frames.append(build, { events: [{ type: 'result', time: farm.now, result }] });
+      feed.ended(result);
       secrets.forget(build);
       basePulls.forget(build);
       contexts.release(build);

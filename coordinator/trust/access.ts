@@ -13,6 +13,7 @@ interface Access {
 }
 
 const table = {
+  dashboard: { needs: 'anybody', what: 'load the dashboard, which then asks as whoever signs in' },
   health: { needs: 'anybody', what: 'see whether the coordinator lives and is ready' },
   version: { needs: 'known', what: 'see which version it is' },
   whoami: { needs: 'known', what: 'see who one is' },
@@ -23,6 +24,7 @@ const table = {
   'find-path': { needs: 'read', what: 'look at contexts' },
   'find-publisher': { needs: 'read', what: 'look at builds' },
   'list-agents': { needs: 'read', what: 'look at agents' },
+  'watch-farm': { needs: 'read', what: 'watch the farm' },
   'show-store': { needs: 'read', what: 'look at the store of contexts' },
   submit: { needs: 'build', what: 'submit builds' },
   plan: { needs: 'build', what: 'plan builds' },

@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
+import { isFromForeignPage } from './own-page.ts';
 import type { JoinedAgent, Principal, User } from './principal.ts';
 
 export interface AuthenticatorOptions {
@@ -26,8 +27,7 @@ export class Authenticator {
 
   /** Undefined for who shows nothing that counts here. */
   identify(headers: IncomingHttpHeaders, socket: Socket): Principal | undefined {
-    // A browser sends Origin with what a foreign page asks of it; no client of ours does.
-    if (headers.origin !== undefined) return undefined;
+    if (isFromForeignPage(headers)) return undefined;
     const { onlyHere, userOf, agentOf } = this.#options;
     const agent = agentOf?.(socket);
     if (agent !== undefined) return agent;

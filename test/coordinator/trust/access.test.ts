@@ -29,7 +29,7 @@ function allowed(principal: Principal | undefined): string[] {
 
 /** What each role adds to the one before. */
 const expected = {
-  nobody: ['get-certificate', 'health'],
+  nobody: ['dashboard', 'get-certificate', 'health'],
   known: ['version', 'whoami'],
   read: [
     'list-builds',
@@ -38,6 +38,7 @@ const expected = {
     'find-path',
     'find-publisher',
     'list-agents',
+    'watch-farm',
     'show-store',
     'read-metrics',
   ],

@@ -1,0 +1,42 @@
+/** Who looks, as the coordinator knows it, and what that one may do here. */
+import { computed, signal } from '@preact/signals';
+import { getJson, RequestError } from './request.ts';
+
+/** What `GET /v1/whoami` says. */
+interface Identity {
+  readonly type: 'user' | 'agent' | 'token' | 'machine';
+  readonly name: string;
+  readonly role?: 'read' | 'build' | 'admin';
+}
+
+const identity = signal<Identity | undefined>(undefined);
+
+/** Undefined of whoever has no name of its own. */
+export const userName = computed(() => (identity.value?.type === 'user' ? identity.value.name : undefined));
+
+/** Whoever has the token that all share, or sits at the coordinator itself, may do everything. */
+const role = computed(() => {
+  const { type, role } = identity.value ?? {};
+  if (type === undefined || type === 'agent') return 'read';
+  return type === 'user' ? (role ?? 'read') : 'admin';
+});
+
+/** Drain and resume. */
+export const mayAdminister = computed(() => role.value === 'admin');
+
+/** Cancel and retry: what somebody submitted itself, and everything for an admin. */
+export function mayChange(client: string | undefined): boolean {
+  return role.value === 'admin' || (role.value === 'build' && client === userName.value);
+}
+
+export async function askWho(signal: AbortSignal): Promise<void> {
+  try {
+    identity.value = await getJson<Identity>('/v1/whoami', signal);
+  } catch (error) {
+    if (!(error instanceof RequestError)) {
+      if (signal.aborted) return;
+      throw error;
+    }
+    identity.value = undefined;
+  }
+}

@@ -1,0 +1,41 @@
+/** What the farm has for each platform, and what waits for it. */
+import type { AgentView } from '../../farm/agent-state.ts';
+import type { WaitingTask } from './farm.ts';
+
+export interface PlatformShare {
+  readonly platform: string;
+  /** Agents that build it natively, those that take work, and their slots. */
+  readonly native: number;
+  readonly ready: number;
+  readonly slots: number;
+  readonly busy: number;
+  readonly emulated: number;
+  readonly waiting: number;
+}
+
+/** By name of the platform; also those that only a waiting task knows. */
+export function byPlatform(agents: readonly AgentView[], waiting: readonly WaitingTask[]): PlatformShare[] {
+  const offered = agents.flatMap(({ platforms }) => platforms.map(({ platform }) => platform));
+  const asked = waiting.map(({ task }) => task.platform);
+  return [...new Set([...offered, ...asked])].toSorted().map((platform) => {
+    const having = (native: boolean): AgentView[] =>
+      agents.filter((agent) =>
+        agent.platforms.some((offer) => offer.platform === platform && offer.native === native),
+      );
+    const native = having(true);
+    const ready = native.filter(({ state }) => state === 'ready');
+    return {
+      platform,
+      native: native.length,
+      ready: ready.length,
+      slots: sum(ready.map(({ slots }) => slots)),
+      busy: sum(native.map(({ busy }) => busy)),
+      emulated: having(false).length,
+      waiting: asked.filter((name) => name === platform).length,
+    };
+  });
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}

@@ -1,0 +1,63 @@
+/** A button whose order is asked about first, and whose refusal is shown. */
+import { useRef, useState } from 'preact/hooks';
+import { RequestError } from '../api/request.ts';
+
+export interface OrderButtonProps {
+  readonly name: string;
+  /** What it does, said before it is done; without it, it is done at once. */
+  readonly question?: string;
+  readonly kind?: 'danger' | 'primary' | 'plain';
+  readonly order: () => Promise<unknown>;
+  readonly label?: string;
+}
+
+export function OrderButton({ name, question, kind, order, label }: OrderButtonProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<RequestError | undefined>();
+  const give = async (): Promise<void> => {
+    setBusy(true);
+    setError(undefined);
+    try {
+      await order();
+      dialog.current?.close();
+    } catch (thrown) {
+      if (!(thrown instanceof RequestError)) throw thrown;
+      setError(thrown);
+      if (dialog.current?.open !== true) dialog.current?.showModal();
+    } finally {
+      setBusy(false);
+    }
+  };
+  const begin = (): void => {
+    setError(undefined);
+    if (question === undefined) void give();
+    else dialog.current?.showModal();
+  };
+  return (
+    <>
+      <button type="button" class={kind ?? 'plain'} disabled={busy} aria-label={label} onClick={begin}>
+        {name}
+      </button>
+      <dialog ref={dialog} aria-label={label ?? name}>
+        {question !== undefined && <p>{question}</p>}
+        {error !== undefined && (
+          <div class="notice bad" role="alert">
+            <p>{error.message}</p>
+            {error.hint !== undefined && <p class="hint">{error.hint}</p>}
+          </div>
+        )}
+        <div class="buttons">
+          <button type="button" class="plain" onClick={() => dialog.current?.close()}>
+            Close
+          </button>
+          {question !== undefined && (
+            <button type="button" class={kind ?? 'primary'} disabled={busy} onClick={() => void give()}>
+              {name}
+            </button>
+          )}
+        </div>
+      </dialog>
+    </>
+  );
+}
