@@ -73,6 +73,20 @@ test('help lists the verbs, and help of each verb has an example and the global 
   }
 });
 
+test('no command, however deep, is without an example', async () => {
+  const signal = AbortSignal.abort();
+  const paths = (command: Command, above: string): string[] =>
+    command
+      .createHelp()
+      .visibleCommands(command)
+      .filter((each) => each.name() !== 'help')
+      .flatMap((each) => [`${above}${each.name()}`, ...paths(each, `${above}${each.name()} `)]);
+  const all = paths(createProgram({ signal, second: () => signal, exit: () => {} }), '');
+  assert.ok(all.length >= verbs.length);
+  for (const path of all)
+    assert.match((await parse(`${path} --help`)).printed, /Example:\n {2}.*archfarm /, path);
+});
+
 test('errors of the parser read like all others, with what was probably meant', async () => {
   const golden: [line: string, printed: string][] = [
     ['biuld', "archfarm: unknown command 'biuld'\n  did you mean build?\n"],
