@@ -117,6 +117,7 @@ const requests: Record<string, readonly [method: string, path: string, body?: un
   submit: ['POST', '/v1/builds', {}],
   plan: ['POST', '/v1/plan', {}],
   verify: ['POST', '/v1/verify', {}],
+  'add-agent': ['POST', '/v1/agents', {}],
   'drain-agent': ['POST', '/v1/agents/nobody/drain'],
   'resume-agent': ['POST', '/v1/agents/nobody/resume'],
   'remove-agent': ['DELETE', '/v1/agents/nobody'],
@@ -132,6 +133,12 @@ const ownRequests: Record<string, readonly [method: string, path: string, body?:
   retry: ['POST', '/v1/builds/BUILD/retry', {}],
   amend: ['POST', '/v1/builds/BUILD/amend', { platforms: ['linux/s390x'] }],
   cancel: ['POST', '/v1/builds/BUILD/cancel'],
+};
+
+/** What hosts ask for, by what they were given to join with, and then by their certificate. */
+const hostRequests: Record<string, readonly [method: string, path: string, body?: unknown]> = {
+  'get-certificate': ['POST', '/v1/join', {}],
+  'renew-certificate': ['POST', '/v1/agent/renew', {}],
 };
 
 const rank: Readonly<Record<string, number>> = { anybody: -2, known: -1, read: 0, build: 1, admin: 2 };
@@ -150,7 +157,7 @@ test('every route has a verb, every verb a route or a socket, and this matrix ha
   addRoutes(app, { ...parts, guard, actions: Object.create(null), metrics: Object.create(null) });
   await app.ready();
   assert.not.ok(found.includes('none'));
-  const covered = [...Object.keys(requests), ...Object.keys(ownRequests)];
+  const covered = [requests, ownRequests, hostRequests].flatMap(Object.keys);
   assert.equal([...new Set(found)].toSorted(), covered.toSorted());
   const all = [...covered, ...new Set(Object.values(doors))];
   assert.equal(all.toSorted(), Object.keys(access).toSorted());
@@ -195,6 +202,13 @@ test('each role may do just what it is for, over HTTP and WebSocket', async () =
     assert.not.ok([401, 403].includes(status), `${verb} with the shared token: ${status}`);
   }
 
+  for (const [verb, line] of Object.entries(hostRequests)) {
+    assert.is((await ask(running, line, undefined)).status, 401, verb);
+    for (const token of [...Object.values(tokens), testToken]) {
+      const { status } = await ask(running, line, token);
+      assert.ok(status === 400 || status === 403, `${verb}: ${status}`);
+    }
+  }
   for (const [path, verb] of Object.entries(doors)) {
     const { needs } = access[verb];
     assert.is(await upgrade(running, path, undefined), 401, path);
