@@ -23,7 +23,7 @@ export const mutations: readonly Mutation[] = [
     file: scheduler,
     find: 'Math.max(heardAt + timers.lost, state.grace.until)',
     replace: 'Math.max(Infinity, state.grace.until)',
-    seed: 3,
+    seed: 1,
     invariant: 'lease',
   },
   {
@@ -95,7 +95,7 @@ export const mutations: readonly Mutation[] = [
     file: 'coordinator/farm/stop-attempts.ts',
     find: "step.effects.push({ type: 'cancel', attempt: attempt.id, agent: attempt.agent, reason: options.reason });",
     replace: 'void holding;',
-    seed: 3,
+    seed: 2,
     invariant: 'stops',
   },
   {

@@ -116,7 +116,8 @@ export class Simulation {
     if (!this.#coordinator.storage.has(id)) return this.#again(build);
     if (!this.#world.strikes('client cancels', 0.1)) return undefined;
     const error = { code: 'cancelled', message: 'cancelled by a user' } as const;
-    return time.after(random.between(0, 2 * minute), () =>
+    // Some of them when all is peaceful again.
+    return time.after(random.between(0, random.chance(0.5) ? 3 * hour : 2 * minute), () =>
       this.#coordinator.tell({ type: 'cancelled', build: id, error }),
     );
   }
