@@ -186,12 +186,4 @@ export const mutations: readonly Mutation[] = [
     seed: 1,
     invariant: 'time-limit',
   },
-  {
-    name: 'a late decline that frees the slot of an attempt at work',
-    file: tasks,
-    find: "if (found?.attempt.status !== 'running') withdraw(step, id);",
-    replace: 'withdraw(step, id);',
-    seed: 2,
-    invariant: 'kept|slots',
-  },
 ];
