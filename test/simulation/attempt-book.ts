@@ -109,7 +109,9 @@ export class AttemptBook {
     else this.#leases.delete(line.name);
     if (event.type === 'verified') this.#release(line.task);
     if (event.type !== 'failed') line.begunAt ??= event.at;
-    line.endedAt = event.type === 'failed' ? event.at : undefined;
+    // Who has begun has not declined, whatever comes late.
+    if (event.outcome !== 'declined' || line.begunAt === undefined)
+      line.endedAt = event.type === 'failed' ? event.at : undefined;
     if (event.type !== 'failed') {
       line.outcome = undefined;
       return;
