@@ -17,7 +17,8 @@ import { readCertificate, trustWith, type AgentCertificate } from './certificate
 import { readIdentity, type Identity } from './identity.ts';
 import { readWatermark, type Watermark } from './disk-watch.ts';
 
-export interface AgentConfig {
+/** How this host comes to its coordinator. */
+export interface CoordinatorAccess {
   /** The http(s) form. */
   readonly coordinator: URL;
   readonly token: string | undefined;
@@ -25,6 +26,9 @@ export interface AgentConfig {
   readonly trust: () => TlsTrust;
   /** What this agent shows of itself; undefined where it comes with a token. */
   readonly certificate?: AgentCertificate | undefined;
+}
+
+export interface AgentConfig extends CoordinatorAccess {
   readonly name: string;
   /** Formatted; undefined offers everything that the engine can. */
   readonly platforms: readonly string[] | undefined;
@@ -79,24 +83,17 @@ const slotNumbers = { least: 1, whole: true };
 
 /** Throws `usage` naming the flag or variable that is wrong. */
 export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
-  const data = dataDirectory(flags.data, env);
-  const identity = readIdentity(data);
-  const address = (flags.coordinator ?? env['ARCHFARM_COORDINATOR']) || identity?.coordinator;
-  if (!address) {
+  const access = readAccess(flags, env);
+  if (access === undefined) {
     throw new ArchfarmError('usage', 'no coordinator to dial', {
       hint: 'archfarm agents add prints how this host joins one; else give --coordinator URL or set ARCHFARM_COORDINATOR',
     });
   }
+  const { identity, ...dialing } = access;
+  const data = dataDirectory(flags.data, env);
   const platforms = flags.platform ?? split(env['ARCHFARM_PLATFORM']) ?? identity?.platforms;
-  const coordinator = parseCoordinatorUrl(address);
-  const certificate =
-    coordinator.protocol === 'https:' ? readCertificate(flags, { env, identity }) : undefined;
   return {
-    coordinator,
-    // Whoever has a certificate has no use for what all share.
-    token: certificate === undefined ? readToken(flags.tokenFile, env) : undefined,
-    trust: trustWith(readTrust((flags.ca ?? env['ARCHFARM_CA']) || identity?.ca, coordinator), certificate),
-    certificate,
+    ...dialing,
     name: nameOf(flags.name ?? env['ARCHFARM_NAME'], identity),
     platforms:
       platforms === undefined || platforms.length === 0
@@ -116,6 +113,27 @@ export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
     keepCache: readSize(flags.keepCache ?? (env['ARCHFARM_KEEP_CACHE'] || undefined)),
     policy: readPolicy(flags.allow, env),
     buildTimeout: readBuildTimeout(flags.buildTimeout, env),
+  };
+}
+
+/** From flags, the environment, or what `join` left; undefined without an address. Throws as `readConfig`. */
+export function readAccess(
+  flags: AgentFlags,
+  env: Environment,
+): (CoordinatorAccess & { readonly identity: Identity | undefined }) | undefined {
+  const identity = readIdentity(dataDirectory(flags.data, env));
+  const address = (flags.coordinator ?? env['ARCHFARM_COORDINATOR']) || identity?.coordinator;
+  if (!address) return undefined;
+  const coordinator = parseCoordinatorUrl(address);
+  const certificate =
+    coordinator.protocol === 'https:' ? readCertificate(flags, { env, identity }) : undefined;
+  return {
+    coordinator,
+    // Whoever has a certificate has no use for what all share.
+    token: certificate === undefined ? readToken(flags.tokenFile, env) : undefined,
+    trust: trustWith(readTrust((flags.ca ?? env['ARCHFARM_CA']) || identity?.ca, coordinator), certificate),
+    certificate,
+    identity,
   };
 }
 

@@ -32,7 +32,7 @@ const noCoordinator: readonly Check[] = [
     state: 'fail',
     subject: 'coordinator',
     what: 'none is configured',
-    hint: 'give --coordinator URL or set ARCHFARM_COORDINATOR',
+    hint: 'archfarm agents add prints how this host joins one; else give --coordinator URL or set ARCHFARM_COORDINATOR',
   },
 ];
 

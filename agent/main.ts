@@ -2,7 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import { version } from '../shared/version.ts';
-import { dataDirectory, readConfig, readToken, type AgentFlags } from './config.ts';
+import { dataDirectory, readAccess, readConfig, type AgentFlags } from './config.ts';
 import type { InstallOptions } from './install.ts';
 import type { JoinFlags } from './join-command.ts';
 import { awaitParent, tellParent } from './parent.ts';
@@ -103,25 +103,26 @@ function createProgram(): Command {
     .option('--coordinator <url>', 'ws://, wss://, http://, https:// or HOST:PORT (ARCHFARM_COORDINATOR)')
     .option('--token-file <file>', 'file that holds the shared token (else ARCHFARM_TOKEN)')
     .option('--ca <file>', 'authorities that vouch for the coordinator (ARCHFARM_CA)')
+    .option('--cert <file>', 'certificate of this agent, of another authority than the farm (ARCHFARM_CERT)')
+    .option('--key <file>', 'key of that certificate (ARCHFARM_KEY)')
     .option('--data <dir>', 'state of the agent (ARCHFARM_DATA)')
     .option('--docker <host>', 'Docker Engine (default: DOCKER_HOST, else unix:///var/run/docker.sock)')
     .option('--engine-only', 'look at the engine alone')
     .option('--json', 'as JSON')
-    .addHelpText('after', '\nExample:\n  archfarm-agent doctor --coordinator wss://farm.example:7480')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  archfarm-agent doctor\n  archfarm-agent doctor --coordinator wss://farm.example:7480',
+    )
     .action(async (flags: AgentFlags & { engineOnly?: boolean; json?: boolean }) => {
       const { examine } = await import('./doctor.ts');
       const { formatChecks, isWell } = await import('../shared/checks.ts');
-      const { parseCoordinatorUrl } = await import('../shared/address.ts');
-      const address = flags.coordinator ?? process.env['ARCHFARM_COORDINATOR'];
-      const { readTrust } = await import('../shared/trust.ts');
-      const coordinator = address ? parseCoordinatorUrl(address) : undefined;
-      const trust =
-        coordinator === undefined ? {} : readTrust(flags.ca ?? process.env['ARCHFARM_CA'], coordinator);
+      const engineOnly = flags.engineOnly === true;
+      const access = engineOnly ? undefined : readAccess(flags, process.env);
       const checks = await examine({
-        engineOnly: flags.engineOnly === true,
-        coordinator,
-        trust,
-        token: readToken(flags.tokenFile, process.env),
+        engineOnly,
+        coordinator: access?.coordinator,
+        trust: access?.trust(),
+        token: access?.token,
         data: dataDirectory(flags.data, process.env),
         docker: flags.docker,
         environment: process.env,

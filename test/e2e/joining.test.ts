@@ -92,6 +92,10 @@ test('a host joins with one line, and builds over mutual TLS without a token of 
   await join('a', '--platform', 'linux/amd64', '--allow-push', `${registry.host}/onap`);
   assert.is((await stat(`${dir}/a/identity/agent.pem`)).mode & 0o777, 0o600);
   resources.use(await startAgent('a'));
+  const examined = await run(process.execPath, [agentCommand, 'doctor', '--data', `${dir}/a`], {
+    env: { ...home, DOCKER_HOST: engine.host },
+  });
+  assert.match(examined.stdout, 'the coordinator lets us in');
   const built = await runBuild(await image('onap/app', 'RUN busybox true'), { env });
   assert.is(built.status, 0, built.stderr);
   assert.equal((await readPublished({ host: registry.host, repository: 'onap/app' }))?.platforms, [
