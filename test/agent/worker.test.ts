@@ -180,6 +180,7 @@ test('a draining agent takes nothing new, ends what it has, and stops when that 
     state: 'draining',
     reason: 'the agent is stopping',
     contexts: running.worker.status().contexts,
+    disks: [],
   });
   coordinator.send({ type: 'offer', attempt: attempt(2), task });
   assert.match((await coordinator.wait('decline')).reason, 'the agent is stopping');

@@ -109,9 +109,9 @@ test('what is listed comes as a table, as JSON or as names', async () => {
     status: 0,
     stderr: '',
     stdout:
-      'NAME  STATE  PLATFORMS                  BUSY  CONTEXTS           VERSION  LABELS\n' +
-      'a     ready  linux/amd64                1/2   1.2 GB, 97 % here  0.1.0    room=lab\n' +
-      'b     ready  linux/arm64/v8 (emulated)  1/2                      0.1.0    room=lab\n' +
+      'NAME  STATE  PLATFORMS                  BUSY  CONTEXTS           VERSION  ALLOWS  LABELS\n' +
+      'a     ready  linux/amd64                1/2   1.2 GB, 97 % here  0.1.0    all     room=lab\n' +
+      'b     ready  linux/arm64/v8 (emulated)  1/2                      0.1.0    all     room=lab\n' +
       '\ncontexts at the coordinator: 640 B\n',
   });
   assert.is((await archfarm('agents ls --quiet', { env })).stdout, 'a\nb\n');

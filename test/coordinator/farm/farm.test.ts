@@ -295,7 +295,9 @@ test('shows agents as they are', async () => {
     reason: 'engine down',
   });
   const [agent] = await until(() => farm.agents()[0]?.state === 'cordoned' && farm.agents());
-  assert.equal(agent, {
+  const { since = Infinity, ...rest } = agent ?? {};
+  assert.ok(since <= farm.now);
+  assert.equal(rest, {
     name: 'a',
     platforms: [{ platform: amd64, native: true }],
     slots: 1,
@@ -307,6 +309,9 @@ test('shows agents as they are', async () => {
     protocol: PROTOCOL_VERSION,
     policy: undefined,
     contexts: undefined,
+    engine: undefined,
+    attempts: [],
+    disks: undefined,
   });
 });
 
