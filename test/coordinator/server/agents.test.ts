@@ -139,7 +139,7 @@ test('a hello of another protocol version is refused with both versions named, h
 });
 
 test('what comes before a hello, a second hello, and silence close the connection', async () => {
-  await using running = await runningCoordinator({ hello: 30 });
+  await using running = await runningCoordinator({ hello: 1000 });
   const early = await running.connect('/v1/agent');
   const closedEarly = closeOf(early);
   early.send('{"type":"beat","state":"ready"}');
@@ -182,7 +182,7 @@ test('a second agent of one name is refused while the first is alive', async () 
 });
 
 test('a new process takes the name over once the first has been silent for long', async () => {
-  await using running = await runningCoordinator({ suspect: 30 });
+  await using running = await runningCoordinator({ suspect: 500 });
   const first = await running.agent();
   await first.wait('welcome');
   await until(async () => (await stateOf(running, 'pi-01')) === 'suspect');

@@ -118,7 +118,7 @@ test('what is not there is 404, and what is too large 413', async () => {
     ['/v1/builds/nobuild/cancel', 'POST'],
     ['/v1/builds/nobuild/complete', 'POST'],
     ['/v1/other', 'GET'],
-    ['/', 'GET'],
+    ['/v1/', 'GET'],
     ['/v1/agents', 'DELETE'],
   ] as const) {
     const answer = await running.ask(path, { method });

@@ -9,6 +9,7 @@ import * as assert from 'uvu/assert';
 import * as v from 'valibot';
 import { WebSocket } from 'ws';
 import { ContextUpload } from '../../../coordinator/cli/context-upload.ts';
+import { addDashboard } from '../../../coordinator/server/dashboard.ts';
 import { Guard } from '../../../coordinator/server/guard.ts';
 import { Metrics } from '../../../coordinator/server/metrics/metrics.ts';
 import { addRoutes } from '../../../coordinator/server/routes.ts';
@@ -103,6 +104,7 @@ function assertForbidden({ status, body }: HttpAnswer, words: readonly string[],
 
 /** For each verb a request that does no harm where it is let in; BUILD stands for a build of somebody else. */
 const requests: Record<string, readonly [method: string, path: string, body?: unknown]> = {
+  dashboard: ['GET', '/'],
   health: ['GET', '/healthz'],
   version: ['GET', '/v1/version'],
   whoami: ['GET', '/v1/whoami'],
@@ -141,6 +143,27 @@ const hostRequests: Record<string, readonly [method: string, path: string, body?
   'renew-certificate': ['POST', '/v1/agent/renew', {}],
 };
 
+/** Answers without an end. */
+const feeds: Record<string, string> = { 'watch-farm': '/v1/farm' };
+
+/** The answer as soon as its headers are there. */
+async function begin(url: URL, token: string | undefined): Promise<IncomingMessage> {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+  const outgoing = request(url, { agent: false, headers });
+  outgoing.on('error', () => {});
+  outgoing.end();
+  const [answer]: IncomingMessage[] = await once(outgoing, 'response');
+  if (answer === undefined) throw new Error('no answer');
+  answer.on('error', () => {});
+  return answer;
+}
+
+async function statusOfFeed(url: URL, token: string | undefined): Promise<number | undefined> {
+  const answer = await begin(url, token);
+  answer.destroy();
+  return answer.statusCode;
+}
+
 const rank: Readonly<Record<string, number>> = { anybody: -2, known: -1, read: 0, build: 1, admin: 2 };
 
 test('every route has a verb, every verb a route or a socket, and this matrix has them all', async () => {
@@ -155,9 +178,10 @@ test('every route has a verb, every verb a route or a socket, and this matrix ha
   });
   const parts = Object.create(null);
   addRoutes(app, { ...parts, guard, actions: Object.create(null), metrics: Object.create(null) });
+  addDashboard(app);
   await app.ready();
   assert.not.ok(found.includes('none'));
-  const covered = [requests, ownRequests, hostRequests].flatMap(Object.keys);
+  const covered = [requests, ownRequests, hostRequests, feeds].flatMap(Object.keys);
   assert.equal([...new Set(found)].toSorted(), covered.toSorted());
   const all = [...covered, ...new Set(Object.values(doors))];
   assert.equal(all.toSorted(), Object.keys(access).toSorted());
@@ -202,6 +226,12 @@ test('each role may do just what it is for, over HTTP and WebSocket', async () =
     assert.not.ok([401, 403].includes(status), `${verb} with the shared token: ${status}`);
   }
 
+  for (const path of Object.values(feeds)) {
+    const url = new URL(path, running.url);
+    for (const token of [undefined, 'wrong']) assert.is(await statusOfFeed(url, token), 401, path);
+    for (const token of [...Object.values(tokens), testToken])
+      assert.is(await statusOfFeed(url, token), 200, path);
+  }
   for (const [verb, line] of Object.entries(hostRequests)) {
     assert.is((await ask(running, line, undefined)).status, 401, verb);
     for (const token of [...Object.values(tokens), testToken]) {
@@ -296,15 +326,8 @@ test('a user that was removed is out within five seconds, with all that it had o
   const bob = await addUser(running, 'bob', { role: 'read' });
   const build = await submit(running, alice);
   const follow = async (token: string): Promise<IncomingMessage> => {
-    const url = new URL(`/v1/builds/${build}/events?follow=1`, running.url);
-    const outgoing = request(url, { agent: false, headers: { authorization: `Bearer ${token}` } });
-    outgoing.on('error', () => {});
-    outgoing.end();
-    const [answer]: IncomingMessage[] = await once(outgoing, 'response');
-    if (answer === undefined) throw new Error('no answer');
-    answer.on('error', () => {});
-    answer.resume();
-    return answer;
+    const answer = await begin(new URL(`/v1/builds/${build}/events?follow=1`, running.url), token);
+    return answer.resume();
   };
   const open = async (path: string): Promise<{ code: number | undefined }> => {
     const headers = { authorization: `Bearer ${alice}` };
