@@ -34,7 +34,7 @@ export class ContextUpload {
   async #serve(): Promise<void> {
     const { link, source, ...coordinator } = this.#options;
     const { signal } = this.#stop;
-    const backoff = new Backoff({ first: 200, max: 10_000 });
+    const backoff = new Backoff({ first: 200, max: 2000 });
     while (!signal.aborted) {
       const query = { link, ...(this.#build === undefined ? {} : { build: this.#build }) };
       const socket = dial('/v1/client/context', { ...coordinator, query });
