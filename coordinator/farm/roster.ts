@@ -3,6 +3,7 @@ import { ArchfarmError, fromErrorInfo } from '../../shared/errors.ts';
 import { allowFlag, describeDemands } from '../../shared/policy.ts';
 import { ableUntil, hasLabels, isAble, mayPush, offers, refusalsOf, viewOf } from './agent-state.ts';
 import type { Agent } from './agent-state.ts';
+import type { BuildSpec } from '../project/spec.ts';
 import type { Build, TaskState } from './build-state.ts';
 import { demandsOn, refusers } from './demands.ts';
 import type { FarmState } from './farm-state.ts';
@@ -37,12 +38,12 @@ export class Roster {
    */
   able({ build, task }: Wait): readonly Agent[] {
     const { allowEmulation, agentLabels, tags } = build.spec;
-    const [target] = this.#isAnyLimited ? tags : [];
-    const demands = demandsOn(build.spec, task.platform);
     const refused = refusers(task);
-    const kind = JSON.stringify([task.platform, allowEmulation, agentLabels, target, demands, refused]);
+    const target = this.#isAnyLimited ? tags[0] : '';
+    const kind = [kindOf(build.spec, task.platform), target, ...refused].join('\n');
     const known = this.#able.get(kind);
     if (known !== undefined) return known;
+    const demands = demandsOn(build.spec, task.platform);
     const able = [...this.state.agents.values()].filter(
       (agent) =>
         isAble(agent, this.state.timers, this.at) &&
@@ -59,6 +60,21 @@ export class Roster {
     this.#able.set(kind, chosen);
     return chosen;
   }
+}
+
+/** Of all that waits this is asked at every look, and a spec never changes. */
+const kinds = new WeakMap<BuildSpec, Map<string, string>>();
+
+/** Which agents it takes, apart from where it is pushed to. No kind has a line feed. */
+function kindOf(spec: BuildSpec, platform: string): string {
+  const byPlatform = kinds.get(spec) ?? new Map<string, string>();
+  kinds.set(spec, byPlatform);
+  const known = byPlatform.get(platform);
+  if (known !== undefined) return known;
+  const { allowEmulation, agentLabels } = spec;
+  const kind = JSON.stringify([platform, allowEmulation, agentLabels, demandsOn(spec, platform)]);
+  byPlatform.set(platform, kind);
+  return kind;
 }
 
 /** Since when no agent could have taken the task, given that none can now. */
