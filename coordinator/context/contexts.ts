@@ -95,6 +95,12 @@ export class Contexts {
     });
   }
 
+  /** The client of a build that goes on has said by which link it comes. */
+  comesBy(build: string, id: string): void {
+    const live = this.#builds.get(build);
+    if (live !== undefined) relink(live, { link: this.#links.of(id, live.link), id });
+  }
+
   /** Takes directories and times that came without being asked for. Throws `context-invalid`. */
   async add(records: readonly Buffer[]): Promise<void> {
     for (const record of records) {

@@ -101,7 +101,7 @@ export class Actions implements ApiActions {
     const { idempotencyKey: key, secrets, ssh } = continuation;
     // What it was checked against has changed since: by itself.
     const known = key === undefined ? undefined : await farm.submittedWith(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) return this.#toldAgain(known, continuation);
     using _place = await this.#parts.admission.enter(continuation);
     const { warnings, ...followUp } = await decide();
     const { spec, carried = {} } = followUp;
@@ -129,9 +129,7 @@ export class Actions implements ApiActions {
     };
     try {
       const build = await farm.submit(spec, { client, idempotencyKey, onId, origin, carried });
-      // One that was stored before: a coordinator that restarted has forgotten the values of its secrets.
-      if (build !== id) await this.supplySecrets(build, submission.secrets);
-      return build;
+      return build === id ? build : await this.#toldAgain(build, submission);
     } catch (error) {
       if (id !== undefined) {
         contexts.release(id);
@@ -139,6 +137,13 @@ export class Actions implements ApiActions {
       }
       throw error;
     }
+  }
+
+  /** One that was stored before: a coordinator that restarted has forgotten its client, and the values of its secrets. */
+  async #toldAgain(build: string, { link, secrets }: Pick<Submission, 'link' | 'secrets'>): Promise<string> {
+    if (link !== undefined) this.#parts.contexts.comesBy(build, link);
+    await this.supplySecrets(build, secrets);
+    return build;
   }
 
   builds(query: ListOptions): Promise<readonly BuildResult[]> {

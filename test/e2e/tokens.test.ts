@@ -90,7 +90,7 @@ test('an agent with a wrong token says why it is not connected, and is let in on
   });
   const refused = await agentStatus(data);
   assert.is(refused?.connected, false);
-  assert.match(refused?.error ?? '', /refuses this agent's token/);
+  assert.match(refused?.error ?? '', /refuses this agent \(HTTP 401\): the coordinator refuses this token/);
 
   await other[Symbol.asyncDispose]();
   await using _right = await startCoordinator(dir.path, { port, token: 'right' });

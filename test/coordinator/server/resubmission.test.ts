@@ -12,7 +12,11 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 const tree = memoryTree(dir(['Dockerfile', 'FROM scratch\n']));
 const secret = Buffer.from('hunter2-hunter2').toString('base64');
 
-async function submit(running: RunningCoordinator): Promise<string> {
+/** Until `meanwhile` has ended the client serves its context. */
+async function submit(
+  running: RunningCoordinator,
+  meanwhile: (build: string) => Promise<void> = async () => {},
+): Promise<string> {
   const link = randomBytes(12).toString('base64url');
   const upload = new ContextUpload({ coordinator: running.url, token: testToken, link, source: tree });
   try {
@@ -26,7 +30,9 @@ async function submit(running: RunningCoordinator): Promise<string> {
     const body = { spec, link, secrets: { token: secret }, idempotencyKey: 'told-twice' };
     const answer = await running.ask('/v1/builds', { method: 'POST', body });
     assert.is(answer.status, 201, JSON.stringify(answer.body));
-    return v.parse(v.object({ build: v.string() }), answer.body).build;
+    const { build } = v.parse(v.object({ build: v.string() }), answer.body);
+    await meanwhile(build);
+    return build;
   } finally {
     await upload.close();
   }
@@ -47,6 +53,20 @@ test('a build that is told again after a restart has the values of its secrets a
   agent.send({ type: 'accept', attempt });
   agent.send({ type: 'ask', attempt, ask: 1, question: { kind: 'secret', id: 'token' } });
   assert.equal((await agent.wait('answer')).answer, { kind: 'secret', value: secret });
+});
+
+test('a build that is told again after a restart has its client again, for what the coordinator lacks', async () => {
+  await using data = await temporaryDirectory();
+  const durable = { data: data.path, cache: data.path, durable: true };
+  {
+    await using before = await runningCoordinator({}, undefined, durable);
+    await submit(before);
+  }
+  await using after = await runningCoordinator({ lost: 2000 }, undefined, durable);
+  await submit(after, async (build) => {
+    const answer = await after.ask(`/v1/builds/${build}/complete`, { method: 'POST' });
+    assert.is(answer.status, 204, JSON.stringify(answer.body));
+  });
 });
 
 test.run();
