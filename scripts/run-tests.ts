@@ -20,7 +20,7 @@ const { values: flags, positionals: filters } = parseArgs({
     /** Also what takes long: the files see ARCHFARM_TEST_FULL=1. */
     full: { type: 'boolean', default: false },
     /** A file may take so many seconds; with --full, ten times as many. */
-    timeout: { type: 'string', default: '300' },
+    timeout: { type: 'string', default: '600' },
   },
 });
 
