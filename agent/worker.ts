@@ -1,6 +1,6 @@
 /** Keeps the agent at work: takes offers while all is well, and ends what it does when it is told to. */
 import { randomBytes } from 'node:crypto';
-import { untilAborted } from '../shared/abort.ts';
+import { untilAborted, within } from '../shared/abort.ts';
 import type { StoreUsage } from '../shared/context/store-usage.ts';
 import type { DiskSpace } from '../shared/disk-space.ts';
 import { messageOf } from '../shared/errors.ts';
@@ -121,10 +121,8 @@ export class Worker {
       this.#idle = resolve;
     });
     this.#checkIdle();
-    await untilAborted(
-      settled,
-      AbortSignal.any([this.#stop.signal, AbortSignal.timeout(timers.drain)]),
-    ).catch(() => {});
+    const limits = { signal: this.#stop.signal, late: () => new Error('it takes longer than a drain may') };
+    await within(timers.drain, limits, (limited) => untilAborted(settled, limited)).catch(() => {});
     await this.abort('the agent was told to stop');
   }
 

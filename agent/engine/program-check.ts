@@ -4,7 +4,7 @@
  */
 import { posix } from 'node:path';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
-import { reasonOf } from '../../shared/abort.ts';
+import { reasonOf, within } from '../../shared/abort.ts';
 import type { Digest } from '../../shared/context/tree.ts';
 import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
 import type { WarningEvent } from '../../shared/progress.ts';
@@ -54,13 +54,14 @@ export async function checkPrograms(
 ): Promise<boolean> {
   const { os, architecture } = parsePlatform(check.platform);
   if (os !== 'linux') return true;
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(patience)]);
   let foreign: Program | undefined;
   let looked = true;
   try {
-    const config = await inspectImageConfig(connection, { imageId: check.imageId, signal: limit });
-    await using probe = await openProbe(connection, { ...check, volumes: config.volumes, signal: limit });
-    foreign = await findForeign(probe, { config, architecture });
+    foreign = await within(patience, { signal, late: slow }, async (limited) => {
+      const config = await inspectImageConfig(connection, { imageId: check.imageId, signal: limited });
+      await using probe = await openProbe(connection, { ...check, volumes: config.volumes, signal: limited });
+      return await findForeign(probe, { config, architecture });
+    });
   } catch (error) {
     if (signal.aborted) throw reasonOf(signal);
     looked = false;
@@ -69,6 +70,10 @@ export async function checkPrograms(
   }
   if (foreign !== undefined) throw wrongArchitecture(check, foreign);
   return looked;
+}
+
+function slow(): Error {
+  return new Error(`the engine did not show them within ${patience / 1000} s`);
 }
 
 async function findForeign(

@@ -1,5 +1,5 @@
 /** A published image, pulled and run as whoever deploys it would: does it run here? */
-import { reasonOf } from '../../shared/abort.ts';
+import { reasonOf, within } from '../../shared/abort.ts';
 import { ArchfarmError, toErrorInfo, type ErrorCode } from '../../shared/errors.ts';
 import { formatPlatform, normalizePlatform } from '../../shared/platform.ts';
 import type { ProofOrder, ProofOutcome } from '../../shared/proof.ts';
@@ -58,8 +58,10 @@ async function pullAndRun(
   { connection, runs }: { readonly connection: Connection; readonly runs: ContainerRuns },
   { signal, output, upAfter, command, network, timeout, ...pull }: Run,
 ): Promise<ContainerEnd | string> {
-  const slow = AbortSignal.timeout(pullPatience);
-  await using image = await pullImage(connection, pull, AbortSignal.any([signal, slow]));
+  const late = (): Error => new Error(`${pull.reference} was not pulled within ${pullPatience / 60_000} min`);
+  await using image = await within(pullPatience, { signal, late }, (limited) =>
+    pullImage(connection, pull, limited),
+  );
   const { imageId } = image;
   await requirePlatform(connection, { imageId, ...pull, signal });
   const limit = AbortSignal.timeout(timeout);

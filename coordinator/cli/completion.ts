@@ -1,5 +1,6 @@
 /** What may come next on a command line that is not finished. */
 import type { Command, Option } from 'commander';
+import { within } from '../../shared/abort.ts';
 import { openProjects } from '../project/open-projects.ts';
 import { openCoordinator, type GlobalOptions } from './global-options.ts';
 
@@ -119,9 +120,10 @@ export function liveSources(global: GlobalOptions): (given: Readonly<Record<stri
     const ask = async (
       question: (api: Awaited<ReturnType<typeof openCoordinator>>, signal: AbortSignal) => Promise<string[]>,
     ): Promise<string[]> => {
-      const signal = AbortSignal.any([global.signal, AbortSignal.timeout(patience)]);
-      using api = await openCoordinator({ ...global, ...given, signal });
-      return await question(api, signal);
+      return within(patience, { signal: global.signal, late: tooLate }, async (signal) => {
+        using api = await openCoordinator({ ...global, ...given, signal });
+        return await question(api, signal);
+      });
     };
     return {
       app: () => quietly(() => appNames(given['project'])),
@@ -133,6 +135,10 @@ export function liveSources(global: GlobalOptions): (given: Readonly<Record<stri
         ),
     };
   };
+}
+
+function tooLate(): Error {
+  return new Error('nobody waits that long for a word');
 }
 
 async function appNames(file: string | undefined): Promise<string[]> {

@@ -3,7 +3,7 @@ import { createHash, createHmac } from 'node:crypto';
 import http from 'node:http';
 import https from 'node:https';
 import { join } from 'node:path';
-import { delay } from '../../shared/abort.ts';
+import { delay, within } from '../../shared/abort.ts';
 import { Backoff } from '../../shared/backoff.ts';
 import { messageOf } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -112,9 +112,12 @@ export class Webhook {
     const { signal } = this.#stop;
     const backoff = new Backoff({ first: timing.firstPause, max: timing.maxPause });
     const until = performance.now() + timing.patience;
+    const late = (): Error => new Error(`no answer within ${timing.answer / 1000} s`);
     const about = { webhook: this.#name, delivery: delivery.id };
     for (let tries = 1; ; tries++) {
-      const reason = await this.#post(delivery, signal).then(objectionTo, messageOf);
+      const reason = await within(timing.answer, { signal, late }, (limited) =>
+        this.#post(delivery, limited),
+      ).then(objectionTo, messageOf);
       signal.throwIfAborted();
       if (reason === undefined) return;
       if (isFinal(reason) || performance.now() > until) {
@@ -127,8 +130,8 @@ export class Webhook {
   }
 
   /** The status of the answer. Redirects are not followed: the signature is for this URL. */
-  #post({ id, event, body }: Delivery, stop: AbortSignal): Promise<number> {
-    const { url, secret, timing = webhookTiming } = this.#options;
+  #post({ id, event, body }: Delivery, signal: AbortSignal): Promise<number> {
+    const { url, secret } = this.#options;
     const timestamp = Math.floor(Date.now() / 1000);
     const headers = {
       'content-type': 'application/json',
@@ -139,7 +142,6 @@ export class Webhook {
       'x-archfarm-signature': `t=${timestamp},v1=${signatureOf(secret, timestamp, body)}`,
     };
     const { request } = url.protocol === 'https:' ? https : http;
-    const signal = AbortSignal.any([stop, AbortSignal.timeout(timing.answer)]);
     return new Promise((resolve, reject) => {
       const outgoing = request(url, { method: 'POST', headers, signal }, (answer) => {
         // What it says is of no interest, and may be without end.

@@ -3,6 +3,7 @@
  * that follows the build supplies them again; whoever asks in between waits a while for that.
  */
 import { EventEmitter, once } from 'node:events';
+import { within } from '../../shared/abort.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { Mask } from '../../shared/mask/mask.ts';
 
@@ -36,8 +37,9 @@ export class Secrets {
   /** Throws `secret-missing` naming the id when no client supplies it in time. */
   async get(build: string, id: string, signal: AbortSignal): Promise<Buffer> {
     if (!this.#values.has(build)) {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(supplyWithin)]);
-      await once(this.#supplies, build, { signal: limit }).catch(() => signal.throwIfAborted());
+      await within(supplyWithin, { signal, late: () => new Error('no client supplies it') }, (limited) =>
+        once(this.#supplies, build, { signal: limited }),
+      ).catch(() => signal.throwIfAborted());
     }
     const value = this.#values.get(build)?.get(id);
     if (value !== undefined) return value;

@@ -8,6 +8,7 @@ import { DeliveryQueue } from '../../../coordinator/notify/delivery-queue.ts';
 import { Notifications } from '../../../coordinator/notify/notifications.ts';
 import { signatureOf, Webhook, webhookTiming } from '../../../coordinator/notify/webhook.ts';
 import { silentLogger } from '../../../shared/log.ts';
+import { keepCollecting } from '../../support/garbage.ts';
 import { startServer } from '../../support/logged-server.ts';
 import { runningCoordinator } from '../../support/running-coordinator.ts';
 import { submitBuild } from '../../support/submitted-build.ts';
@@ -163,6 +164,30 @@ test('a queue has a bound, and its log names no secret of the URL', async () => 
   await webhook.close();
   assert.is(lines.filter((line) => line.includes('too much waiting')).length, 1);
   assert.not.match(lines.join(''), /private|between us/);
+});
+
+test('a receiver that says nothing is asked again after its time', async () => {
+  await using directory = await temporaryDirectory();
+  let asked = 0;
+  await using silent = await startServer((_request, response) => {
+    if (++asked > 1) response.writeHead(204).end();
+  });
+  const webhook = new Webhook({
+    url: new URL(`http://${silent.host}/`),
+    secret,
+    directory: directory.path,
+    log: silentLogger,
+    timing: { ...timing, answer: 500 },
+  });
+  // Node may take what limits a wait for garbage.
+  using _collecting = keepCollecting();
+  try {
+    webhook.tell({ id: 'a', event: 'build.queued', body: '{}' });
+    await until(() => webhook.waiting === 0);
+    assert.ok(asked > 1);
+  } finally {
+    await webhook.close();
+  }
 });
 
 test.run();
