@@ -1,8 +1,10 @@
 /** One question to the coordinator's HTTP API, and its answer. */
 import https from 'node:https';
 import * as v from 'valibot';
-import { ArchfarmError, isErrorCode, messageOf, type ErrorCode } from '../shared/errors.ts';
+import { within } from '../shared/abort.ts';
+import { ArchfarmError, fromErrorInfo, messageOf } from '../shared/errors.ts';
 import { tlsTrouble, type TlsTrust } from '../shared/trust.ts';
+import { refusalIn } from './refusal.ts';
 
 export interface CoordinatorCall {
   /** The https form. */
@@ -19,17 +21,6 @@ const patience = 30_000;
 /** Bytes. */
 const maxAnswer = 64 * 1024;
 
-const refusalSchema = v.object({
-  error: v.object({
-    code: v.fallback(
-      v.custom<ErrorCode>((code) => typeof code === 'string' && isErrorCode(code)),
-      'internal',
-    ),
-    message: v.string(),
-    hint: v.optional(v.string()),
-  }),
-});
-
 /** Throws what the coordinator said, or `coordinator-unreachable`. */
 export async function callCoordinator<T>(
   call: CoordinatorCall,
@@ -38,7 +29,8 @@ export async function callCoordinator<T>(
   const { coordinator } = call;
   let answer: Answer;
   try {
-    answer = await post(call);
+    const late = (): Error => new Error(`no answer within ${patience / 1000} s`);
+    answer = await within(patience, { signal: call.signal, late }, (signal) => post({ ...call, signal }));
   } catch (cause) {
     const trouble = tlsTrouble(cause);
     const what = trouble?.what ?? `does not answer: ${messageOf(cause)}`;
@@ -47,10 +39,9 @@ export async function callCoordinator<T>(
       cause,
     });
   }
-  const parsed = v.safeParse(v.pipe(v.string(), v.parseJson()), answer.text);
-  const said = v.safeParse(refusalSchema, parsed.output);
-  if (answer.status >= 400 && said.success) throw fromRefusal(said.output.error);
-  const wanted = v.safeParse(schema, parsed.output);
+  const refusal = answer.status >= 400 ? refusalIn(answer.text) : undefined;
+  if (refusal !== undefined) throw fromErrorInfo(refusal);
+  const wanted = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), answer.text);
   if (answer.status < 300 && wanted.success) return wanted.output;
   throw new ArchfarmError(
     'protocol',
@@ -59,10 +50,6 @@ export async function callCoordinator<T>(
       hint: 'is it an archfarm coordinator of the same version?',
     },
   );
-}
-
-function fromRefusal({ code, message, hint }: v.InferOutput<typeof refusalSchema>['error']): ArchfarmError {
-  return new ArchfarmError(code, message, { hint });
 }
 
 interface Answer {
@@ -81,7 +68,7 @@ function post({ coordinator, path, trust, bearer, body, signal }: CoordinatorCal
         'content-length': Buffer.byteLength(content),
         ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
       },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]),
+      signal,
       ...trust,
     });
     request.on('error', reject);

@@ -2,12 +2,11 @@
  * How a host that joins knows its coordinator before it believes anything that it says: one of the certificates that it
  * shows has the sha256 that came with the token.
  */
-import { createHash, X509Certificate } from 'node:crypto';
-import { once } from 'node:events';
-import { isIP } from 'node:net';
-import { checkServerIdentity, connect, type DetailedPeerCertificate } from 'node:tls';
-import { ArchfarmError, messageOf } from '../shared/errors.ts';
-import { readTrust, tlsTrouble, type TlsTrust } from '../shared/trust.ts';
+import { createHash, type X509Certificate } from 'node:crypto';
+import { checkServerIdentity } from 'node:tls';
+import { ArchfarmError } from '../shared/errors.ts';
+import { shownChain } from '../shared/shown-chain.ts';
+import { readTrust, type TlsTrust } from '../shared/trust.ts';
 
 export interface PinnedCoordinator {
   /** For connections on which secrets may be sent. */
@@ -25,11 +24,6 @@ export interface PinOptions {
   readonly caFile: string | undefined;
   readonly signal: AbortSignal;
 }
-
-/** Milliseconds for the handshake. */
-const patience = 10_000;
-/** Certificates of a chain that are looked at; authorities point at themselves. */
-const maxChain = 10;
 
 /** Sends nothing beyond the handshake. Throws `unauthorized` where the pin is not met, `coordinator-unreachable`. */
 export async function recognize({
@@ -60,39 +54,6 @@ export async function recognize({
       (pinOf(shown.raw) === pin ? undefined : new Error('another certificate than a moment ago')),
   };
   return { trust, ca: undefined };
-}
-
-/** The server's own certificate first. */
-async function shownChain(coordinator: URL, signal: AbortSignal): Promise<X509Certificate[]> {
-  const host = coordinator.hostname.replace(/^\[|\]$/g, '');
-  const socket = connect({
-    host,
-    port: Number(coordinator.port || 443),
-    ...(isIP(host) === 0 ? { servername: host } : {}),
-    minVersion: 'TLSv1.2',
-    // Whether it is believed is decided by what is shown, before anything is said.
-    rejectUnauthorized: false,
-  });
-  try {
-    await once(socket, 'secureConnect', { signal: AbortSignal.any([signal, AbortSignal.timeout(patience)]) });
-    const chain: X509Certificate[] = [];
-    let next: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
-    while (next?.raw !== undefined && chain.length < maxChain) {
-      chain.push(new X509Certificate(next.raw));
-      next = next.issuerCertificate === next ? undefined : next.issuerCertificate;
-    }
-    return chain;
-  } catch (cause) {
-    const trouble = tlsTrouble(cause);
-    throw new ArchfarmError(
-      'coordinator-unreachable',
-      `${coordinator.href} ${trouble?.what ?? `does not answer: ${messageOf(cause)}`}`,
-      { hint: trouble?.hint ?? 'is it running there?', cause },
-    );
-  } finally {
-    socket.on('error', () => {});
-    socket.destroy();
-  }
 }
 
 function isSelfSigned(certificate: X509Certificate): boolean {

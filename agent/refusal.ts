@@ -1,18 +1,28 @@
 /** Why a coordinator did not let an agent in: what it says of that itself, else what the status says. */
 import type { IncomingMessage } from 'node:http';
 import * as v from 'valibot';
-import { ArchfarmError, isErrorCode, type ErrorCode } from '../shared/errors.ts';
+import { ArchfarmError, isErrorCode, type ErrorCode, type ErrorInfo } from '../shared/errors.ts';
 
 /** Bytes that are read of it. */
 const maxText = 16 * 1024;
 
 const schema = v.object({
   error: v.object({
-    code: v.custom<ErrorCode>((code) => typeof code === 'string' && isErrorCode(code)),
+    // A newer coordinator may have others.
+    code: v.fallback(
+      v.custom<ErrorCode>((code) => typeof code === 'string' && isErrorCode(code)),
+      'internal',
+    ),
     message: v.string(),
     hint: v.optional(v.string()),
   }),
 });
+
+/** Undefined where the answer is none of a coordinator that refuses something. */
+export function refusalIn(text: string): ErrorInfo | undefined {
+  const said = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
+  return said.success ? said.output.error : undefined;
+}
 
 /** Never rejects. */
 export async function readRefusal(response: IncomingMessage, coordinator: URL): Promise<ArchfarmError> {
@@ -25,10 +35,10 @@ export async function readRefusal(response: IncomingMessage, coordinator: URL): 
   } catch {
     // What has come is all there is.
   }
-  const said = v.safeParse(v.pipe(v.string(), v.parseJson(), schema), text);
+  const said = refusalIn(text);
   const status = response.statusCode ?? 0;
-  if (!said.success) return new ArchfarmError('coordinator-unreachable', ofStatus(status, coordinator));
-  const { code, message, hint } = said.output.error;
+  if (said === undefined) return new ArchfarmError('coordinator-unreachable', ofStatus(status, coordinator));
+  const { code, message, hint } = said;
   return new ArchfarmError(code, `${coordinator.href} refuses this agent (HTTP ${status}): ${message}`, {
     hint,
   });

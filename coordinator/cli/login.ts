@@ -25,7 +25,8 @@ export async function runLogin(
 ): Promise<void> {
   const { signal } = global;
   const url = parseCoordinatorUrl(address);
-  const ca = await authorityOf(url, { file: global.ca ?? process.env['ARCHFARM_CA'], fingerprint });
+  const file = global.ca ?? process.env['ARCHFARM_CA'];
+  const ca = await authorityOf(url, { file, fingerprint, signal });
   const trust = ca === undefined ? readTrust(undefined, url) : trustIn(ca, 'the authority');
   // Before a token is asked for, it is known who will get it.
   using unknown = new TrustApi({ url, trust });
@@ -74,10 +75,16 @@ function describe({ name, type, role, repositories }: Identity): string {
   return `${name}, with the role ${role}, for ${scope}`;
 }
 
+interface AuthoritySource {
+  readonly file: string | undefined;
+  readonly fingerprint: string | undefined;
+  readonly signal: AbortSignal;
+}
+
 /** PEM; undefined where the system's authorities are asked. Throws `usage`, `config`, `unauthorized`. */
 async function authorityOf(
   url: URL,
-  { file, fingerprint }: { readonly file: string | undefined; readonly fingerprint: string | undefined },
+  { file, fingerprint, signal }: AuthoritySource,
 ): Promise<string | undefined> {
   if (url.protocol !== 'https:') {
     if (fingerprint === undefined) return undefined;
@@ -85,7 +92,7 @@ async function authorityOf(
       hint: `its address with TLS is https://${url.host}`,
     });
   }
-  if (fingerprint !== undefined) return shownAuthority(url, parseFingerprint(fingerprint));
+  if (fingerprint !== undefined) return shownAuthority(url, parseFingerprint(fingerprint), signal);
   if (file === undefined || file === '') return undefined;
   // The file may go away; whoever signs in again names another one.
   readTrust(file, url);
