@@ -1,8 +1,8 @@
 /** What an agent shows of itself: the certificate that `join` got, or one of another authority. */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { createSecureContext } from 'node:tls';
 import { ArchfarmError, messageOf } from '../shared/errors.ts';
+import { requireUsable } from '../shared/key-pair.ts';
 import type { TlsTrust } from '../shared/trust.ts';
 import type { CertificateFiles, Identity } from './identity.ts';
 
@@ -48,21 +48,10 @@ export function trustWith(base: TlsTrust, certificate: AgentCertificate | undefi
   };
 }
 
-function readPair({ certificate, key }: CertificateFiles): Required<Pick<TlsTrust, 'cert' | 'key'>> {
-  const pair = { cert: readPem(certificate), key: readPem(key) };
-  try {
-    createSecureContext(pair);
-  } catch (cause) {
-    throw new ArchfarmError(
-      'config',
-      `the certificate ${certificate} with the key ${key} cannot be used: ${messageOf(cause)}`,
-      {
-        hint: 'both are PEM, the key is not encrypted and belongs to the certificate',
-        cause,
-      },
-    );
-  }
-  return pair;
+function readPair(files: CertificateFiles): Required<Pick<TlsTrust, 'cert' | 'key'>> {
+  const [cert, key] = [readPem(files.certificate), readPem(files.key)];
+  requireUsable({ certificate: cert, key }, files);
+  return { cert, key };
 }
 
 /** Throws `config` naming the file. */

@@ -2,9 +2,9 @@
  * How a host that joins knows its coordinator before it believes anything that it says: one of the certificates that it
  * shows has the sha256 that came with the token.
  */
-import { createHash, type X509Certificate } from 'node:crypto';
 import { checkServerIdentity } from 'node:tls';
 import { ArchfarmError } from '../shared/errors.ts';
+import { isSelfSigned, pinOf } from '../shared/pin.ts';
 import { shownChain } from '../shared/shown-chain.ts';
 import { readTrust, type TlsTrust } from '../shared/trust.ts';
 
@@ -54,12 +54,4 @@ export async function recognize({
       (pinOf(shown.raw) === pin ? undefined : new Error('another certificate than a moment ago')),
   };
   return { trust, ca: undefined };
-}
-
-function isSelfSigned(certificate: X509Certificate): boolean {
-  return certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey);
-}
-
-function pinOf(raw: Buffer): string {
-  return createHash('sha256').update(raw).digest('base64url');
 }

@@ -1,11 +1,11 @@
 /** Whose certificates agents may show: the coordinator's own authority's, or those of one from a file. */
 import { X509Certificate } from 'node:crypto';
-import { unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { Authority } from './authority.ts';
+import { followFiles } from './follow-files.ts';
 
 export interface ClientAuthority {
   /** PEM; one or several. */
@@ -26,9 +26,6 @@ export interface ClientAuthorityOptions {
   readonly log: Logger;
 }
 
-/** Milliseconds between looks at the file. */
-const lookInterval = 1000;
-
 /** Throws `config` for a file that cannot be used. */
 export async function openClientAuthority(options: ClientAuthorityOptions): Promise<ClientAuthority> {
   const { file, own, data, log } = options;
@@ -43,21 +40,15 @@ async function fromFile(file: string, log: Logger): Promise<ClientAuthority> {
   return {
     certificates,
     signer: undefined,
-    follow(onChange) {
-      let last = certificates;
-      const look = (): void => {
-        read(file).then(
-          (found) => {
-            if (found === last) return;
-            last = found;
-            onChange(found);
-          },
-          (error: unknown) => log.warn({ reason: messageOf(error) }, 'went on with the authority as it was'),
-        );
-      };
-      watchFile(file, { interval: lookInterval }, look);
-      return () => unwatchFile(file, look);
-    },
+    follow: (onChange) =>
+      followFiles({
+        paths: [file],
+        first: certificates,
+        read: () => read(file),
+        textOf: (found) => found,
+        onChange,
+        onTrouble: (reason) => log.warn({ reason }, 'went on with the authority as it was'),
+      }),
   };
 }
 

@@ -2,7 +2,7 @@
 import type { Logger } from '../../shared/log.ts';
 import type { Authority, KeyPair } from './authority.ts';
 import { openClientAuthority } from './client-authority.ts';
-import { pinOf } from './pin.ts';
+import { pinOfChain } from './pin.ts';
 import { openServerCertificate, type TlsSource } from './server-certificate.ts';
 
 export interface PortCertificates extends KeyPair {
@@ -40,7 +40,7 @@ export async function openPortTls(source: TlsSource, options: PortTlsOptions): P
     },
     signer: clients.signer,
     get pin() {
-      return pinOf(current.certificate);
+      return pinOfChain(current.certificate);
     },
     follow(onChange) {
       const change = (changed: Partial<PortCertificates>): void => {

@@ -1,13 +1,13 @@
 /** The certificate that the coordinator shows: its own, renewed in time, or one from files, read again as they change. */
 import { X509Certificate } from 'node:crypto';
-import { unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { hostname, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { createSecureContext } from 'node:tls';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
+import { requireUsable } from '../../shared/key-pair.ts';
 import type { Logger } from '../../shared/log.ts';
 import { isFor, readPair, writePair, type Authority, type KeyPair } from './authority.ts';
+import { followFiles } from './follow-files.ts';
 
 /** Where the coordinator's certificate comes from. */
 export type TlsSource =
@@ -35,8 +35,6 @@ const day = 86_400_000;
 /** A certificate of our own is good for so long, and renewed when a third of it is left. */
 const lifetime = 90 * day;
 const renewalInterval = 3_600_000;
-/** Milliseconds between looks at files; by their times, since mounted and renamed files tell no watcher. */
-const lookInterval = 1000;
 
 /** Throws `config` for what cannot be used. */
 export function openServerCertificate(
@@ -110,25 +108,15 @@ async function fromFiles(
   return {
     pair,
     authority: undefined,
-    follow(onChange) {
-      let last = pair;
-      const look = (): void => {
-        readFiles(files).then(
-          (found) => {
-            if (found.certificate === last.certificate && found.key === last.key) return;
-            last = found;
-            onChange(found);
-          },
-          // Of two files one is there before the other.
-          (error: unknown) =>
-            log.warn({ reason: messageOf(error) }, 'went on with the certificate as it was'),
-        );
-      };
-      for (const path of [files.certificate, files.key]) watchFile(path, { interval: lookInterval }, look);
-      return () => {
-        for (const path of [files.certificate, files.key]) unwatchFile(path, look);
-      };
-    },
+    follow: (onChange) =>
+      followFiles({
+        paths: [files.certificate, files.key],
+        first: pair,
+        read: () => readFiles(files),
+        textOf: ({ certificate, key }) => `${certificate}\n${key}`,
+        onChange,
+        onTrouble: (reason) => log.warn({ reason }, 'went on with the certificate as it was'),
+      }),
   };
 }
 
@@ -137,15 +125,7 @@ async function readFiles(files: Extract<TlsSource, { type: 'files' }>): Promise<
     readPem(files.certificate, '--tls-cert'),
     readPem(files.key, '--tls-key'),
   ]);
-  try {
-    createSecureContext({ cert: certificate, key });
-  } catch (cause) {
-    throw new ArchfarmError(
-      'config',
-      `the certificate ${files.certificate} with the key ${files.key} cannot be used: ${messageOf(cause)}`,
-      { hint: 'both are PEM, the key is not encrypted and belongs to the certificate', cause },
-    );
-  }
+  requireUsable({ certificate, key }, files);
   return { certificate, key };
 }
 
