@@ -98,6 +98,11 @@ export class FarmQueries {
     return this.state.builds.get(id)?.spec;
   }
 
+  /** Who submitted it; undefined for a build that has ended. */
+  clientOf(id: string): string | undefined {
+    return this.state.builds.get(id)?.client;
+  }
+
   /** The builds that go on, as they were submitted. */
   submitted(): readonly Pick<NewBuild, 'id' | 'sequence' | 'spec' | 'client'>[] {
     return [...this.state.builds.values()];

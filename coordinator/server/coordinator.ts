@@ -8,8 +8,6 @@ import { defaultLimits, type ContextLimits } from '../../shared/context/limits.t
 import { BlobStore } from '../../shared/context/store.ts';
 import type { StoreBounds } from '../../shared/context/sweep.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
-import type { Logger } from '../../shared/log.ts';
-import type { Timers } from '../../shared/timers.ts';
 import { Contexts } from '../context/contexts.ts';
 import type { AgentView } from '../farm/agent-state.ts';
 import { Farm } from '../farm/farm.ts';
@@ -23,17 +21,9 @@ import { FrameLog } from '../store/frames.ts';
 import { defaultHistory, History, type HistoryBounds } from '../store/history.ts';
 import { MemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
-import { Audit } from '../trust/audit.ts';
-import { HeadFile } from '../trust/audit-head.ts';
 import { Authenticator, isLoopback } from '../trust/authenticator.ts';
 import { Connections } from '../trust/connections.ts';
-import { Identities } from '../trust/identities.ts';
-import { openPortTls } from '../trust/port-tls.ts';
-import { Refusals } from '../trust/refusals.ts';
-import { wordsOf, type SecurityEvent } from '../trust/security-event.ts';
-import type { TlsSource } from '../trust/server-certificate.ts';
 import { shownAgent } from '../trust/shown-agent.ts';
-import { Users } from '../trust/users.ts';
 import { Actions } from './actions.ts';
 import { Admission } from './admission.ts';
 import { BasePulls } from './base-pulls.ts';
@@ -43,6 +33,7 @@ import { FarmFeed } from './farm-feed.ts';
 import { FollowUps } from './follow-ups.ts';
 import { Guard } from './guard.ts';
 import type { Metrics } from './metrics/metrics.ts';
+import { openTrust, type TrustOptions } from './open-trust.ts';
 import { Preflight } from './preflight.ts';
 import { Publisher } from './publisher.ts';
 import { Readiness } from './readiness.ts';
@@ -53,19 +44,10 @@ import { SshTunnels } from './ssh-tunnels.ts';
 import { acceptUpgrades } from './upgrade.ts';
 import { effectHandlers, sessionServices, upgradeRoutes, type Parts } from './wiring.ts';
 
-export interface CoordinatorOptions {
+export interface CoordinatorOptions extends TrustOptions {
   readonly listen: { readonly host: string; readonly port: number };
-  readonly token: string | undefined;
-  /** Undefined for plain http. */
-  readonly tls?: TlsSource | undefined;
-  /** File of the authority whose certificates agents have; our own where undefined. */
-  readonly clientCa?: string | undefined;
   /** Agents without a certificate may come although others have one. */
   readonly tokenAgents?: boolean;
-  /** Plain http where others than this machine can listen. */
-  readonly insecureListen?: boolean;
-  /** Builds, their logs, and contexts. */
-  readonly data: string;
   /** Contexts that other processes may share; below `data` where absent. */
   readonly cache?: string;
   /** Size and age of the contexts that are kept, where not the usual ones. */
@@ -78,15 +60,11 @@ export interface CoordinatorOptions {
   readonly outputLimit?: number | undefined;
   /** Builds that may wait for their first agent, where not as usual. */
   readonly maxQueued?: number | undefined;
-  /** Whether builds survive this process. */
-  readonly durable: boolean;
   readonly registries: Registries;
   /** Of this process, where somebody may read them. */
   readonly metrics?: Metrics | undefined;
   /** Who is told what becomes of builds. */
   readonly notifications?: Notifications | undefined;
-  readonly timers: Timers;
-  readonly log: Logger;
 }
 
 export interface Coordinator {
@@ -116,23 +94,10 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
 }
 
 async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<Coordinator> {
-  const { token, data, registries, metrics, timers, log, listen } = options;
+  const { token, tokenAgents = false, data, registries, metrics, timers, log, listen } = options;
   const store = await openStore(options);
   cleanup.defer(() => store[Symbol.asyncDispose]());
-  const users = new Users(store.users);
-  if (token === undefined && users.size === 0 && !isLoopback(listen.host)) {
-    throw new ArchfarmError('config', `refusing to listen on ${listen.host} without a token`, {
-      hint: 'set ARCHFARM_TOKEN or --token-file, or first add users on this machine: archfarm users add',
-    });
-  }
-  if (options.tls === undefined && !isLoopback(listen.host)) admitPlain(options);
-  const { clientCa, tokenAgents = false } = options;
-  const tls = options.tls && (await openPortTls(options.tls, { clientCa, data, log }));
-  const headFile = options.durable ? new HeadFile(data) : undefined;
-  const audit = Audit.open({ table: store.audit, headFile, log });
-  cleanup.defer(() => audit.close());
-  const refusals = new Refusals(audit);
-  cleanup.defer(() => refusals.close());
+  const { users, tls, audit, refusals, identities, alarm } = await openTrust(options, store, cleanup);
   const frames = new FrameLog({
     directory: join(data, 'logs'),
     ...(options.outputLimit === undefined ? {} : { outputLimit: options.outputLimit }),
@@ -140,18 +105,6 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   cleanup.defer(() => frames[Symbol.asyncDispose]());
   const blobs = await BlobStore.open(join(options.cache ?? data, 'contexts'), options.contextStore);
   cleanup.defer(() => blobs[Symbol.asyncDispose]());
-  const alarm = ({ type, agent, from }: SecurityEvent): void => {
-    log.warn({ event: type, agent, from }, 'somebody should look at this');
-    refusals.note({ action: 'security', agent, from, what: wordsOf[type] });
-  };
-  const identities = await Identities.open({
-    store,
-    authority: tls?.signer,
-    lifetime: timers.certificate,
-    ticketLifetime: timers.joinToken,
-    now: Date.now,
-    alarm,
-  });
   const farm = new Farm({
     store,
     timers,
@@ -195,10 +148,8 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
       registries,
       log,
       onEvent: (build, event) => frames.append(build, { events: [event] }),
-      onPublished: (build, published) => {
-        const client = farm.submitted().find(({ id }) => id === build)?.client;
-        return audit.record({ action: 'publish', who: client, build, ...published });
-      },
+      onPublished: (build, published) =>
+        audit.record({ action: 'publish', who: farm.clientOf(build), build, ...published }),
     }),
     registries,
     preflight: new Preflight(registries),
@@ -304,19 +255,6 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     },
     close: () => cleanup[Symbol.asyncDispose](),
   };
-}
-
-/** Throws `config` unless somebody wants it so. */
-function admitPlain({ listen, insecureListen = false, log }: CoordinatorOptions): void {
-  if (!insecureListen) {
-    throw new ArchfarmError('config', `refusing to listen on ${listen.host} without TLS`, {
-      hint: 'add --tls, or --tls-cert and --tls-key; behind a proxy that speaks TLS: --insecure-listen',
-    });
-  }
-  log.warn(
-    { host: listen.host },
-    'listens without TLS: the token, contexts and secrets can be read on the network; --tls protects them',
-  );
 }
 
 async function openStore({ durable, data }: CoordinatorOptions): Promise<Store> {

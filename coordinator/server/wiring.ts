@@ -147,8 +147,7 @@ export function upgradeRoutes(parts: Parts): UpgradeRoutes {
       if (access[verb].needs === 'agent' && principal.type !== 'agent') requireTokenAgents(parts, query);
       const id = query.get('build');
       if (id === null) return;
-      const open = farm.submitted().find((build) => build.id === id);
-      requireOwn(principal, verb, { build: id, client: open?.client });
+      requireOwn(principal, verb, { build: id, client: farm.clientOf(id) });
     },
     agent: (socket, visit) => pool.join(socket, visit),
     agentContext(socket, visit) {
