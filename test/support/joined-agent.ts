@@ -5,10 +5,50 @@ import * as v from 'valibot';
 import { requestCertificate } from '../../agent/certificate-request.ts';
 import { recognize } from '../../agent/pinned-coordinator.ts';
 import { parseJoinToken, type JoinToken } from '../../shared/join-token.ts';
+import type { Timers } from '../../shared/timers.ts';
 import type { TlsTrust } from '../../shared/trust.ts';
-import type { RunningCoordinator } from './running-coordinator.ts';
+import { dial } from '../../shared/dial.ts';
+import type { HttpAnswer } from './http-request.ts';
+import { runningCoordinator, type RunningCoordinator, type RunningOptions } from './running-coordinator.ts';
 
 const added = v.object({ token: v.string() });
+
+/** Its own authority's, for this machine alone. */
+const ownTls = { tls: { type: 'own', names: ['127.0.0.1', 'localhost'] } } as const;
+
+/** One that hosts can join. */
+export function joinableCoordinator(
+  timers: Partial<Timers> = {},
+  options: RunningOptions = {},
+): Promise<RunningCoordinator> {
+  return runningCoordinator(timers, () => false, { ...ownTls, ...options });
+}
+
+/** How an upgrade is refused. */
+export async function refusalOf(
+  running: RunningCoordinator,
+  path: string,
+  {
+    query = {},
+    trust = {},
+    token,
+  }: { query?: Record<string, string>; trust?: TlsTrust; token?: string } = {},
+): Promise<{ status: number; text: string }> {
+  const how = { rejectUnauthorized: false };
+  const socket = dial(path, { coordinator: running.url, token, query, trust: { ...trust, ...how } });
+  socket.on('error', () => {});
+  const [, response] = await Promise.race([
+    once(socket, 'unexpected-response'),
+    once(socket, 'open').then(() => {
+      socket.terminate();
+      throw new Error(`${path} was let in`);
+    }),
+  ]);
+  let text = '';
+  for await (const piece of response) text += String(piece);
+  socket.terminate();
+  return { status: Number(response.statusCode), text };
+}
 
 /** What an admin hands to a host. */
 export async function invite(
@@ -32,6 +72,13 @@ export async function useToken(running: RunningCoordinator, { pin, secret }: Joi
   const { trust } = await recognize({ coordinator, pin, caFile: undefined, signal });
   const { text } = await requestCertificate({ coordinator, path: 'v1/join', trust, bearer: secret, signal });
   return { cert: text, key: text };
+}
+
+const refusal = v.object({ error: v.object({ message: v.string() }) });
+
+/** What the coordinator says against something. */
+export function refusalIn({ body }: HttpAnswer): string {
+  return v.parse(refusal, body).error.message;
 }
 
 export interface Listener extends AsyncDisposable {

@@ -1,0 +1,114 @@
+/** Who an agent is: as its certificate says, and nobody else. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { closeCodes } from '../../../shared/messages.ts';
+import type { TlsTrust } from '../../../shared/trust.ts';
+import { testAuthority } from '../../support/certificates.ts';
+import { joinableCoordinator, joinAs, refusalIn, refusalOf } from '../../support/joined-agent.ts';
+import { testToken } from '../../support/running-coordinator.ts';
+import { until } from '../../support/until.ts';
+import { closeOf } from '../../support/web-sockets.ts';
+
+test('an agent is who its certificate says, and nobody else comes in under its name', async () => {
+  await using running = await joinableCoordinator({}, { tokenAgents: true });
+  const trust = await joinAs(running, 'pi-01');
+  const other = await running.agent({ name: 'pi-02' }, trust);
+  assert.equal(await closeOf(other.socket), {
+    code: closeCodes.revoked,
+    reason: 'its certificate is for pi-01 and not for pi-02',
+  });
+  const thief = await running.agent();
+  assert.is((await closeOf(thief.socket)).code, closeCodes.revoked);
+  assert.is(running.warnings.filter((line) => line.includes('agent-name-refused')).length, 2);
+  const contexts = await refusalOf(running, '/v1/agent/context', {
+    token: testToken,
+    query: { agent: 'pi-01' },
+  });
+  assert.is(contexts.status, 403, contexts.text);
+  const again = await running.ask('/v1/agents', { method: 'POST', body: { name: 'pi-01' } });
+  assert.match(refusalIn(again), 'agent pi-01 has joined already');
+  const owner = await running.agent({}, trust);
+  await owner.wait('welcome');
+  const byToken = await running.agent({ name: 'small', session: 'small-session' });
+  await byToken.wait('welcome');
+});
+
+test('with one agent that has joined, the shared token is for clients alone', async () => {
+  await using running = await joinableCoordinator();
+  const before = await running.agent({ name: 'small', session: 'small-session' });
+  await before.wait('welcome');
+  await joinAs(running, 'pi-01');
+  for (const path of ['/v1/agent', '/v1/agent/context', '/v1/agent/ssh']) {
+    const { status, text } = await refusalOf(running, path, { token: testToken });
+    assert.is(status, 403);
+    assert.match(text, /by certificate, and no more with its token.*--token-agents/);
+  }
+  assert.is((await running.ask('/v1/agents')).status, 200);
+});
+
+test('certificates that have expired, or are of another authority, are refused with that reason', async () => {
+  await using running = await joinableCoordinator({ certificate: 1000 });
+  const short = await joinAs(running, 'pi-01');
+  await until(async () =>
+    (await refusalOf(running, '/v1/agent', { trust: short }).catch(() => undefined))?.text.includes(
+      'has expired',
+    ),
+  );
+  await using other = await testAuthority();
+  const { certificate, key } = await other.sign('DNS:pi-01', { commonName: 'pi-01' });
+  const foreign = await refusalOf(running, '/v1/agent', { trust: { cert: certificate, key } });
+  assert.is(foreign.status, 401);
+  assert.match(foreign.text, "the agent's certificate is of an authority that is not trusted");
+  const api = await running.ask('/v1/agents', { trust: { cert: certificate, key } });
+  assert.is(api.status, 401, 'a token beside it makes it no better');
+});
+
+test('certificates of an authority of our own choice count by their common name, and can be taken away', async () => {
+  await using authority = await testAuthority();
+  await using running = await joinableCoordinator({}, { clientCa: authority.file });
+  const sign = async (commonName: string, expired = false): Promise<TlsTrust> => {
+    const { certificate, key } = await authority.sign('DNS:x', { commonName, expired });
+    return { cert: certificate, key };
+  };
+  const agent = await running.agent({}, await sign('pi-01'));
+  await agent.wait('welcome');
+  const invited = await running.ask('/v1/agents', { method: 'POST', body: { name: 'pi-02' } });
+  assert.equal(invited, { status: 201, body: {} });
+  const old = await refusalOf(running, '/v1/agent', { trust: await sign('pi-02', true) });
+  assert.match(old.text, "the agent's certificate has expired");
+  assert.match((await refusalOf(running, '/v1/agent', { token: testToken })).text, 'by certificate');
+  const closed = closeOf(agent.socket);
+  assert.is((await running.ask('/v1/agents/pi-01', { method: 'DELETE' })).status, 204);
+  assert.is((await closed).code, closeCodes.revoked);
+  const renewed = await refusalOf(running, '/v1/agent', { trust: await sign('pi-01') });
+  assert.match(renewed.text, 'agent-removed');
+});
+
+test('of two live processes with one identity one is connected at any time, and nobody flaps', async () => {
+  await using running = await joinableCoordinator();
+  const trust = await joinAs(running, 'pi-01');
+  const first = await running.agent({ session: 'first-session' }, trust);
+  await first.wait('welcome');
+  const codes = await Promise.all(
+    Array.from({ length: 200 }, async (_, index) => {
+      const clone = await running.agent({ session: `clone-session-${index}` }, trust);
+      return (await closeOf(clone.socket)).code;
+    }),
+  );
+  assert.equal(new Set(codes), new Set([closeCodes.duplicate]));
+  assert.is(running.warnings.filter((line) => line.includes('duplicate-agent')).length, 200);
+  first.send({ type: 'beat', state: 'ready' });
+  await first.wait('beat');
+});
+
+test('the newest of two processes gets in once the other has been silent for long', async () => {
+  await using running = await joinableCoordinator({ suspect: 30 });
+  const trust = await joinAs(running, 'pi-01');
+  const first = await running.agent({ session: 'first-session' }, trust);
+  await first.wait('welcome');
+  await until(async () => JSON.stringify((await running.ask('/v1/agents')).body).includes('suspect'));
+  const second = await running.agent({ session: 'second-session' }, trust);
+  await second.wait('welcome');
+});
+
+test.run();
