@@ -126,7 +126,9 @@ export class Attempts {
         onBuilt: (id: Digest) => {
           images
             .add(id, task.image, Date.now())
-            .catch((error: unknown) => log.warn({ attempt, err: error }, 'the image may be left for good'));
+            .catch((error: unknown) =>
+              log.warn({ ...attemptFields(attempt), err: error }, 'the image may be left for good'),
+            );
         },
       };
       const outcome = await runJob(task, services, options);

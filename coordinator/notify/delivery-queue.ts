@@ -1,4 +1,4 @@
-/** What is still to be told to one webhook, in its order, on disk: lines of JSON, and a line for each that is done. */
+/** What is still to be told to one webhook, in its order, in a file: lines of JSON, and a line for each that is done. */
 import { appendFileSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { systemCode } from '../../shared/errors.ts';
@@ -52,7 +52,7 @@ export class DeliveryQueue {
     return first;
   }
 
-  /** False where there is no room; on disk when it returns. */
+  /** False where there is no room. Outlives this process when it returns, and not the loss of power. */
   add(delivery: Delivery): boolean {
     if (this.#waiting.has(delivery.id)) return true;
     const { deliveries, bytes } = this.#bounds;

@@ -4,7 +4,6 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { messageOf } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -126,5 +125,12 @@ function withoutSecrets(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 function eachLine(stream: Readable, take: (line: string) => void): void {
-  createInterface({ input: stream }).on('line', (line) => take(line.slice(0, maxLine)));
+  let rest = '';
+  stream.setEncoding('utf8').on('data', (piece: string) => {
+    const lines = (rest + piece).split('\n');
+    // One without an end must not fill the memory.
+    rest = (lines.pop() ?? '').slice(0, maxLine);
+    for (const line of lines) take(line.slice(0, maxLine));
+  });
+  stream.on('end', () => rest !== '' && take(rest));
 }

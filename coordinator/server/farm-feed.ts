@@ -65,12 +65,12 @@ export class FarmFeed {
   /** Ends by itself where the follower takes too little; throws AbortError. */
   async *follow(signal: AbortSignal): AsyncGenerator<Buffer> {
     // Whoever is here already has what this look brings from it.
-    this.#look();
-    const { now, view } = this.#options;
-    const follower: Follower = { lines: [toLine({ type: 'farm', at: now(), ...view() })], waiting: 0 };
+    const view = this.#look();
+    const follower: Follower = { lines: [], waiting: 0 };
     this.#followers.add(follower);
     this.#timer ??= setInterval(() => this.#look(), this.#options.interval ?? 1000);
     try {
+      yield toLine({ type: 'farm', at: this.#options.now(), ...view });
       while (follower.waiting <= maxWaiting) {
         const line = follower.lines.shift();
         if (line === undefined) await once(this.#news, 'line', { signal });
@@ -92,8 +92,10 @@ export class FarmFeed {
     this.#ended = [];
   }
 
-  #look(): void {
-    const { agents, builds } = this.#options.view();
+  /** What there is, of which followers know by now. */
+  #look(): FarmView {
+    const view = this.#options.view();
+    const { agents, builds } = view;
     const change = {
       type: 'change',
       agents: news(this.#agents, agents, { key: ({ name }) => name, text: agentText }),
@@ -104,13 +106,14 @@ export class FarmFeed {
     goneFrom(this.#builds, new Set(builds.map(({ build }) => build)));
     this.#ended = [];
     const isNews = [change.agents, change.builds, change.gone, change.ended].some(({ length }) => length > 0);
-    if (!isNews || this.#followers.size === 0) return;
+    if (!isNews || this.#followers.size === 0) return view;
     const line = toLine(change);
     for (const follower of this.#followers) {
       follower.lines.push(line);
       follower.waiting += line.length;
     }
     this.#news.emit('line');
+    return view;
   }
 }
 

@@ -251,8 +251,11 @@ export class Identities {
     try {
       await this.#options.store.keepAgent(record);
     } catch (thrown) {
-      if (this.#records.get(record.name) === record) this.#take(before ?? newRecord(record.name));
-      if (before === undefined) this.#records.delete(record.name);
+      // Somebody may have kept another one meanwhile, and that is on disk.
+      if (this.#records.get(record.name) === record) {
+        this.#take(before ?? newRecord(record.name));
+        if (before === undefined) this.#records.delete(record.name);
+      }
       throw thrown;
     }
   }
