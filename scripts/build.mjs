@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { writeCodeCache } from './build/code-cache.mjs';
 import { buildDashboard } from './build/dashboard.mjs';
+import { lateBuiltins } from './build/late-builtins.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(await readFile(`${root}/package.json`, 'utf8'));
@@ -57,11 +58,12 @@ try {
       ...common,
       entryPoints: [
         { in: `${root}/coordinator/main.ts`, out: 'archfarm-program' },
+        { in: `${root}/coordinator/registry-main.ts`, out: 'archfarm-registry' },
         ...apart.map((name) => ({ in: name, out: fileOf(name) })),
       ],
       absWorkingDir: root,
       outdir: made,
-      plugins: [packagesApart],
+      plugins: [packagesApart, lateBuiltins],
       // It finds its native module from its own directory.
       external: ['libsql'],
       // A script that is compiled from a cache has no import().

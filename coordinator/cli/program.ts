@@ -1,7 +1,6 @@
 /** The commands of `archfarm` and their flags. What a command does is loaded when it is called. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { buildStatuses } from '../../shared/progress.ts';
-import { version } from '../../shared/version.ts';
 import { addAgentCommands } from './agent-commands.ts';
 import { addAuditCommands } from './audit-commands.ts';
 import type { BuildsOptions } from './builds.ts';
@@ -13,22 +12,14 @@ import { addFollowUpCommands } from './follow-up-commands.ts';
 import type { ProgressMode } from './progress/create-renderer.ts';
 import { addRegistryCommands } from './registry-commands.ts';
 import { addRegistryFlags } from './registry-options.ts';
+import { createRoot } from './root.ts';
 import { addServe } from './serve-command.ts';
 import { addUserCommands } from './user-commands.ts';
 import { addVerify } from './verify-command.ts';
 
 /** The command line's parser; commander's own errors are thrown after they were printed. */
 export function createProgram(context: ProgramContext): Command {
-  const program = new Command('archfarm')
-    .description('Builds multi-architecture images natively on a farm of your own machines.')
-    .version(version, '--version', 'print the version')
-    .option('--coordinator <url>', 'ws, wss, http or https URL, or HOST:PORT (env ARCHFARM_COORDINATOR)')
-    .option('--token-file <file>', "file with the coordinator's token (or env ARCHFARM_TOKEN)")
-    .option('--ca <file>', 'authorities that vouch for the coordinator (or env ARCHFARM_CA)')
-    .option('--quiet', 'print less')
-    .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ outputError: (text, write) => write(reword(text)) })
-    .exitOverride();
+  const program = createRoot();
   addBuild(program, context);
   addServe(program, context);
   addAgentCommands(program, context);
@@ -42,17 +33,6 @@ export function createProgram(context: ProgramContext): Command {
   addDoctor(program, context);
   addCompletion(program, context);
   return program;
-}
-
-/** Commander's errors in the form of our own: the message, then an indented hint. */
-function reword(text: string): string {
-  return text
-    .replace(/^error: /, 'archfarm: ')
-    .replace(/\n\(Did you mean (.*)\)\n$/, '\n  did you mean $1\n')
-    .replace(
-      /(unknown option '--(?:plain-http|docker-cfg|username|password)(?:=[^']*)?')\n$/,
-      '$1\n  flags of manifest-tool are those of push, and come after it: archfarm push --plain-http from-spec FILE\n',
-    );
 }
 
 function addBuild(program: Command, { signal, second, exit }: ProgramContext): void {

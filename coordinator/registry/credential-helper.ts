@@ -5,8 +5,6 @@ import * as v from 'valibot';
 import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
 import { said } from './said.ts';
 
-const run = promisify(execFile);
-
 /** Bytes of each of its outputs. */
 const maxOutput = 64 * 1024;
 
@@ -66,7 +64,8 @@ async function runHelper(
     throw new ArchfarmError('config', `${JSON.stringify(name)} is not a name of a credential helper`);
   }
   const program = `docker-credential-${name}`;
-  const running = run(program, [verb], { timeout, signal, maxBuffer: maxOutput, killSignal: 'SIGKILL' });
+  const options = { timeout, signal, maxBuffer: maxOutput, killSignal: 'SIGKILL' } as const;
+  const running = promisify(execFile)(program, [verb], options);
   // A helper that ends without reading is judged by its exit.
   running.child.stdin?.on('error', () => {});
   running.child.stdin?.end(input);

@@ -17,7 +17,7 @@ const name = 'registry.example/warm-up';
 const build = 'warm-up';
 const digest = `sha256:${'0'.repeat(64)}`;
 
-/** Writes `archfarm-program.code` into the directory that has the built commands. */
+/** Writes `archfarm-program.code` and `archfarm-registry.code` into the directory that has the built commands. */
 export async function writeCodeCache(dist) {
   const scratch = await mkdtemp(`${tmpdir()}/archfarm-build-`);
   const coordinator = await startCoordinator();
@@ -32,7 +32,6 @@ export async function writeCodeCache(dist) {
       HOME: scratch,
       XDG_CACHE_HOME: `${scratch}/cache`,
       ARCHFARM_COORDINATOR: coordinator.address,
-      CODE_FILE: `${dist}/archfarm-program.code`,
     };
     const recorder = fileURLToPath(new URL('record-code.cjs', import.meta.url));
     const record = (...args) =>
@@ -42,7 +41,6 @@ export async function writeCodeCache(dist) {
         timeout: 60_000,
       });
     await record('build', context, '-t', name, '--platform', 'linux/amd64');
-    // The second starts from what the first has left, and leaves that too.
     await writeFile(`${scratch}/list.yaml`, listOf(coordinator.address));
     await record('push', 'from-spec', `${scratch}/list.yaml`);
   } finally {

@@ -7,7 +7,11 @@
 const { readFileSync } = require('node:fs');
 const { Script } = require('node:vm');
 
-const filename = `${__dirname}/archfarm-program.js`;
+/** Commands that are in a smaller program too. */
+const registryCommands = new Set(['inspect', 'manifest', 'platforms', 'push', 'pushml']);
+
+const name = registryCommands.has(process.argv[2]) ? 'archfarm-registry' : 'archfarm-program';
+const filename = `${__dirname}/${name}.js`;
 // The bundler writes everything but ASCII as escapes, and such a text takes half the memory.
 const source = `(function (exports, require, module, __filename, __dirname) {${readFileSync(filename, 'latin1')}\n})`;
 const script = new Script(source, { filename, cachedData: cachedCode() });
@@ -15,7 +19,7 @@ script.runInThisContext()(exports, require, module, filename, __dirname);
 
 function cachedCode() {
   try {
-    return readFileSync(`${__dirname}/archfarm-program.code`);
+    return readFileSync(`${__dirname}/${name}.code`);
   } catch {
     return undefined;
   }

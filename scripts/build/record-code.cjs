@@ -1,5 +1,5 @@
 'use strict';
-/** Loaded before a command: writes what V8 made of its script by the end, to the file that CODE_FILE names. */
+/** Loaded before a command: writes what V8 made of its script by the end to a `.code` file beside it. */
 const { writeFileSync } = require('node:fs');
 const v8 = require('node:v8');
 const vm = require('node:vm');
@@ -10,6 +10,7 @@ v8.setFlagsFromString = () => {};
 vm.Script = class extends vm.Script {
   constructor(source, options) {
     super(source, options);
-    process.on('exit', () => writeFileSync(process.env['CODE_FILE'], this.createCachedData()));
+    const file = options.filename.replace(/js$/, 'code');
+    process.on('exit', () => writeFileSync(file, this.createCachedData()));
   }
 };

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { createProgram } from '../../../coordinator/cli/program.ts';
+import { createRegistryProgram } from '../../../coordinator/cli/registry-program.ts';
 
 interface Parsed {
   readonly printed: string;
@@ -115,6 +117,25 @@ test('values of flags are checked before anything is done', async () => {
     ['builds --coordinator x --token-file /nowhere', /cannot read the token file \/nowhere: ENOENT/],
   ];
   for (const [line, error] of golden) assert.match(String((await parse(line)).error), error);
+});
+
+test('what is started as the smaller program is all that it has, and is there as in the whole one', () => {
+  const signal = AbortSignal.abort();
+  const context = { signal, second: () => signal, exit: () => {} };
+  const small = createRegistryProgram(context).commands;
+  const launcher = new URL('../../../scripts/build/launcher.cjs', import.meta.url);
+  const [, listed = ''] = /new Set\(\[(.*)\]\)/.exec(readFileSync(launcher, 'utf8')) ?? [];
+  assert.equal(
+    listed.split(', ').map((name) => name.slice(1, -1)),
+    small.map((command) => command.name()).toSorted(),
+  );
+  const whole = createProgram(context).commands;
+  const help = (command: Command): string =>
+    [command, ...command.commands].map((each) => each.helpInformation()).join();
+  for (const command of small) {
+    const same = whole.find((each) => each.name() === command.name());
+    assert.is(same === undefined ? '' : help(same), help(command));
+  }
 });
 
 test.run();

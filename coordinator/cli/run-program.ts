@@ -1,0 +1,58 @@
+/** `archfarm`, whichever of its commands a process knows: the only place that prints errors and sets the exit status. */
+import { CommanderError, type Command } from 'commander';
+import { ArchfarmError, exitStatusOf, messageOf, systemCode } from '../../shared/errors.ts';
+import { plainText } from './progress/sanitize.ts';
+import type { ProgramContext } from './command-parts.ts';
+import { Interrupts } from './interrupts.ts';
+
+/** Prints what went wrong and gives the exit status. */
+function report(error: unknown): number {
+  // commander has printed its own errors, help and version already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  // Messages may repeat what a registry or an engine said.
+  const lines = [`archfarm: ${plainText(messageOf(error))}`];
+  if (error instanceof ArchfarmError && error.hint !== undefined) lines.push(`  ${plainText(error.hint)}`);
+  if (process.env['ARCHFARM_DEBUG'] === '1' && error instanceof Error) lines.push(error.stack ?? '');
+  process.stderr.write(`${lines.join('\n')}\n`);
+  return error instanceof ArchfarmError ? error.exitStatus : 3;
+}
+
+/** A reader that closes our output early (`archfarm logs … | head`) has what it wanted. */
+function endQuietly(error: Error): void {
+  if (systemCode(error) !== 'EPIPE') throw error;
+  process.exit();
+}
+
+/** To its end: nothing is thrown. */
+export async function runProgram(create: (context: ProgramContext) => Command): Promise<void> {
+  const interrupts = new Interrupts();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      if (!interrupts.take(name)) process.exit(exitStatusOf.cancelled);
+    });
+  }
+  process.stdout.on('error', endQuietly);
+  process.stderr.on('error', () => {});
+  process.on('uncaughtException', (error) => process.exit(report(error)));
+  process.once('beforeExit', unsettled);
+
+  const program = create({
+    signal: interrupts.signal,
+    second: () => interrupts.second(),
+    exit: (status) => {
+      process.exitCode = status;
+    },
+  });
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    process.exitCode = report(error);
+  } finally {
+    process.off('beforeExit', unsettled);
+  }
+}
+
+/** What the command waited for can come no more; without this it would look like a success. */
+function unsettled(): void {
+  process.exitCode = exitStatusOf.internal;
+}
