@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { delay } from '../shared/abort.ts';
 import { Backoff } from '../shared/backoff.ts';
 import { CheckedTrees } from '../shared/context/checked-trees.ts';
+import { givesPieces } from '../shared/context/gives-pieces.ts';
 import { defaultLimits, type ContextLimits } from '../shared/context/limits.ts';
 import { BlobReceiver } from '../shared/context/receiver.ts';
 import { BlobStore } from '../shared/context/store.ts';
@@ -113,8 +114,12 @@ export class ContextLink {
         trust: config.trust(),
         query: { agent: config.name },
       });
+      const told = { givesPieces: false };
+      socket.once('upgrade', ({ headers }) => {
+        told.givesPieces = headers[givesPieces.header] === givesPieces.value;
+      });
       try {
-        await onceOpen(socket, () => this.#receiver.attach(socket, either), either);
+        await onceOpen(socket, () => this.#receiver.attach(socket, either, told), either);
         backoff.reset();
       } catch (error) {
         if (signal.aborted) return;

@@ -1,6 +1,7 @@
 /** The client's end of a context: serves what the coordinator asks for, over as many connections as it takes. */
 import { delay } from '../../shared/abort.ts';
 import { Backoff } from '../../shared/backoff.ts';
+import { givesPieces } from '../../shared/context/gives-pieces.ts';
 import { sendContents, type ContentSource } from '../../shared/context/sender.ts';
 import { dial, onceOpen, type DialOptions } from '../../shared/dial.ts';
 
@@ -36,7 +37,11 @@ export class ContextUpload {
     const { signal } = this.#stop;
     const backoff = new Backoff({ first: 200, max: 2000 });
     while (!signal.aborted) {
-      const query = { link, ...(this.#build === undefined ? {} : { build: this.#build }) };
+      const query = {
+        link,
+        [givesPieces.query]: givesPieces.value,
+        ...(this.#build === undefined ? {} : { build: this.#build }),
+      };
       const socket = dial('/v1/client/context', { ...coordinator, query });
       try {
         await onceOpen(socket, () => sendContents(socket, source, signal), signal);

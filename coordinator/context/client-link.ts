@@ -36,11 +36,14 @@ export class ClientLink {
   }
 
   /** Until the socket closes. */
-  async receive(socket: WebSocket, signal: AbortSignal): Promise<void> {
+  async receive(
+    socket: WebSocket,
+    { givesPieces, signal }: { readonly givesPieces: boolean; readonly signal: AbortSignal },
+  ): Promise<void> {
     clearTimeout(this.#timer);
     this.#connections += 1;
     try {
-      await this.receiver.attach(socket, signal);
+      await this.receiver.attach(socket, signal, { givesPieces });
     } finally {
       this.#connections -= 1;
       if (this.#connections === 0) this.#endSoon();

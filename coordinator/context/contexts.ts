@@ -12,6 +12,7 @@ import { sendContents, type ContentSource } from '../../shared/context/sender.ts
 import type { BlobStore } from '../../shared/context/store.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { areTimes } from '../../shared/context/times.ts';
+import { contentOf } from '../../shared/context/transfer-messages.ts';
 import type { ContextSource, Digest, TreeId } from '../../shared/context/tree.ts';
 import type { AttemptId } from '../../shared/attempt.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
@@ -86,11 +87,18 @@ export class Contexts {
    * A client offers contents over this socket; the id names the link that its builds were submitted with. Once
    * this coordinator has forgotten that, only the client knows: it names the build as well.
    */
-  link(socket: WebSocket, { id, build }: { id: string; build: string | undefined }): void {
+  link(
+    socket: WebSocket,
+    {
+      id,
+      build,
+      givesPieces,
+    }: { readonly id: string; readonly build: string | undefined; readonly givesPieces: boolean },
+  ): void {
     const served = [...this.#builds].filter(([name, { linkId }]) => name === build || linkId === id);
     const link = this.#links.of(id, served[0]?.[1].link);
     for (const [, live] of served) relink(live, { link, id });
-    link.receive(socket, this.#stop.signal).catch((error: unknown) => {
+    link.receive(socket, { givesPieces, signal: this.#stop.signal }).catch((error: unknown) => {
       this.#options.log.warn({ link: id, reason: messageOf(error) }, 'a client link ended');
     });
   }
@@ -210,7 +218,7 @@ export class Contexts {
   serveAgent(socket: WebSocket, { agent, builds }: { agent: string; builds: () => readonly string[] }): void {
     const source: ContentSource = {
       open: async (item, signal) => {
-        const content = item.kind === 'chunk' ? item.of : item.digest;
+        const content = contentOf(item);
         const owners = builds()
           .map((build) => this.#builds.get(build))
           .filter((live) => live?.trees.some((tree) => tree.digests.has(content)) === true);

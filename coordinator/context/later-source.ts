@@ -4,7 +4,7 @@
  */
 import { Deferred } from '../../shared/context/deferred.ts';
 import type { Content, ContentSource } from '../../shared/context/sender.ts';
-import type { WantedItem } from '../../shared/context/transfer-messages.ts';
+import { contentOf, type WantedItem } from '../../shared/context/transfer-messages.ts';
 import type { Digest } from '../../shared/context/tree.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import { SnapshotSource, type Snapshot } from './snapshot.ts';
@@ -66,7 +66,7 @@ export class LaterSource implements ContentSource {
         { hint: 'archfarm build builds what is there now; --context names another directory', cause },
       );
     }
-    const content = item.kind === 'chunk' ? item.of : item.digest;
+    const content = contentOf(item);
     const path = await pathOf(await this.#build.promise, content).catch(() => undefined);
     return new ArchfarmError(
       'context-changed',

@@ -3,9 +3,10 @@ import { Chunker } from '../../shared/context/chunker.ts';
 import { encodeRecipe, maxChunkBytes } from '../../shared/context/chunks.ts';
 import { digestOf } from '../../shared/context/encoding.ts';
 import type { Content, ContentSource } from '../../shared/context/sender.ts';
-import type { WantedChunk, WantedItem } from '../../shared/context/transfer-messages.ts';
+import { partsOf, piecesOf } from '../../shared/context/pieces.ts';
+import { contentOf, type WantedItem } from '../../shared/context/transfer-messages.ts';
 import type { Digest } from '../../shared/context/tree.ts';
-import { WholeContent } from '../../shared/context/whole-content.ts';
+import { WholeContent, wholeOf } from '../../shared/context/whole-content.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import {
   readDirectly,
@@ -18,6 +19,9 @@ import { changed } from './file-error.ts';
 import { hashFile } from './hash-file.ts';
 import { Pace } from './pace.ts';
 import type { Tree } from './tree-writer.ts';
+
+/** Of a chunk in its file. */
+type Place = Pick<WantedItem, 'digest' | 'size' | 'offset'>;
 
 export interface Snapshot extends Tree {
   /** Records of recipes, as far as they are known, by the digests of their contents. */
@@ -38,7 +42,7 @@ export class SnapshotSource implements ContentSource {
 
   /** Throws `blobs-lost` for what no tree holds; the content fails with `context-changed` when its file did. */
   async open(item: WantedItem, signal: AbortSignal): Promise<Content> {
-    const digest = item.kind === 'chunk' ? item.of : item.digest;
+    const digest = contentOf(item);
     for (const { directories, contents, allTimes } of this.#snapshots) {
       const found =
         item.kind === 'directory' ? directories.get(digest) : (contents.get(digest) ?? allTimes.get(digest));
@@ -59,8 +63,16 @@ export class SnapshotSource implements ContentSource {
         return { size: found.size - offset, chunks: readFileUnchanged(found, { digest, offset, signal }) };
       case 'recipe':
         return whole(await this.#recipe(digest, found, signal));
+      case 'recipe-pieces':
+        return whole(piecesOf(await this.#recipe(digest, found, signal)));
+      case 'recipe-parts':
+        return whole(partsOf(await this.#recipe(digest, found, signal), item.parts));
       case 'chunk':
         return chunkOf(item, found);
+      case 'chunk-pieces':
+        return whole(piecesOf(await wholeOf(chunkOf(item, found).chunks)));
+      case 'chunk-parts':
+        return whole(partsOf(await wholeOf(chunkOf(item, found).chunks), item.parts));
       default:
         return kind satisfies never;
     }
@@ -110,7 +122,7 @@ async function recipeOf(digest: Digest, content: ContextFile | Buffer, signal: A
   return hashed.recipe;
 }
 
-function chunkOf({ digest, size, offset }: WantedChunk, content: ContextFile | Buffer): Content {
+function chunkOf({ digest, size, offset }: Place, content: ContextFile | Buffer): Content {
   const length = Buffer.isBuffer(content) ? content.length : content.size;
   if (size > maxChunkBytes || offset + size > length) {
     throw new ArchfarmError('protocol', `a chunk of ${size} bytes at ${offset} of ${length}`);
@@ -120,10 +132,7 @@ function chunkOf({ digest, size, offset }: WantedChunk, content: ContextFile | B
 }
 
 /** Read in its turn, because it takes memory until it is sent. */
-async function* readChunk(
-  file: ContextFile,
-  { digest, size, offset }: Pick<WantedChunk, 'digest' | 'size' | 'offset'>,
-): AsyncGenerator<Buffer> {
+async function* readChunk(file: ContextFile, { digest, size, offset }: Place): AsyncGenerator<Buffer> {
   const chunk = await readPart(file, Buffer.allocUnsafe(size), offset);
   if (digestOf(chunk) !== digest) throw changed(file.name);
   yield chunk;

@@ -3,6 +3,7 @@ import { STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { createWebSocketStream, WebSocketServer, type WebSocket } from 'ws';
 import { attemptFields } from '../../shared/attempt.ts';
+import { givesPieces } from '../../shared/context/gives-pieces.ts';
 import { keepAliveAfter } from '../../shared/dial.ts';
 import { ArchfarmError, toErrorInfo } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -59,6 +60,11 @@ export function acceptUpgrades(server: Server, { guard, routes, log }: UpgradeOp
     maxPayload: limits.message,
     maxFragments: limits.fragments,
     perMessageDeflate: false,
+  });
+
+  sockets.on('headers', (headers: string[], { url = '' }) => {
+    if (url.split('?', 1)[0] === '/v1/agent/context')
+      headers.push(`${givesPieces.header}: ${givesPieces.value}`);
   });
 
   server.on('upgrade', (request: IncomingMessage, raw: Duplex, head: Buffer) => {

@@ -1,5 +1,6 @@
 /** How the parts of a coordinator reach each other: what the farm decides, what agents say, where sockets go. */
 import { attemptFields, parseAttempt } from '../../shared/attempt.ts';
+import { givesPieces } from '../../shared/context/gives-pieces.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { maskedError, maskedEvent } from '../../shared/mask/masked.ts';
@@ -168,6 +169,7 @@ export function upgradeRoutes(parts: Parts): UpgradeRoutes {
       contexts.link(socket, {
         id: scopedTo(principal, query.get('link') ?? ''),
         build: query.get('build') ?? undefined,
+        givesPieces: query.get(givesPieces.query) === givesPieces.value,
       }),
     clientSsh: (socket, { query }) =>
       tunnels.listen(query.get('build') ?? '', (query.get('ids') ?? '').split(','), socket),

@@ -8,10 +8,24 @@
 import { createHash } from 'node:crypto';
 import { maxChunkBytes, minChunkBytes, type Chunk, type Recipe } from './chunks.ts';
 
-const averageBytes = 512 * 1024;
+/** How large the parts become, in bytes. */
+export interface CutRules {
+  readonly least: number;
+  readonly average: number;
+  readonly most: number;
+  /** Where bits are set that have to be zero in the rolling hash, up to the average and after it. */
+  readonly strictMask: number;
+  readonly laxMask: number;
+}
+
 /** Top bits that have to be zero: 21 up to the average, 17 after it (19 are one cut in 512 KiB). */
-const strictMask = ~0 << 11;
-const laxMask = ~0 << 15;
+const chunkRules: CutRules = {
+  least: minChunkBytes,
+  average: 512 * 1024,
+  most: maxChunkBytes,
+  strictMask: ~0 << 11,
+  laxMask: ~0 << 15,
+};
 /** Bytes after which the first is shifted out of the rolling hash. */
 const window = 32;
 
@@ -21,11 +35,16 @@ const gear = Int32Array.from({ length: 256 }, (_, byte) =>
 );
 
 export class Chunker {
+  readonly #rules: CutRules;
   readonly #chunks: Chunk[] = [];
   #hash = createHash('sha256');
   /** Bytes of the chunk that is not yet cut. */
   #size = 0;
   #rolling = 0;
+
+  constructor(rules = chunkRules) {
+    this.#rules = rules;
+  }
 
   /** Takes the next bytes of the content, in pieces of any size. */
   push(bytes: Uint8Array): void {
@@ -48,9 +67,10 @@ export class Chunker {
 
   /** Where the chunk that began at `start` (which may lie before the bytes) ends; undefined when it goes on after them. */
   #findCut(bytes: Uint8Array, start: number, from: number): number | undefined {
-    const least = start + minChunkBytes;
-    const average = Math.min(bytes.length, start + averageBytes);
-    const most = Math.min(bytes.length, start + maxChunkBytes);
+    const { strictMask, laxMask } = this.#rules;
+    const least = start + this.#rules.least;
+    const average = Math.min(bytes.length, start + this.#rules.average);
+    const most = Math.min(bytes.length, start + this.#rules.most);
     const table = gear;
     let rolling = this.#rolling;
     // Before the window of the first possible cut, nothing counts.
@@ -65,7 +85,7 @@ export class Chunker {
       if ((rolling & laxMask) === 0) return at + 1;
     }
     this.#rolling = rolling;
-    return most === start + maxChunkBytes ? most : undefined;
+    return most === start + this.#rules.most ? most : undefined;
   }
 
   #cut(): void {

@@ -6,12 +6,14 @@ import { decodeDirectory } from './encoding.ts';
 import type { TransferSocket } from './frames.ts';
 import type { Content, ContentSource } from './sender.ts';
 import type { BlobStore } from './store.ts';
-import type { WantedChunk, WantedItem } from './transfer-messages.ts';
+import { partsOf, piecesOf } from './pieces.ts';
 import { RecipeCache } from './recipe-cache.ts';
+import { Reuse, type PlacedChunk } from './reuse.ts';
+import { isOfPieces, type WantedItem } from './transfer-messages.ts';
 import { Transfers } from './transfers.ts';
 import type { ContextSource, Digest, Directory } from './tree.ts';
 import { Wants, type NewWant } from './wants.ts';
-import { WholeContent } from './whole-content.ts';
+import { WholeContent, wholeOf } from './whole-content.ts';
 
 export interface ReceiverOptions {
   readonly store: BlobStore;
@@ -28,15 +30,17 @@ interface Waiting {
 export class BlobReceiver implements ContextSource, ContentSource {
   readonly #store: BlobStore;
   readonly #transfers: Transfers;
-  /** Not shared: what a client says of a content is proven only by all of its bytes. */
-  readonly #recipeTransfers: Transfers;
+  /** Of recipes, pieces and parts. Not shared: what a client says of a content is proven only by all of its bytes. */
+  readonly #ownTransfers: Transfers;
   readonly #wants = new Wants();
   readonly #recipes = new RecipeCache();
+  readonly #reuse: Reuse;
 
   constructor({ store, transfers = new Transfers(store) }: ReceiverOptions) {
     this.#store = store;
     this.#transfers = transfers;
-    this.#recipeTransfers = new Transfers(store);
+    this.#ownTransfers = new Transfers(store);
+    this.#reuse = new Reuse({ store, ask: (item, signal) => this.#want(item, true).whole(signal) });
   }
 
   /** Bytes of contents and records that came over connections, not from the store. */
@@ -44,9 +48,12 @@ export class BlobReceiver implements ContextSource, ContentSource {
     return this.#wants.receivedBytes;
   }
 
-  /** Receives over this socket until it closes; a former one is given up. Throws `protocol` on a bad frame, having closed it. */
-  attach(socket: TransferSocket, signal: AbortSignal): Promise<void> {
-    return this.#wants.attach(socket, signal);
+  /**
+   * Receives over this socket until it closes; a former one is given up. Throws `protocol` on a bad frame, having closed it.
+   * `givesPieces` when the other side has said so.
+   */
+  attach(socket: TransferSocket, signal: AbortSignal, { givesPieces = false } = {}): Promise<void> {
+    return this.#wants.attach(socket, signal, givesPieces);
   }
 
   /** Nobody will send any more: what is missing, now or later, fails with the error. */
@@ -102,10 +109,21 @@ export class BlobReceiver implements ContextSource, ContentSource {
       case 'directory':
         return whole(await this.record(digest, signal));
       case 'recipe':
-        return whole(encodeRecipe(await this.#recipe({ digest, size }, { urgent: true, signal })));
+      case 'recipe-pieces':
+      case 'recipe-parts': {
+        const record = encodeRecipe(await this.#recipe({ digest, size }, { urgent: true, signal }));
+        if (kind === 'recipe') return whole(record);
+        return whole('parts' in item ? partsOf(record, item.parts) : piecesOf(record));
+      }
       case 'chunk':
         await this.#checkChunk(item, signal);
         return { size, chunks: await this.#read(item, { urgent: true, signal }) };
+      case 'chunk-pieces':
+      case 'chunk-parts': {
+        await this.#checkChunk(item, signal);
+        const chunk = await wholeOf(await this.#read({ ...item, kind: 'chunk' }, { urgent: true, signal }));
+        return whole('parts' in item ? partsOf(chunk, item.parts) : piecesOf(chunk));
+      }
       case 'blob':
         if (offset > size)
           throw new ArchfarmError('protocol', `${digest} was wanted from byte ${offset} of ${size}`);
@@ -117,14 +135,30 @@ export class BlobReceiver implements ContextSource, ContentSource {
 
   /** One that has just come need not be read back from the disk. */
   async #read(item: NewWant, { urgent, signal }: Waiting): Promise<AsyncIterable<Buffer>> {
+    const here = await this.#here(item);
+    if (here !== undefined) return here;
+    const made = await this.#made(item, signal);
+    if (made !== undefined) return new WholeContent(made);
+    return this.#want(item, urgent).content(signal);
+  }
+
+  async #here(item: NewWant): Promise<AsyncIterable<Buffer> | undefined> {
     const { digest, size } = item;
     const recent = this.#transfers.recent(digest);
     if (recent?.length === size) return new WholeContent(recent);
-    if (this.#transfers.find(item) === undefined) {
-      const stored = await this.#store.blob(digest, size);
-      if (stored !== undefined) return stored;
-    }
-    return this.#want(item, urgent).content(signal);
+    return this.#transfers.find(item) === undefined ? this.#store.blob(digest, size) : undefined;
+  }
+
+  /** A chunk out of others and what they lack; undefined where it has to come whole. */
+  async #made(item: NewWant, signal: AbortSignal): Promise<Buffer | undefined> {
+    const recipe = isPlaced(item) ? this.#recipes.get(item.of) : undefined;
+    // One that comes whole already is here sooner.
+    if (!isPlaced(item) || recipe === undefined || this.#transfers.find(item) !== undefined) return undefined;
+    const made = await this.#reuse.chunk(item, recipe, signal);
+    if (made === undefined) return undefined;
+    await this.#store.put({ kind: 'blob', digest: item.digest }, made);
+    this.#transfers.remember(item.digest, made);
+    return made;
   }
 
   /** Resolves when it is in the store. One promise and no more, because a great many may wait here. */
@@ -136,7 +170,11 @@ export class BlobReceiver implements ContextSource, ContentSource {
       else {
         this.#store
           .has({ kind: 'blob', digest, size })
-          .then((isHere) => (isHere ? resolve() : wait()))
+          .then((isHere) => {
+            if (isHere) return resolve();
+            if (!isPlaced(item)) return wait();
+            return this.#made(item, signal).then((made) => (made === undefined ? wait() : resolve()));
+          })
           .catch(reject);
       }
     });
@@ -149,7 +187,8 @@ export class BlobReceiver implements ContextSource, ContentSource {
   }
 
   #want(item: NewWant, urgent: boolean): ReturnType<Wants['want']> {
-    const transfers = item.kind === 'recipe' ? this.#recipeTransfers : this.#transfers;
+    const isOwn = item.kind === 'recipe' || isOfPieces(item.kind);
+    const transfers = isOwn ? this.#ownTransfers : this.#transfers;
     return this.#wants.want(item, transfers, urgent);
   }
 
@@ -172,7 +211,7 @@ export class BlobReceiver implements ContextSource, ContentSource {
         verified: () => this.#keep(content, recipe, waiting),
         wrong: () => {
           this.#recipes.delete(content.digest);
-          this.#recipeTransfers.forget(content.digest);
+          this.#ownTransfers.forget(content.digest);
           return new ArchfarmError(
             'context-changed',
             `the chunks sent for ${content.digest} make another content`,
@@ -201,20 +240,22 @@ export class BlobReceiver implements ContextSource, ContentSource {
     const { digest, size } = content;
     const known = this.#recipes.get(digest);
     if (known !== undefined) return known;
+    const stored = await this.#store.recipe(content);
+    // Those who waited for it may have been cut off when it came.
+    const recent = stored === undefined ? this.#ownTransfers.recent(digest) : undefined;
     const recipe =
-      (await this.#store.recipe(content)) ??
+      stored ??
+      (recent === undefined ? await this.#reuse.recipe(content, signal) : undefined) ??
       decodeRecipe(
         content,
-        // Those who waited for it may have been cut off when it came.
-        this.#recipeTransfers.recent(digest) ??
-          (await this.#want({ kind: 'recipe', digest, size }, urgent).whole(signal)),
+        recent ?? (await this.#want({ kind: 'recipe', digest, size }, urgent).whole(signal)),
       );
     this.#recipes.add(digest, recipe);
     return recipe;
   }
 
   /** Whoever may see a content may see its chunks, and nothing else of the store under that name. */
-  async #checkChunk(item: WantedChunk, signal: AbortSignal): Promise<void> {
+  async #checkChunk(item: PlacedChunk, signal: AbortSignal): Promise<void> {
     const { of, ofSize } = item;
     await this.#recipe({ digest: of, size: ofSize }, { urgent: true, signal });
     if (!this.#recipes.has(of, item))
@@ -224,6 +265,10 @@ export class BlobReceiver implements ContextSource, ContentSource {
 
 function whole(bytes: Buffer): Content {
   return { size: bytes.length, chunks: new WholeContent(bytes) };
+}
+
+function isPlaced(item: NewWant): item is NewWant & PlacedChunk {
+  return item.kind === 'chunk' && item.of !== undefined;
 }
 
 function skip(chunks: AsyncIterable<Buffer>, offset: number): AsyncIterable<Buffer> {

@@ -15,6 +15,9 @@ export interface ChunkedContent {
 }
 
 const sumBytes = 32;
+/** Of the recipes that are looked at for what a new content has in common with others. */
+const maxRecent = 32;
+const maxRecentBytes = 4 * 1024 * 1024;
 
 export class Recipes {
   readonly #files: StoreFiles;
@@ -47,6 +50,22 @@ export class Recipes {
       const record = verified(stored);
       yield { file, recipe: record === undefined ? [] : chunksOf(record) };
     }
+  }
+
+  /** Records of those used latest, without using them. */
+  async recent(): Promise<readonly Buffer[]> {
+    const files: FoundFile[] = [];
+    for await (const file of this.#files.list(['recipe'])) files.push(file);
+    const records: Buffer[] = [];
+    let bytes = 0;
+    for (const file of files.toSorted((a, b) => b.usedAt - a.usedAt).slice(0, maxRecent)) {
+      bytes += file.size;
+      if (bytes > maxRecentBytes) break;
+      const stored = await readFile(this.#files.pathOf(file)).catch(absent);
+      const record = stored === undefined ? undefined : verified(stored);
+      if (record !== undefined) records.push(record);
+    }
+    return records;
   }
 
   async put(content: ChunkedContent, recipe: Recipe): Promise<void> {

@@ -7,7 +7,7 @@ import { Frames, goingAway, internalError, malformedFrame, type TransferSocket }
 import { smallBytes } from './pack-format.ts';
 import { decodeWant, itemName, type Answer, type Want, type WantedItem } from './transfer-messages.ts';
 import { Wakeup } from './wakeup.ts';
-import { WholeContent } from './whole-content.ts';
+import { WholeContent, wholeOf } from './whole-content.ts';
 
 /** Something to send, from its offset on. */
 export interface Content {
@@ -143,7 +143,7 @@ class Sender {
     if (isRead || this.#aheadBytes + size > maxAheadBytes) return { item, content, aheadBytes: 0 };
     this.#aheadBytes += size;
     try {
-      const bytes = await collect(chunks);
+      const bytes = await wholeOf(chunks);
       if (bytes.length !== size)
         throw new ArchfarmError('internal', `${item.digest} has ${bytes.length} bytes and not ${size}`);
       return { item, content: { size, chunks: new WholeContent(bytes) }, aheadBytes: size };
@@ -205,10 +205,4 @@ function hasSome({ ready }: Batch): boolean {
 
 function hasEnough({ ready, readyBytes, left }: Batch): boolean {
   return ready.length > 0 && (ready.length === left || readyBytes >= partBytes);
-}
-
-async function collect(chunks: AsyncIterable<Buffer>): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  for await (const chunk of chunks) parts.push(chunk);
-  return Buffer.concat(parts);
 }

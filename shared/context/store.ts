@@ -106,6 +106,11 @@ export class BlobStore {
     return this.#recipes.get(content);
   }
 
+  /** Records of the recipes that were used latest, some megabytes at most. */
+  recentRecipes(): Promise<readonly Buffer[]> {
+    return this.#recipes.recent();
+  }
+
   /** To be called when all chunks are stored and the caller has verified that they make the content. */
   async putRecipe(content: ChunkedContent, recipe: Recipe): Promise<void> {
     await this.#write(() => this.#recipes.put(content, recipe));

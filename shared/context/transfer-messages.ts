@@ -5,6 +5,7 @@
  */
 import * as v from 'valibot';
 import { ArchfarmError, isErrorCode, messageOf, type ErrorCode, type ErrorInfo } from '../errors.ts';
+import { maxParts, type Part } from './pieces.ts';
 import type { Digest } from './tree.ts';
 
 /** No text frame is longer. */
@@ -13,8 +14,8 @@ export const maxTextBytes = 1024 * 1024;
 export const maxBatchItems = 256;
 
 interface WantedWhole {
-  /** A recipe is named by the content that it makes. */
-  readonly kind: 'blob' | 'directory' | 'recipe';
+  /** A recipe is named by the content that it makes, and so is the list of the pieces of its record. */
+  readonly kind: 'blob' | 'directory' | 'recipe' | 'recipe-pieces';
   readonly digest: Digest;
   /** Bytes of the content; 0 for a directory, whose record's size only the sender knows. */
   readonly size: number;
@@ -22,9 +23,8 @@ interface WantedWhole {
   readonly offset: number;
 }
 
-/** A part of a chunked content: all that it takes to look whether it may be given, and to find it. */
-export interface WantedChunk {
-  readonly kind: 'chunk';
+/** A chunk of a content: all that it takes to look whether it may be given, and to find it. */
+interface ChunkPlace {
   readonly digest: Digest;
   readonly size: number;
   /** Where the chunk begins in its content. */
@@ -34,7 +34,33 @@ export interface WantedChunk {
   readonly ofSize: number;
 }
 
-export type WantedItem = WantedWhole | WantedChunk;
+export interface WantedChunk extends ChunkPlace {
+  readonly kind: 'chunk' | 'chunk-pieces';
+}
+
+/** Bytes of a chunk, one part after the other. */
+interface WantedChunkParts extends ChunkPlace {
+  readonly kind: 'chunk-parts';
+  readonly parts: readonly Part[];
+}
+
+/** Bytes of the record of a recipe. */
+interface WantedRecipeParts extends Omit<WantedWhole, 'kind'> {
+  readonly kind: 'recipe-parts';
+  readonly parts: readonly Part[];
+}
+
+export type WantedItem = WantedWhole | WantedChunk | WantedChunkParts | WantedRecipeParts;
+
+/** The content of the context that an item is, or belongs to. */
+export function contentOf(item: WantedItem): Digest {
+  return 'of' in item ? item.of : item.digest;
+}
+
+/** Only a sender that has said so gives pieces and parts. */
+export function isOfPieces(kind: WantedItem['kind']): boolean {
+  return kind.endsWith('-pieces') || kind.endsWith('-parts');
+}
 
 export interface Want {
   readonly type: 'want';
@@ -62,21 +88,15 @@ const errorCode = v.custom<ErrorCode>(
   'unknown error code',
 );
 
+const wholeFields = { digest, size: count, offset: count };
+const chunkFields = { ...wholeFields, of: digest, ofSize: count };
+const parts = v.pipe(v.array(v.tuple([count, count])), v.minLength(1), v.maxLength(maxParts));
+
 const wantedItem = v.variant('kind', [
-  v.strictObject({
-    kind: v.picklist(['blob', 'directory', 'recipe']),
-    digest,
-    size: count,
-    offset: count,
-  }),
-  v.strictObject({
-    kind: v.literal('chunk'),
-    digest,
-    size: count,
-    offset: count,
-    of: digest,
-    ofSize: count,
-  }),
+  v.strictObject({ kind: v.picklist(['blob', 'directory', 'recipe', 'recipe-pieces']), ...wholeFields }),
+  v.strictObject({ kind: v.picklist(['chunk', 'chunk-pieces']), ...chunkFields }),
+  v.strictObject({ kind: v.literal('recipe-parts'), ...wholeFields, parts }),
+  v.strictObject({ kind: v.literal('chunk-parts'), ...chunkFields, parts }),
 ]);
 
 const wantSchema = v.strictObject({

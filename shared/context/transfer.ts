@@ -6,12 +6,16 @@ import { ArchfarmError } from '../errors.ts';
 import type { BlobWriter } from './blob-writer.ts';
 import { decodeRecipe, maxRecipeBytes } from './chunks.ts';
 import { decodeDirectory, digestOf, maxRecordBytes } from './encoding.ts';
+import { bytesOf, decodePieces, maxPiecesBytes, type Part } from './pieces.ts';
 import { smallBytes, type BlobStore } from './store.ts';
-import type { WantedItem } from './transfer-messages.ts';
+import { isOfPieces, type WantedItem } from './transfer-messages.ts';
 import type { Digest } from './tree.ts';
 
 /** What of an item is the same for all who want it. */
-export type TransferItem = Pick<WantedItem, 'kind' | 'digest' | 'size'>;
+export interface TransferItem extends Pick<WantedItem, 'kind' | 'digest' | 'size'> {
+  /** Where parts of it are wanted. */
+  readonly parts?: readonly Part[] | undefined;
+}
 
 /** A receiver that wants it. */
 export interface Party {
@@ -35,11 +39,14 @@ export interface TransferHome {
 const expectedRecordBytes = 16 * 1024;
 /** The same for a recipe, for each byte of its content. */
 const expectedRecipeShare = 1 / 12_000;
+/** For a list of pieces, for each byte of what they make. */
+const expectedPiecesShare = 1 / 200;
 
 export class Transfer {
   readonly kind: TransferItem['kind'];
   readonly digest: Digest;
   readonly size: number;
+  readonly parts: readonly Part[];
   readonly #home: TransferHome;
   #parties: readonly Party[] = [];
   /** Why those who have nobody to ask any more have not: they only wait for the others. */
@@ -48,10 +55,11 @@ export class Transfer {
   #landed: Buffer | BlobWriter | undefined;
   #isOver = false;
 
-  constructor({ kind, digest, size }: TransferItem, home: TransferHome) {
+  constructor({ kind, digest, size, parts = [] }: TransferItem, home: TransferHome) {
     this.kind = kind;
     this.digest = digest;
     this.size = size;
+    this.parts = parts;
     this.#home = home;
   }
 
@@ -61,9 +69,21 @@ export class Transfer {
 
   /** Bytes still to come, as far as one knows. */
   get expected(): number {
-    if (this.kind === 'directory') return expectedRecordBytes;
-    if (this.kind === 'recipe') return Math.ceil(this.size * expectedRecipeShare);
-    return this.size - this.written;
+    switch (this.kind) {
+      case 'directory':
+        return expectedRecordBytes;
+      case 'recipe':
+        return Math.ceil(this.size * expectedRecipeShare);
+      case 'recipe-pieces':
+        return Math.ceil(this.size * expectedRecipeShare * expectedPiecesShare);
+      case 'chunk-pieces':
+        return Math.ceil(this.size * expectedPiecesShare);
+      case 'recipe-parts':
+      case 'chunk-parts':
+        return bytesOf(this.parts);
+      default:
+        return this.size - this.written;
+    }
   }
 
   /** Where it goes on after a cut. */
@@ -117,12 +137,9 @@ export class Transfer {
 
   /** Throws `protocol` for a size with which it cannot be sent. */
   checkSize(size: number): void {
-    const most = { directory: maxRecordBytes, recipe: maxRecipeBytes(this.size) };
-    const fits =
-      this.kind === 'directory' || this.kind === 'recipe'
-        ? size <= most[this.kind]
-        : size === this.size - this.written;
-    if (!fits) throw new ArchfarmError('protocol', `${this.digest} was sent with ${size} bytes`);
+    const most = this.#mostBytes;
+    if (most === undefined ? size !== this.expected : size > most)
+      throw new ArchfarmError('protocol', `${this.digest} was sent with ${size} bytes`);
   }
 
   /** It came as a whole, and where its bytes are right `store` has to follow. Says whether they are. */
@@ -133,7 +150,7 @@ export class Transfer {
       await this.withdraw(party, error);
       return false;
     }
-    if (this.kind !== 'directory') this.#home.remember(this.digest, content);
+    if (this.kind !== 'directory' && !isOfPieces(this.kind)) this.#home.remember(this.digest, content);
     this.#tellLanded(content);
     return true;
   }
@@ -159,12 +176,28 @@ export class Transfer {
   async store(): Promise<void> {
     await this.#unlessOver(async () => {
       const { kind, digest } = this;
-      if (Buffer.isBuffer(this.#landed) && kind !== 'recipe') {
+      if (Buffer.isBuffer(this.#landed) && (kind === 'directory' || kind === 'chunk' || kind === 'blob')) {
         await this.#home.store.put({ kind: kind === 'chunk' ? 'blob' : kind, digest }, this.#landed);
       }
       this.#end();
       for (const party of this.#parties) party.stored();
     });
+  }
+
+  /** Of what has a size that only the sender knows. */
+  get #mostBytes(): number | undefined {
+    switch (this.kind) {
+      case 'directory':
+        return maxRecordBytes;
+      case 'recipe':
+        return maxRecipeBytes(this.size);
+      case 'recipe-pieces':
+        return maxPiecesBytes(maxRecipeBytes(this.size));
+      case 'chunk-pieces':
+        return maxPiecesBytes(this.size);
+      default:
+        return undefined;
+    }
   }
 
   #tellLanded(content: Buffer | BlobWriter): void {
@@ -202,6 +235,9 @@ export class Transfer {
     const { kind, digest, size } = this;
     if (kind === 'directory') decodeDirectory(digest, content);
     else if (kind === 'recipe') decodeRecipe({ digest, size }, content);
+    else if (kind === 'recipe-pieces') decodePieces(content, maxRecipeBytes(size));
+    else if (kind === 'chunk-pieces') decodePieces(content, size);
+    else if (kind === 'recipe-parts' || kind === 'chunk-parts') return;
     else if (digestOf(content) !== digest) {
       throw new ArchfarmError('context-changed', `the content sent for ${digest} does not have its digest`, {
         hint: 'a file of the context changed during the build; build again',

@@ -15,6 +15,10 @@ export class Transfers implements TransferHome {
     chunk: new Map<Digest, Transfer>(),
     directory: new Map<Digest, Transfer>(),
     recipe: new Map<Digest, Transfer>(),
+    'recipe-pieces': new Map<Digest, Transfer>(),
+    'recipe-parts': new Map<Digest, Transfer>(),
+    'chunk-pieces': new Map<Digest, Transfer>(),
+    'chunk-parts': new Map<Digest, Transfer>(),
   };
   #recent = new Map<Digest, Buffer>();
   #recentBytes = 0;

@@ -44,10 +44,13 @@ export class Want implements Party, Queued<Want> {
 
   /** What is to be sent, as it is now. */
   get item(): WantedItem {
-    const { kind, digest, size, written } = this.transfer;
-    if (kind !== 'chunk') return { kind, digest, size, offset: written };
+    const { kind, digest, size, written, parts } = this.transfer;
+    if (kind === 'recipe-parts') return { kind, digest, size, offset: 0, parts };
+    if (kind !== 'chunk' && kind !== 'chunk-pieces' && kind !== 'chunk-parts')
+      return { kind, digest, size, offset: written };
     if (this.#place === undefined) throw new ArchfarmError('internal', `the chunk ${digest} of nothing`);
-    return { kind, digest, size, ...this.#place };
+    const chunk = { digest, size, ...this.#place };
+    return kind === 'chunk-parts' ? { kind, ...chunk, parts } : { kind, ...chunk };
   }
 
   /** The whole content. */

@@ -7,11 +7,11 @@ import { batchBytes, Connection } from './connection.ts';
 import type { TransferSocket } from './frames.ts';
 import { Queue } from './queue.ts';
 import type { TransferItem } from './transfer.ts';
-import { maxBatchItems, type WantedChunk } from './transfer-messages.ts';
+import { isOfPieces, maxBatchItems, type WantedChunk } from './transfer-messages.ts';
 import type { Transfers } from './transfers.ts';
 import { Want, type WantOwner } from './want.ts';
 
-/** The place of a chunk is needed to ask for it. */
+/** The place of a chunk is needed to ask for it, or for parts of it. */
 export type NewWant = TransferItem & Partial<Pick<WantedChunk, 'offset' | 'of' | 'ofSize'>>;
 
 export class Wants implements WantOwner {
@@ -21,6 +21,8 @@ export class Wants implements WantOwner {
   readonly #elsewhere = new Queue<Want>();
   readonly #running = new Set<Promise<void>>();
   #connection: Connection | undefined;
+  /** Whether the other side of the connection knows what that is. */
+  #givesPieces = false;
   #ended: ArchfarmError | undefined;
   #receivedBytes = 0;
   #asking = false;
@@ -30,13 +32,14 @@ export class Wants implements WantOwner {
   }
 
   /** Asks over this socket until it closes; a former one is given up. Throws `protocol` on a bad frame, having closed it. */
-  async attach(socket: TransferSocket, signal: AbortSignal): Promise<void> {
+  async attach(socket: TransferSocket, signal: AbortSignal, givesPieces = false): Promise<void> {
     if (this.#ended !== undefined) throw this.#ended;
     this.#connection?.stop();
     const connection = new Connection(socket, {
       bytes: (count) => (this.#receivedBytes += count),
       room: () => this.#askSoon(),
     });
+    this.#givesPieces = givesPieces;
     this.#connection = connection;
     this.#askSoon();
     const running = this.#run(connection, signal);
@@ -62,7 +65,7 @@ export class Wants implements WantOwner {
   }
 
   /** The same one for all who wait here. Throws the error of `end` when nobody can be asked. */
-  want({ kind, digest, size, ...place }: NewWant, transfers: Transfers, urgent: boolean): Want {
+  want({ kind, digest, size, parts, ...place }: NewWant, transfers: Transfers, urgent: boolean): Want {
     const transfer = transfers.find({ kind, digest, size });
     const known = transfer?.parties.find(
       (party): party is Want => party instanceof Want && party.owner === this,
@@ -73,7 +76,7 @@ export class Wants implements WantOwner {
     }
     if (transfer === undefined && this.#ended !== undefined) throw this.#ended;
     const { offset, of, ofSize } = place;
-    const want = new Want(transfer ?? transfers.begin({ kind, digest, size }), {
+    const want = new Want(transfer ?? transfers.begin({ kind, digest, size, parts }), {
       owner: this,
       urgent,
       place:
@@ -143,6 +146,11 @@ export class Wants implements WantOwner {
       const { transfer } = want;
       const isFull = batch.length === maxBatchItems || bytes + transfer.expected > batchBytes;
       if (isFull && batch.length > 0) break;
+      if (isOfPieces(transfer.kind) && !this.#givesPieces) {
+        queue.remove(want);
+        void transfer.withdraw(want, new ArchfarmError('protocol', 'the other side gives no pieces'));
+        continue;
+      }
       if (!transfer.begin(want)) {
         this.#elsewhere.push(want);
         continue;

@@ -20,3 +20,11 @@ export class WholeContent implements AsyncIterable<Buffer> {
     };
   }
 }
+
+/** All that is left to be read, in memory. */
+export async function wholeOf(content: AsyncIterable<Buffer>): Promise<Buffer> {
+  if (content instanceof WholeContent) return content.bytes;
+  const parts: Buffer[] = [];
+  for await (const chunk of content) parts.push(chunk);
+  return Buffer.concat(parts);
+}

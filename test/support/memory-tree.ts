@@ -3,7 +3,8 @@ import { compareNames, decodeDirectory, digestOf, encodeDirectory } from '../../
 import { Chunker } from '../../shared/context/chunker.ts';
 import { encodeRecipe, type Recipe } from '../../shared/context/chunks.ts';
 import type { Content, ContentSource } from '../../shared/context/sender.ts';
-import type { WantedItem } from '../../shared/context/transfer-messages.ts';
+import { partsOf, piecesOf } from '../../shared/context/pieces.ts';
+import { contentOf, type WantedItem } from '../../shared/context/transfer-messages.ts';
 import { encodeTimes } from '../../shared/context/times.ts';
 import type { ContextSource, Digest, TimesId, TreeEntry, TreeId } from '../../shared/context/tree.ts';
 
@@ -81,14 +82,15 @@ export function memoryTree(branches: Map<string, Branch>): MemoryTree {
 /** What a source answers that holds these contents. */
 export function partOf(item: WantedItem, contents: ReadonlyMap<Digest, Buffer>): Content {
   const { kind, digest, size, offset } = item;
-  const content = contents.get(kind === 'chunk' ? item.of : digest);
+  const content = contents.get(contentOf(item));
   if (content === undefined) throw new Error(`no ${kind} ${digest}`);
+  const what = kind.startsWith('recipe')
+    ? encodeRecipe(recipeOf(content))
+    : kind.startsWith('chunk')
+      ? content.subarray(offset, offset + size)
+      : content.subarray(offset);
   const bytes =
-    kind === 'recipe'
-      ? encodeRecipe(recipeOf(content))
-      : kind === 'chunk'
-        ? content.subarray(offset, offset + size)
-        : content.subarray(offset);
+    'parts' in item ? partsOf(what, item.parts) : kind.endsWith('-pieces') ? piecesOf(what) : what;
   return { size: bytes.length, chunks: inChunks(bytes) };
 }
 

@@ -32,7 +32,7 @@ export function attached(
   { receiver, signal }: Pick<Receiving, 'receiver' | 'signal'>,
   socket: WebSocket,
 ): AsyncDisposable & { readonly ended: Promise<unknown> } {
-  const ended = receiver.attach(socket, signal).catch((error: unknown) => error);
+  const ended = receiver.attach(socket, signal, { givesPieces: true }).catch((error: unknown) => error);
   return {
     ended,
     async [Symbol.asyncDispose]() {

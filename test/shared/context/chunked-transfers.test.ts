@@ -47,7 +47,7 @@ test('a large content that changed a little sends what changed, over both hops',
   let before = [0, 0];
   for (const [version, most] of [
     [content, 1.001 * content.length],
-    [next, 4.1 * megabyte],
+    [next, 64 * 1024],
     [next, 0],
   ] as const) {
     const digest = digestOf(version);
@@ -60,15 +60,11 @@ test('a large content that changed a little sends what changed, over both hops',
       assert.ok(sent <= most, `${sent} of ${version.length} bytes were sent on hop ${index}`);
     }
     before = now;
+    // The coordinator passed on chunks; that they make the content it learns when it fetches that for itself.
+    await coordinator.receiver.prefetch(digest, version.length, coordinator.signal);
+    assert.ok(await coordinator.store.has({ kind: 'blob', digest, size: version.length }));
+    assert.is(coordinator.receiver.receivedBytes, before[0]);
   }
-  // The coordinator passed on chunks; that they make the content it learns when it fetches that for itself.
-  const [digest, size] = [digestOf(next), next.length];
-  await coordinator.receiver.prefetch(digest, size, coordinator.signal);
-  assert.ok(await coordinator.store.has({ kind: 'blob', digest, size }));
-  assert.equal(
-    hops.map(({ receiver }) => receiver.receivedBytes),
-    before,
-  );
 });
 
 test('a chunk that two contents share is sent once, though both are read at the same time', async () => {
