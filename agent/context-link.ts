@@ -8,7 +8,7 @@ import { defaultLimits, type ContextLimits } from '../shared/context/limits.ts';
 import { BlobReceiver } from '../shared/context/receiver.ts';
 import { BlobStore } from '../shared/context/store.ts';
 import type { StoreUsage } from '../shared/context/store-usage.ts';
-import type { ContextSource, TreeId } from '../shared/context/tree.ts';
+import type { ContextSource, Digest, TreeId } from '../shared/context/tree.ts';
 import { dial, onceOpen } from '../shared/dial.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
@@ -77,7 +77,11 @@ export class ContextLink {
         // Others ask at the same time: read only after the wait.
         const missing = await receiver.missingBytes(digest, size, signal);
         sentBytes += missing;
-        return receiver.blob(digest, size, signal);
+        const made = new Set<Digest>();
+        return receiver.blob(digest, size, signal, (chunk, { all, sent }) => {
+          if (!made.has(chunk)) sentBytes -= all - sent;
+          made.add(chunk);
+        });
       },
       async prepare(trees, { limits = defaultLimits, signal }) {
         const owned = { ...limits, command: 'serve' } as const;

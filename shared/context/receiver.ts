@@ -25,6 +25,8 @@ interface Waiting {
   /** Before what is only fetched ahead. */
   readonly urgent: boolean;
   readonly signal: AbortSignal;
+  readonly onMade?:
+    ((chunk: Digest, bytes: { readonly all: number; readonly sent: number }) => void) | undefined;
 }
 
 export class BlobReceiver implements ContextSource, ContentSource {
@@ -73,10 +75,16 @@ export class BlobReceiver implements ContextSource, ContentSource {
     return stored ?? this.#want(item, true).whole(signal);
   }
 
-  async blob(digest: Digest, size: number, signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
+  /** `onMade` hears, perhaps twice, of chunks of which only pieces came, and how many bytes. */
+  async blob(
+    digest: Digest,
+    size: number,
+    signal: AbortSignal,
+    onMade?: Waiting['onMade'],
+  ): Promise<AsyncIterable<Buffer>> {
     // BuildKit asks for empty files too.
     if (size === 0) return new WholeContent(Buffer.alloc(0));
-    const waiting = { urgent: true, signal };
+    const waiting = { urgent: true, signal, onMade };
     if (size <= chunkedBytes) return this.#read({ kind: 'blob', digest, size }, waiting);
     // By chunks where all of them are here too, so that one which went bad on the disk is fetched anew.
     return this.#readChunks({ digest, size }, waiting);
@@ -134,12 +142,12 @@ export class BlobReceiver implements ContextSource, ContentSource {
   }
 
   /** One that has just come need not be read back from the disk. */
-  async #read(item: NewWant, { urgent, signal }: Waiting): Promise<AsyncIterable<Buffer>> {
+  async #read(item: NewWant, waiting: Waiting): Promise<AsyncIterable<Buffer>> {
     const here = await this.#here(item);
     if (here !== undefined) return here;
-    const made = await this.#made(item, signal);
+    const made = await this.#made(item, waiting);
     if (made !== undefined) return new WholeContent(made);
-    return this.#want(item, urgent).content(signal);
+    return this.#want(item, waiting.urgent).content(waiting.signal);
   }
 
   async #here(item: NewWant): Promise<AsyncIterable<Buffer> | undefined> {
@@ -150,19 +158,22 @@ export class BlobReceiver implements ContextSource, ContentSource {
   }
 
   /** A chunk out of others and what they lack; undefined where it has to come whole. */
-  async #made(item: NewWant, signal: AbortSignal): Promise<Buffer | undefined> {
+  async #made(item: NewWant, { signal, onMade }: Waiting): Promise<Buffer | undefined> {
     const recipe = isPlaced(item) ? this.#recipes.get(item.of) : undefined;
     // One that comes whole already is here sooner.
     if (!isPlaced(item) || recipe === undefined || this.#transfers.find(item) !== undefined) return undefined;
     const made = await this.#reuse.chunk(item, recipe, signal);
     if (made === undefined) return undefined;
-    await this.#store.put({ kind: 'blob', digest: item.digest }, made);
-    this.#transfers.remember(item.digest, made);
-    return made;
+    const { content, sent } = made;
+    await this.#store.put({ kind: 'blob', digest: item.digest }, content);
+    this.#transfers.remember(item.digest, content);
+    onMade?.(item.digest, { all: content.length, sent });
+    return content;
   }
 
   /** Resolves when it is in the store. One promise and no more, because a great many may wait here. */
-  #fetch(item: NewWant, { urgent, signal }: Waiting): Promise<void> {
+  #fetch(item: NewWant, waiting: Waiting): Promise<void> {
+    const { urgent, signal } = waiting;
     return new Promise((resolve, reject) => {
       const wait = (): void => this.#want(item, urgent).tellStored({ resolve, reject }, signal);
       const { digest, size } = item;
@@ -173,7 +184,7 @@ export class BlobReceiver implements ContextSource, ContentSource {
           .then((isHere) => {
             if (isHere) return resolve();
             if (!isPlaced(item)) return wait();
-            return this.#made(item, signal).then((made) => (made === undefined ? wait() : resolve()));
+            return this.#made(item, waiting).then((made) => (made === undefined ? wait() : resolve()));
           })
           .catch(reject);
       }
@@ -192,10 +203,10 @@ export class BlobReceiver implements ContextSource, ContentSource {
     return this.#wants.want(item, transfers, urgent);
   }
 
-  async *#readChunks(content: Chunk, { urgent, signal }: Waiting): AsyncGenerator<Buffer> {
+  async *#readChunks(content: Chunk, { urgent, signal, onMade }: Waiting): AsyncGenerator<Buffer> {
     const recipe = await this.#recipe(content, { urgent, signal });
     const over = new AbortController();
-    const waiting = { urgent, signal: AbortSignal.any([signal, over.signal]) };
+    const waiting = { urgent, signal: AbortSignal.any([signal, over.signal]), onMade };
     const chunkOf = (chunk: Chunk, offset: number): NewWant => ({
       ...chunk,
       kind: 'chunk',

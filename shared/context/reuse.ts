@@ -6,7 +6,7 @@ import { untilAborted } from '../abort.ts';
 import { decodeRecipe, maxRecipeBytes, type Chunk, type Recipe } from './chunks.ts';
 import { Delta, type Base } from './delta.ts';
 import { digestOf } from './encoding.ts';
-import { decodePieces, type Part } from './pieces.ts';
+import { decodePieces } from './pieces.ts';
 import { basesOf } from './similar.ts';
 import type { BlobStore } from './store.ts';
 import type { NewWant } from './wants.ts';
@@ -22,6 +22,13 @@ export interface ReuseOptions {
 /** A chunk and where it belongs. */
 export type PlacedChunk = Required<Pick<NewWant, 'digest' | 'size' | 'offset' | 'of' | 'ofSize'>>;
 
+/** What was put together. */
+export interface Made {
+  readonly content: Buffer;
+  /** Bytes that came from the other side for it. */
+  readonly sent: number;
+}
+
 /** Records of recipes below this many bytes (by the size of their contents) are not worth asking twice. */
 const worthBytes = 200 * 1024 * 1024;
 /** Contents whose bases are remembered. */
@@ -29,7 +36,7 @@ const maxContents = 32;
 
 export class Reuse {
   readonly #options: ReuseOptions;
-  readonly #underWay = new Map<Digest, Promise<Buffer | undefined>>();
+  readonly #underWay = new Map<Digest, Promise<Made | undefined>>();
   /** By content, the latest last. */
   readonly #bases = new Map<Digest, Promise<ReadonlyMap<number, readonly Chunk[]>>>();
 
@@ -40,7 +47,7 @@ export class Reuse {
   /** The recipe's record; undefined when it has to come whole. Throws only what the signal says. */
   async recipe(content: Chunk, signal: AbortSignal): Promise<Recipe | undefined> {
     if (content.size < worthBytes) return undefined;
-    const record = await this.#once(content.digest, signal, async () => {
+    const made = await this.#once(content.digest, signal, async () => {
       const known = await this.#options.store.recentRecipes();
       if (known.length === 0) return undefined;
       return this.#put(content, {
@@ -50,21 +57,21 @@ export class Reuse {
         signal,
       });
     });
-    return record === undefined ? undefined : decoded(content, record);
+    return made === undefined ? undefined : decoded(content, made.content);
   }
 
   /** The chunk, verified; undefined when it has to come whole. Throws only what the signal says. */
-  async chunk(chunk: PlacedChunk, recipe: Recipe, signal: AbortSignal): Promise<Buffer | undefined> {
+  async chunk(chunk: PlacedChunk, recipe: Recipe, signal: AbortSignal): Promise<Made | undefined> {
     return this.#once(chunk.digest, signal, async () => {
       const known = (await this.#basesOf(chunk.of, recipe)).get(chunk.offset);
       if (known === undefined) return undefined;
-      const content = await this.#put(chunk, {
+      const made = await this.#put(chunk, {
         kind: 'chunk',
         maxBytes: chunk.size,
         bases: known.map((base) => () => this.#stored(base)),
         signal,
       });
-      return content !== undefined && digestOf(content) === chunk.digest ? content : undefined;
+      return made !== undefined && digestOf(made.content) === chunk.digest ? made : undefined;
     });
   }
 
@@ -72,8 +79,8 @@ export class Reuse {
   async #once(
     digest: Digest,
     signal: AbortSignal,
-    make: () => Promise<Buffer | undefined>,
-  ): Promise<Buffer | undefined> {
+    make: () => Promise<Made | undefined>,
+  ): Promise<Made | undefined> {
     for (let other = this.#underWay.get(digest); other !== undefined; other = this.#underWay.get(digest)) {
       try {
         return await untilAborted(other, signal);
@@ -106,15 +113,16 @@ export class Reuse {
       readonly bases: readonly Base[];
       readonly signal: AbortSignal;
     },
-  ): Promise<Buffer | undefined> {
+  ): Promise<Made | undefined> {
     const { ask } = this.#options;
-    const pieces = decodePieces(await ask({ ...item, kind: `${kind}-pieces` }, signal), maxBytes);
-    const delta = await Delta.plan(pieces, bases);
+    const list = await ask({ ...item, kind: `${kind}-pieces` }, signal);
+    const delta = await Delta.plan(decodePieces(list, maxBytes), bases);
     if (delta === undefined) return undefined;
     const { parts } = delta;
-    const askFor = (some: readonly Part[]): Promise<Buffer> =>
-      ask({ ...item, kind: `${kind}-parts`, parts: some }, signal);
-    return delta.assemble(parts.length === 0 ? Buffer.alloc(0) : await askFor(parts));
+    const bytes =
+      parts.length === 0 ? Buffer.alloc(0) : await ask({ ...item, kind: `${kind}-parts`, parts }, signal);
+    const content = await delta.assemble(bytes);
+    return content === undefined ? undefined : { content, sent: list.length + bytes.length };
   }
 
   #basesOf(content: Digest, recipe: Recipe): Promise<ReadonlyMap<number, readonly Chunk[]>> {

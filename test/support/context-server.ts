@@ -1,6 +1,7 @@
 /** A WebSocket server that sends the contents of a source, and sockets to it that a test may cut. */
 import { once } from 'node:events';
 import { WebSocket, WebSocketServer } from 'ws';
+import { givesPieces } from '../../shared/context/gives-pieces.ts';
 import { sendContents, type ContentSource } from '../../shared/context/sender.ts';
 
 export interface ContextServer extends AsyncDisposable {
@@ -12,12 +13,16 @@ export interface ContextServer extends AsyncDisposable {
   readonly outcomes: unknown[];
 }
 
-export async function contextServer(source: ContentSource): Promise<ContextServer> {
+/** With `header`, it says that it gives pieces as a coordinator does. */
+export async function contextServer(source: ContentSource, { header = false } = {}): Promise<ContextServer> {
   const server = new WebSocketServer({
     port: 0,
     host: '127.0.0.1',
     maxPayload: 1 << 20,
     perMessageDeflate: false,
+  });
+  server.on('headers', (headers: string[]) => {
+    if (header) headers.push(`${givesPieces.header}: ${givesPieces.value}`);
   });
   await once(server, 'listening');
   const stop = new AbortController();
