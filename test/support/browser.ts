@@ -2,6 +2,7 @@
 import axe, { type AxeResults } from 'axe-core';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import * as assert from 'uvu/assert';
+import { scratchDirectory } from '../../scripts/rig/scratch.ts';
 
 export interface WatchedPage extends AsyncDisposable {
   readonly page: Page;
@@ -27,7 +28,10 @@ export interface OpenOptions {
 const patience = 60_000;
 
 export async function startBrowser(): Promise<RunningBrowser> {
+  // It writes there, whatever the profile.
+  const home = await scratchDirectory('browser');
   const browser = await chromium.launch({
+    env: { ...process.env, HOME: home.path, XDG_CONFIG_HOME: home.path, XDG_CACHE_HOME: home.path },
     executablePath: '/usr/bin/chromium',
     // Tests run as root, and /dev/shm is small in containers.
     args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'],
@@ -35,7 +39,10 @@ export async function startBrowser(): Promise<RunningBrowser> {
   });
   return {
     open: (url, options) => openPage(browser, url, options),
-    [Symbol.asyncDispose]: () => browser.close(),
+    async [Symbol.asyncDispose]() {
+      await browser.close();
+      await home[Symbol.asyncDispose]();
+    },
   };
 }
 
