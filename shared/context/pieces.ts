@@ -2,14 +2,14 @@
  * A chunk or the record of a recipe, cut once more and much smaller: whoever has one that is nearly the same sees by the
  * list of pieces which bytes it lacks, and asks for these parts alone.
  *
- * Record: `archfarm pieces 1` and NUL, then for each piece the first 16 bytes of its sha256 and its size (32 bits, big
+ * Record: `archfarm pieces 1` and NUL, then for each piece the first 8 bytes of its sha256 and its size (16 bits, big
  * endian). The number changes with this form and with the rules by which pieces are cut.
  */
 import { ArchfarmError } from '../errors.ts';
 import { Chunker, type CutRules } from './chunker.ts';
 
 export interface Piece {
-  /** The first 16 bytes of its sha256, in hex: enough to find it, since what is put together is verified as a whole. */
+  /** The first 8 bytes of its sha256, in hex: enough to find it, since what is put together is verified as a whole. */
   readonly id: string;
   /** Bytes. */
   readonly size: number;
@@ -21,17 +21,20 @@ export type Part = readonly [offset: number, size: number];
 /** Parts of one content that are asked for at a time. */
 export const maxParts = 64;
 
-/** Top bits that have to be zero: 14 up to the average, 10 after it (12 are one cut in 4 KiB). */
+/**
+ * One cut in 2 KiB, wherever the top 11 bits are zero: with a strict mask before the average, as chunks have, the cuts of
+ * old and new fall together again only several pieces after an edit.
+ */
 const pieceRules: CutRules = {
-  least: 1024,
-  average: 4096,
-  most: 16 * 1024,
-  strictMask: ~0 << 18,
-  laxMask: ~0 << 22,
+  least: 256,
+  average: 2048,
+  most: 8 * 1024,
+  strictMask: ~0 << 21,
+  laxMask: ~0 << 21,
 };
 const header = Buffer.from('archfarm pieces 1\0');
-const idBytes = 16;
-const entryBytes = idBytes + 4;
+const idBytes = 8;
+const entryBytes = idBytes + 2;
 const idStart = 'sha256:'.length;
 
 export function cutPieces(content: Buffer): readonly Piece[] {
@@ -53,7 +56,7 @@ export function encodePieces(pieces: readonly Piece[]): Buffer {
   for (const [index, { id, size }] of pieces.entries()) {
     const at = header.length + entryBytes * index;
     record.write(id, at, 'hex');
-    record.writeUInt32BE(size, at + idBytes);
+    record.writeUInt16BE(size, at + idBytes);
   }
   return record;
 }
@@ -66,7 +69,7 @@ export function decodePieces(record: Buffer, maxBytes: number): readonly Piece[]
   const pieces: Piece[] = [];
   let bytes = 0;
   for (let at = header.length; at < record.length; at += entryBytes) {
-    const size = record.readUInt32BE(at + idBytes);
+    const size = record.readUInt16BE(at + idBytes);
     const isLast = at + entryBytes === record.length;
     if (size < (isLast ? 1 : pieceRules.least) || size > pieceRules.most)
       throw invalid(`has a piece of ${size} bytes`);

@@ -1,19 +1,19 @@
 /** The receiving end of a transfer: contents come from the store or, once for all who wait, from the other side. */
 import { ArchfarmError } from '../errors.ts';
 import { readChunks } from './chunked-content.ts';
-import { chunkedBytes, decodeRecipe, encodeRecipe, type Chunk, type Recipe } from './chunks.ts';
+import { chunkedBytes, decodeRecipe, type Chunk, type Recipe } from './chunks.ts';
 import { decodeDirectory } from './encoding.ts';
 import type { TransferSocket } from './frames.ts';
 import type { Content, ContentSource } from './sender.ts';
 import type { BlobStore } from './store.ts';
-import { partsOf, piecesOf } from './pieces.ts';
+import { openItem } from './open-item.ts';
 import { RecipeCache } from './recipe-cache.ts';
 import { Reuse, type PlacedChunk } from './reuse.ts';
 import { isOfPieces, type WantedItem } from './transfer-messages.ts';
 import { Transfers } from './transfers.ts';
 import type { ContextSource, Digest, Directory } from './tree.ts';
 import { Wants, type NewWant } from './wants.ts';
-import { WholeContent, wholeOf } from './whole-content.ts';
+import { WholeContent } from './whole-content.ts';
 
 export interface ReceiverOptions {
   readonly store: BlobStore;
@@ -111,34 +111,15 @@ export class BlobReceiver implements ContextSource, ContentSource {
   }
 
   /** To send on what is here, or what is just arriving. */
-  async open(item: WantedItem, signal: AbortSignal): Promise<Content> {
-    const { kind, digest, size, offset } = item;
-    switch (kind) {
-      case 'directory':
-        return whole(await this.record(digest, signal));
-      case 'recipe':
-      case 'recipe-pieces':
-      case 'recipe-parts': {
-        const record = encodeRecipe(await this.#recipe({ digest, size }, { urgent: true, signal }));
-        if (kind === 'recipe') return whole(record);
-        return whole('parts' in item ? partsOf(record, item.parts) : piecesOf(record));
-      }
-      case 'chunk':
-        await this.#checkChunk(item, signal);
-        return { size, chunks: await this.#read(item, { urgent: true, signal }) };
-      case 'chunk-pieces':
-      case 'chunk-parts': {
-        await this.#checkChunk(item, signal);
-        const chunk = await wholeOf(await this.#read({ ...item, kind: 'chunk' }, { urgent: true, signal }));
-        return whole('parts' in item ? partsOf(chunk, item.parts) : piecesOf(chunk));
-      }
-      case 'blob':
-        if (offset > size)
-          throw new ArchfarmError('protocol', `${digest} was wanted from byte ${offset} of ${size}`);
-        return { size: size - offset, chunks: skip(await this.blob(digest, size, signal), offset) };
-      default:
-        return kind satisfies never;
-    }
+  open(item: WantedItem, signal: AbortSignal): Promise<Content> {
+    const waiting = { urgent: true, signal };
+    return openItem(item, {
+      record: (digest) => this.record(digest, signal),
+      recipe: (content) => this.#recipe(content, waiting),
+      hasChunk: (chunk) => this.#recipes.has(chunk.of, chunk),
+      chunk: (chunk) => this.#read({ ...chunk, kind: 'chunk' }, waiting),
+      blob: (digest, size) => this.blob(digest, size, signal),
+    });
   }
 
   /** One that has just come need not be read back from the disk. */
@@ -264,32 +245,8 @@ export class BlobReceiver implements ContextSource, ContentSource {
     this.#recipes.add(digest, recipe);
     return recipe;
   }
-
-  /** Whoever may see a content may see its chunks, and nothing else of the store under that name. */
-  async #checkChunk(item: PlacedChunk, signal: AbortSignal): Promise<void> {
-    const { of, ofSize } = item;
-    await this.#recipe({ digest: of, size: ofSize }, { urgent: true, signal });
-    if (!this.#recipes.has(of, item))
-      throw new ArchfarmError('blobs-lost', `${item.digest} is no chunk of ${of}`);
-  }
-}
-
-function whole(bytes: Buffer): Content {
-  return { size: bytes.length, chunks: new WholeContent(bytes) };
 }
 
 function isPlaced(item: NewWant): item is NewWant & PlacedChunk {
   return item.kind === 'chunk' && item.of !== undefined;
-}
-
-function skip(chunks: AsyncIterable<Buffer>, offset: number): AsyncIterable<Buffer> {
-  return offset === 0 ? chunks : withoutFirst(chunks, offset);
-}
-
-async function* withoutFirst(chunks: AsyncIterable<Buffer>, offset: number): AsyncGenerator<Buffer> {
-  let left = offset;
-  for await (const chunk of chunks) {
-    if (left < chunk.length) yield chunk.subarray(left);
-    left = Math.max(0, left - chunk.length);
-  }
 }
