@@ -226,6 +226,7 @@ export class BlobReceiver implements ContextSource, ContentSource {
       if (this.#transfers.find(item) !== undefined) await this.#fetch(item, { urgent: true, signal });
     }
     await this.#store.putRecipe(content, recipe);
+    this.#reuse.learned(recipe);
   }
 
   async #recipe(content: Chunk, { urgent, signal }: Waiting): Promise<Recipe> {

@@ -17,7 +17,7 @@ export interface ChunkedContent {
 const sumBytes = 32;
 /** Of the recipes that are looked at for what a new content has in common with others. */
 const maxRecent = 32;
-const maxRecentBytes = 4 * 1024 * 1024;
+const maxRecentBytes = 2 * 1024 * 1024;
 
 export class Recipes {
   readonly #files: StoreFiles;

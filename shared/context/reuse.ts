@@ -3,11 +3,11 @@
  * are new come from the other side. Where that does not work out, the caller fetches the whole.
  */
 import { untilAborted } from '../abort.ts';
-import { decodeRecipe, maxRecipeBytes, type Chunk, type Recipe } from './chunks.ts';
+import { decodeRecipe, encodeRecipe, maxRecipeBytes, type Chunk, type Recipe } from './chunks.ts';
 import { Delta, type Base } from './delta.ts';
 import { digestOf } from './encoding.ts';
 import { decodePieces } from './pieces.ts';
-import { basesOf } from './similar.ts';
+import { KnownRecipes } from './similar.ts';
 import type { BlobStore } from './store.ts';
 import type { NewWant } from './wants.ts';
 import type { Digest } from './tree.ts';
@@ -31,6 +31,10 @@ export interface Made {
 
 /** Records of recipes below this many bytes (by the size of their contents) are not worth asking twice. */
 const worthBytes = 200 * 1024 * 1024;
+/** Milliseconds for which recipes are remembered: of many large contents, each is compared with them. */
+const knownFor = 10_000;
+/** Of those that were learned meanwhile and are kept in memory. */
+const maxKnown = 256;
 /** Contents whose bases are remembered. */
 const maxContents = 32;
 
@@ -40,6 +44,8 @@ export class Reuse {
   /** By content, the latest last. */
   readonly #bases = new Map<Digest, Promise<ReadonlyMap<number, readonly Chunk[]>>>();
 
+  #known: Promise<KnownRecipes> | undefined;
+
   constructor(options: ReuseOptions) {
     this.#options = options;
   }
@@ -48,12 +54,12 @@ export class Reuse {
   async recipe(content: Chunk, signal: AbortSignal): Promise<Recipe | undefined> {
     if (content.size < worthBytes) return undefined;
     const made = await this.#once(content.digest, signal, async () => {
-      const known = await this.#options.store.recentRecipes();
-      if (known.length === 0) return undefined;
+      const { records } = await this.#knownRecipes();
+      if (records.length === 0) return undefined;
       return this.#put(content, {
         kind: 'recipe',
         maxBytes: maxRecipeBytes(content.size),
-        bases: known.map((bytes) => () => Promise.resolve(bytes)),
+        bases: records.map((record) => () => Promise.resolve(record)),
         signal,
       });
     });
@@ -73,6 +79,16 @@ export class Reuse {
       });
       return made !== undefined && digestOf(made.content) === chunk.digest ? made : undefined;
     });
+  }
+
+  /** It has been stored. */
+  learned(recipe: Recipe): void {
+    this.#known
+      ?.then((known) => {
+        if (known.records.length < maxKnown) known.add(encodeRecipe(recipe));
+        else this.#known = undefined;
+      })
+      .catch(() => {});
   }
 
   /** One at a time for each digest; those who come later have the same. */
@@ -128,12 +144,23 @@ export class Reuse {
   #basesOf(content: Digest, recipe: Recipe): Promise<ReadonlyMap<number, readonly Chunk[]>> {
     const known = this.#bases.get(content);
     if (known !== undefined) return known;
-    const bases = this.#options.store.recentRecipes().then((records) => basesOf(recipe, records));
+    const bases = this.#knownRecipes().then((recipes) => recipes.basesOf(recipe));
     this.#bases.set(content, bases);
     bases.catch(() => this.#bases.delete(content));
     const [oldest] = this.#bases.keys();
     if (this.#bases.size > maxContents && oldest !== undefined) this.#bases.delete(oldest);
     return bases;
+  }
+
+  #knownRecipes(): Promise<KnownRecipes> {
+    if (this.#known !== undefined) return this.#known;
+    const known = this.#options.store.recentRecipes().then((records) => new KnownRecipes(records));
+    this.#known = known;
+    const forget = (): void => {
+      if (this.#known === known) this.#known = undefined;
+    };
+    known.then(() => setTimeout(forget, knownFor).unref(), forget);
+    return known;
   }
 
   async #stored({ digest, size }: Chunk): Promise<Buffer | undefined> {

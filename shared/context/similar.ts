@@ -8,9 +8,48 @@ import type { Digest } from './tree.ts';
 /** Bytes of neighbouring new chunks, and of those that they took the place of: what is larger is no small edit. */
 const maxRunBytes = 8 * 1024 * 1024;
 
-/** By the offset of each new chunk, the chunks that it may have been made of; `records` are those of known recipes. */
-export function basesOf(recipe: Recipe, records: readonly Buffer[]): ReadonlyMap<number, readonly Chunk[]> {
-  const known = mostAlike(recipe, records);
+export class KnownRecipes {
+  readonly #records: Buffer[] = [];
+  /** By chunk, the numbers of the records that have it. */
+  readonly #holders = new Map<Digest, number[]>();
+
+  constructor(records: readonly Buffer[]) {
+    for (const record of records) this.add(record);
+  }
+
+  get records(): readonly Buffer[] {
+    return this.#records;
+  }
+
+  add(record: Buffer): void {
+    const number = this.#records.push(record) - 1;
+    for (const { digest } of chunksOf(record)) {
+      const holders = this.#holders.get(digest);
+      if (holders === undefined) this.#holders.set(digest, [number]);
+      else if (holders.at(-1) !== number) holders.push(number);
+    }
+  }
+
+  /** By the offset of each new chunk, the chunks that it may have been made of. */
+  basesOf(recipe: Recipe): ReadonlyMap<number, readonly Chunk[]> {
+    const known = this.#mostAlike(recipe);
+    return known === undefined ? new Map() : replacedBy(recipe, known);
+  }
+
+  #mostAlike(recipe: Recipe): Recipe | undefined {
+    const common = new Map<number, number>();
+    for (const { digest, size } of recipe) {
+      for (const number of this.#holders.get(digest) ?? [])
+        common.set(number, (common.get(number) ?? 0) + size);
+    }
+    let [best] = common;
+    for (const each of common) if (best === undefined || each[1] > best[1]) best = each;
+    const record = best === undefined ? undefined : this.#records[best[0]];
+    return record === undefined ? undefined : chunksOf(record);
+  }
+}
+
+function replacedBy(recipe: Recipe, known: Recipe): ReadonlyMap<number, readonly Chunk[]> {
   const places = new Map(known.map(({ digest }, index) => [digest, index]));
   const bases = new Map<number, readonly Chunk[]>();
   let offset = 0;
@@ -34,22 +73,8 @@ export function basesOf(recipe: Recipe, records: readonly Buffer[]): ReadonlyMap
     }
     offset += size;
   }
-  // Without anything in common there is nothing that it took the place of.
-  if (run.from > 0) endRun(known.length);
+  endRun(known.length);
   return bases;
-}
-
-function mostAlike(recipe: Recipe, records: readonly Buffer[]): Recipe {
-  const digests = new Map<Digest, number>(recipe.map(({ digest, size }) => [digest, size]));
-  let most = 0;
-  let best: Recipe = [];
-  for (const record of records) {
-    const other = chunksOf(record);
-    const common = new Set(other.map(({ digest }) => digest).filter((digest) => digests.has(digest)));
-    const bytes = [...common].reduce((sum, digest) => sum + (digests.get(digest) ?? 0), 0);
-    if (bytes > most) [most, best] = [bytes, other];
-  }
-  return best;
 }
 
 function bytesOf(chunks: readonly Chunk[]): number {

@@ -106,7 +106,7 @@ export class BlobStore {
     return this.#recipes.get(content);
   }
 
-  /** Records of the recipes that were used latest, some megabytes at most. */
+  /** Records of the recipes that were used latest, two megabytes at most. */
   recentRecipes(): Promise<readonly Buffer[]> {
     return this.#recipes.recent();
   }

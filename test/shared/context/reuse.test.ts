@@ -128,28 +128,30 @@ test('a sender that has not said that it gives pieces is not asked for any', asy
   await ended;
 });
 
-test('what is asked for on a connection that breaks is asked for again on the next', async () => {
-  await using here = await receiving();
-  await using server = await contextServer(source(() => undefined));
-  let cut = (): void => {};
-  let cuts = 0;
-  await using breaking = await contextServer(
-    source(({ kind }) => {
-      if (kind === 'chunk-parts' && cuts++ < 1) cut();
-      return undefined;
-    }),
-  );
-  const socket = await breaking.dial();
-  cut = () => socket.terminate();
-  const first = attached(here, socket);
-  assert.ok(await fetched(here, content));
-  const before = here.receiver.receivedBytes;
-  const reading = fetched(here, next);
-  await first.ended;
-  await using _second = attached(here, await server.dial());
-  assert.ok(await reading);
-  assert.ok(here.receiver.receivedBytes - before < 64 * 1024);
-});
+for (const asked of ['chunk-pieces', 'chunk-parts'] as const) {
+  test(`${asked} that are asked for on a connection that breaks are asked for again on the next`, async () => {
+    await using here = await receiving();
+    await using server = await contextServer(source(() => undefined));
+    let cut = (): void => {};
+    let cuts = 0;
+    await using breaking = await contextServer(
+      source(({ kind }) => {
+        if (kind === asked && cuts++ < 1) cut();
+        return undefined;
+      }),
+    );
+    const socket = await breaking.dial();
+    cut = () => socket.terminate();
+    const first = attached(here, socket);
+    assert.ok(await fetched(here, content));
+    const before = here.receiver.receivedBytes;
+    const reading = fetched(here, next);
+    await first.ended;
+    await using _second = attached(here, await server.dial());
+    assert.ok(await reading);
+    assert.ok(here.receiver.receivedBytes - before < 64 * 1024);
+  });
+}
 
 test('of the recipe of a very large content come the pieces that are new', async () => {
   const chunk = (size: number): Recipe[number] => ({ digest: digestOf(randomBytes(8)), size });

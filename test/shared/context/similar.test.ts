@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { encodeRecipe, type Chunk, type Recipe } from '../../../shared/context/chunks.ts';
 import { digestOf } from '../../../shared/context/encoding.ts';
-import { basesOf } from '../../../shared/context/similar.ts';
+import { KnownRecipes } from '../../../shared/context/similar.ts';
 
 /** A chunk for each letter, of 1 MiB. */
 function recipe(letters: string): Recipe {
@@ -20,7 +20,9 @@ function lettersOf(chunks: readonly Chunk[]): string {
 /** What each new chunk may have been made of, in the order of the new ones. */
 function bases(next: string, ...known: readonly string[]): string {
   const records = known.map((letters) => encodeRecipe(recipe(letters)));
-  return [...basesOf(recipe(next), records)].map(([, chunks]) => lettersOf(chunks)).join(' ');
+  return [...new KnownRecipes(records).basesOf(recipe(next))]
+    .map(([, chunks]) => lettersOf(chunks))
+    .join(' ');
 }
 
 test('a new chunk is made of what stood between its neighbours', () => {
