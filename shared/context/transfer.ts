@@ -41,6 +41,8 @@ const expectedRecordBytes = 16 * 1024;
 const expectedRecipeShare = 1 / 12_000;
 /** For a list of pieces, for each byte of what they make. */
 const expectedPiecesShare = 1 / 200;
+/** One for all: a great many transfers have none. */
+const none: readonly Part[] = [];
 
 export class Transfer {
   readonly kind: TransferItem['kind'];
@@ -55,7 +57,7 @@ export class Transfer {
   #landed: Buffer | BlobWriter | undefined;
   #isOver = false;
 
-  constructor({ kind, digest, size, parts = [] }: TransferItem, home: TransferHome) {
+  constructor({ kind, digest, size, parts = none }: TransferItem, home: TransferHome) {
     this.kind = kind;
     this.digest = digest;
     this.size = size;
