@@ -8,9 +8,11 @@ import { scanContext } from '../../../coordinator/context/scan.ts';
 import { SnapshotSource, type Snapshot } from '../../../coordinator/context/snapshot.ts';
 import { readTar } from '../../../coordinator/context/tar-context.ts';
 import { buffers } from '../../../shared/context/buffers.ts';
-import { decodeRecipe, type Recipe } from '../../../shared/context/chunks.ts';
+import { decodeRecipe, encodeRecipe, type Recipe } from '../../../shared/context/chunks.ts';
 import { digestOf } from '../../../shared/context/encoding.ts';
 import { Matcher } from '../../../shared/context/ignore.ts';
+import { partsOf, piecesOf } from '../../../shared/context/pieces.ts';
+import type { WantedItem } from '../../../shared/context/transfer-messages.ts';
 import { failureOf } from '../../support/failure.ts';
 import { collect } from '../../support/memory-tree.ts';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.ts';
@@ -98,6 +100,44 @@ test('a large file in an archive is given the same way', async () => {
     signal,
   );
   assert.equal((await collect(chunks)).toString(), 'ore');
+});
+
+test('pieces and parts of a chunk and of a recipe are given, within their bounds', async () => {
+  await using directory = await directoryWithLarge();
+  const source = new SnapshotSource([await scanContext(directory.path, { signal })]);
+  const recipe = await recipeOf(source);
+  const record = encodeRecipe(recipe);
+  const [first] = recipe;
+  assert.ok(first);
+  const place = { ...first, offset: 0, of: digest, ofSize: size };
+  const bytes = large.subarray(0, first.size);
+  const given = async (item: WantedItem): Promise<Buffer> => {
+    const content = await source.open(item, signal);
+    const all = await collect(content.chunks);
+    assert.is(all.length, content.size);
+    return all;
+  };
+  const parts = [
+    [1, 2],
+    [10, 20],
+  ] as const;
+  const ofRecipe = { digest, size, offset: 0 };
+  assert.equal(await given({ kind: 'chunk-pieces', ...place }), piecesOf(bytes));
+  assert.equal(await given({ kind: 'chunk-parts', ...place, parts }), partsOf(bytes, parts));
+  assert.equal(await given({ kind: 'recipe-pieces', ...ofRecipe }), piecesOf(record));
+  assert.equal(await given({ kind: 'recipe-parts', ...ofRecipe, parts }), partsOf(record, parts));
+  const beyond = [[first.size - 1, 2]] as const;
+  for (const item of [
+    { kind: 'chunk-parts', ...place, parts: beyond },
+    { kind: 'recipe-parts', ...ofRecipe, parts: beyond },
+    { kind: 'chunk-pieces', ...place, offset: size },
+  ] as const) {
+    assert.is((await failureOf(source.open(item, signal))).code, 'protocol');
+  }
+  await writeFile(directory.file, 'x', { flag: 'a' });
+  const error = await failureOf(source.open({ kind: 'chunk-parts', ...place, parts }, signal));
+  assert.is(error.code, 'context-changed');
+  assert.match(error.message, /large/);
 });
 
 test('chunks of a file that changed are an error that names it', async () => {

@@ -20,6 +20,15 @@ test('closes the socket on a frame it does not understand', async () => {
     JSON.stringify({ type: 'want', batch: 1, urgent: true, items: [{ ...item, digest: '../etc' }] }),
     JSON.stringify({ type: 'want', batch: 1, urgent: true, items: [{ ...item, extra: 1 }] }),
     JSON.stringify({ type: 'want', batch: 1, urgent: true, items: Array.from({ length: 257 }, () => item) }),
+    ...[[], [[0]], [[-1, 5]], [[0, 1.5]], Array.from({ length: 65 }, (_, index) => [index, 1])].map((parts) =>
+      JSON.stringify({
+        type: 'want',
+        batch: 1,
+        urgent: true,
+        items: [{ ...item, kind: 'recipe-parts', parts }],
+      }),
+    ),
+    JSON.stringify({ type: 'want', batch: 1, urgent: true, items: [{ ...item, kind: 'chunk-pieces' }] }),
   ];
   for (const frame of frames) {
     await using server = await contextServer(memoryTree(dir()));
