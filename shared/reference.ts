@@ -55,6 +55,11 @@ export function parseReference(text: string): Reference {
 }
 
 function invalidReference(text: string): ArchfarmError {
+  const scheme = /^\w+:\/\//.exec(text)?.[0];
+  if (scheme !== undefined) {
+    const hint = `it is no URL: leave out ${scheme}`;
+    return new ArchfarmError('usage', `invalid image reference ${JSON.stringify(text)}`, { hint });
+  }
   const name = text.replace(/@.*$/, '').replace(/:[^/]*$/, '');
   const hint = /[A-Z]/.test(name.replace(/^[^/]*[.:][^/]*\//, ''))
     ? 'repository names are lower case'

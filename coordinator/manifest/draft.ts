@@ -107,10 +107,28 @@ export function annotated(
   const platform = { ...found.platform, ...given };
   const { os, architecture, variant } = platform;
   if (os !== undefined && architecture !== undefined) {
-    checkPlatform(withVariant({ os, architecture, variant }));
+    // By itself first: the variant may be of an architecture that it was annotated with before.
+    checkPlatform({ os, architecture });
+    checkVariant({ os, architecture, variant }, { member, isGiven: given.variant !== undefined });
   }
   const members = draft.members.map((each) => (each === found ? { ...found, platform } : each));
   return { ...draft, members };
+}
+
+function checkVariant(
+  fields: Parameters<typeof withVariant>[0],
+  { member, isGiven }: { member: string; isGiven: boolean },
+): void {
+  try {
+    checkPlatform(withVariant(fields));
+  } catch (error) {
+    if (isGiven) throw error;
+    throw new ArchfarmError(
+      'usage',
+      `${fields.architecture} has no variant ${fields.variant}, which ${member} has`,
+      { hint: "give its variant too: --variant VARIANT, or --variant '' for none" },
+    );
+  }
 }
 
 /** Throws `not-found`. */

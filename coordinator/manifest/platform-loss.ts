@@ -10,6 +10,6 @@ export function platformLoss(reference: string, lost: readonly string[]): Archfa
   return new ArchfarmError(
     'platform-loss',
     `${reference} has ${lost.join(', ')} today, and would lose ${lost.length > 1 ? 'them' : 'it'}`,
-    { hint: `build ${lost.length > 1 ? 'them' : 'it'} too, or give --force to do without` },
+    { hint: `publish ${lost.length > 1 ? 'them' : 'it'} too, or give --force to do without` },
   );
 }

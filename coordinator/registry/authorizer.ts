@@ -6,7 +6,7 @@ import { findCredential, type Credential } from './credentials.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { Scope } from './scope.ts';
 import type { RegistryTiming } from './timing.ts';
-import { RegistryError } from './registry-error.ts';
+import { RegistryError, type SignInAttempt } from './registry-error.ts';
 import { basicAuthorization, TokenSource, type SignIn } from './token.ts';
 import type { Transport } from './transport.ts';
 
@@ -27,6 +27,7 @@ export class Authorizer {
   readonly #options: AuthorizerOptions;
   readonly #tokens: TokenSource;
   #challenge: Challenge | undefined;
+  #signIn: SignInAttempt | undefined;
   #credential: { readonly value: Promise<Credential | undefined>; readonly until: number } | undefined;
 
   constructor(transport: Transport, options: AuthorizerOptions) {
@@ -35,6 +36,7 @@ export class Authorizer {
     this.#tokens = new TokenSource(transport, {
       timing: options.timing,
       tokenServers: options.tokenServers,
+      signIn: () => this.#signIn,
       credential: async (signal) => signIn(await this.credential(signal)),
     });
   }
@@ -68,6 +70,11 @@ export class Authorizer {
       challenges.find(({ scheme }) => scheme === 'basic');
   }
 
+  /** What was found when credentials were last looked for. */
+  get signIn(): SignInAttempt | undefined {
+    return this.#signIn;
+  }
+
   get hasChallenge(): boolean {
     return this.#challenge !== undefined;
   }
@@ -92,9 +99,12 @@ export class Authorizer {
       });
       const kept = { value, until: Date.now() + credentialLifetime };
       this.#credential = kept;
-      value.catch(() => {
-        if (this.#credential === kept) this.#credential = undefined;
-      });
+      value.then(
+        (found) => (this.#signIn = { directory, found: found !== undefined }),
+        () => {
+          if (this.#credential === kept) this.#credential = undefined;
+        },
+      );
     }
     return untilAborted(this.#credential.value, signal);
   }

@@ -6,7 +6,13 @@ import { Capabilities } from './capabilities.ts';
 import type { Credential } from './credentials.ts';
 import { withinDeadline } from './deadline.ts';
 import type { Endpoint } from './endpoint.ts';
-import { badAnswer, RegistryError, unexpectedAnswer, type Asked } from './registry-error.ts';
+import {
+  badAnswer,
+  unexpectedAnswer,
+  type Asked,
+  type RegistryError,
+  type SignInAttempt,
+} from './registry-error.ts';
 import { withRetries } from './retry.ts';
 import { describeAccess, type Scope } from './scope.ts';
 import type { RegistryTiming } from './timing.ts';
@@ -81,15 +87,15 @@ export class RegistryClient {
     const answer = await this.#follow(request, authorization, signal);
     if (request.expected.includes(answer.status)) return answer;
     const failure = await this.#failure(request, answer, authorization);
-    if (answer.status !== 401 || !this.#transport.isHome(answer.url)) throw failure;
+    if (answer.status !== 401 || !this.#transport.isHome(answer.url)) throw failure(this.#authorizer.signIn);
     this.#authorizer.refused(answer.header('www-authenticate'), authorization);
     const renewed = await this.#authorizer.authorization(request.scopes, signal);
     // Saying the same thing again would be refused again.
-    if (renewed === undefined || renewed === authorization) throw failure;
-    if (request.body instanceof Readable) throw failure.passing();
+    if (renewed === undefined || renewed === authorization) throw failure(this.#authorizer.signIn);
+    if (request.body instanceof Readable) throw failure(this.#authorizer.signIn).passing();
     const second = await this.#follow(request, renewed, signal);
     if (request.expected.includes(second.status)) return second;
-    throw await this.#failure(request, second, renewed);
+    throw (await this.#failure(request, second, renewed))(this.#authorizer.signIn);
   }
 
   /** What another program needs to do `scopes` here, and no more. */
@@ -125,7 +131,7 @@ export class RegistryClient {
     const attempt = async (signal: AbortSignal): Promise<void> => {
       const answer = await this.#transport.send({ method: 'GET', url, headers: {} }, signal);
       if (answer.status !== 200 && answer.status !== 401) {
-        throw await this.#failure({ method: 'GET', scopes: [] }, answer, undefined);
+        throw (await this.#failure({ method: 'GET', scopes: [] }, answer, undefined))(undefined);
       }
       this.#authorizer.learn(answer.header('www-authenticate'));
       await answer.discard();
@@ -169,18 +175,22 @@ export class RegistryClient {
     return url;
   }
 
+  /** Read at once; what was signed in with may be known later. */
   async #failure(
     request: Pick<RegistryRequest, 'method' | 'scopes'>,
     answer: Answer,
     authorization: string | undefined,
-  ): Promise<RegistryError> {
-    return unexpectedAnswer(this.#asked(request.method, answer.url), {
-      status: answer.status,
-      body: await answer.start(maxErrorBody),
-      retryAfter: answer.header('retry-after'),
-      access: describeAccess(this.endpoint.host, request.scopes),
-      credentials: [authorization],
-    });
+  ): Promise<(signIn: SignInAttempt | undefined) => RegistryError> {
+    const body = await answer.start(maxErrorBody);
+    return (signIn) =>
+      unexpectedAnswer(this.#asked(request.method, answer.url), {
+        status: answer.status,
+        body,
+        retryAfter: answer.header('retry-after'),
+        access: describeAccess(this.endpoint.host, request.scopes),
+        credentials: [authorization],
+        signIn,
+      });
   }
 
   #asked(method: Method, url: URL): Asked {

@@ -104,6 +104,15 @@ export interface UnexpectedAnswer {
   readonly access: string;
   /** What the request was signed with: an answer may repeat it, an error must not. */
   readonly credentials: readonly (string | undefined)[];
+  /** Undefined where nobody has looked for credentials. */
+  readonly signIn?: SignInAttempt | undefined;
+}
+
+export interface SignInAttempt {
+  /** Of Docker's `config.json`. */
+  readonly directory: string;
+  /** Whether it has credentials for this registry. */
+  readonly found: boolean;
 }
 
 /** The registry answered, but not with what was wanted. */
@@ -116,7 +125,7 @@ export function unexpectedAnswer(asked: Asked, answer: UnexpectedAnswer): Regist
     return new RegistryError('registry-denied', `${answer.access} was denied: ${full}`, {
       status,
       registryCodes,
-      hint: `sign in with "docker login ${asked.endpoint.host}" as the user whose credentials are used, and check that user's rights`,
+      hint: deniedHint(asked.endpoint.host, answer.signIn),
     });
   }
   return new RegistryError('registry-error', `registry ${asked.endpoint.host} failed: ${full}`, {
@@ -127,6 +136,17 @@ export function unexpectedAnswer(asked: Asked, answer: UnexpectedAnswer): Regist
     retryAfter: parseRetryAfter(answer.retryAfter),
     hint: speaksTls.test(diagnostics) ? tlsHint(asked) : undefined,
   });
+}
+
+function deniedHint(host: string, signIn: SignInAttempt | undefined): string {
+  const login = `"docker login ${host}"`;
+  if (signIn === undefined) {
+    return `sign in with ${login} as the user whose credentials are used, and check that user's rights`;
+  }
+  const { directory, found } = signIn;
+  return found
+    ? `these were the credentials for ${host} of ${directory}: check that user's rights, or sign in anew with ${login}`
+    : `there are no credentials for ${host} in ${directory}: sign in with ${login}, or name another directory with --registry-config`;
 }
 
 /** The registry's answer cannot be used. */

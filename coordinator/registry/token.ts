@@ -5,7 +5,7 @@ import type { Challenge } from './challenge.ts';
 import type { Credential } from './credentials.ts';
 import { withinDeadline } from './deadline.ts';
 import { realmOf } from './realm.ts';
-import { badAnswer, unexpectedAnswer } from './registry-error.ts';
+import { badAnswer, unexpectedAnswer, type SignInAttempt } from './registry-error.ts';
 import { withRetries } from './retry.ts';
 import { describeAccess, formatScope, scopesCover, type Scope } from './scope.ts';
 import type { RegistryTiming } from './timing.ts';
@@ -29,6 +29,8 @@ export interface TokenSourceOptions {
   /** Hosts that may have credentials of any registry that signs in there. */
   readonly tokenServers: readonly string[];
   readonly credential: (signal: AbortSignal) => Promise<SignIn | undefined>;
+  /** For what an error has to say. */
+  readonly signIn: () => SignInAttempt | undefined;
 }
 
 interface Ask {
@@ -154,6 +156,7 @@ export class TokenSource {
         retryAfter: answer.header('retry-after'),
         access: this.#describe(ask),
         credentials: [exchange.headers['authorization'], identityOf(ask.credential)],
+        signIn: this.#options.signIn(),
       });
     };
     const { timing } = this.#options;

@@ -115,6 +115,10 @@ test('what it refuses it refuses as docker does', async () => {
   const pair = await bench.archfarm('manifest annotate HOST/list HOST/app-arm64v8 --arch armv7');
   assert.is(pair.status, 2);
   assert.match(pair.stderr, 'did you mean linux/arm/v7?');
+  await bench.archfarm('manifest annotate HOST/list HOST/app-arm64v8 --arch arm --variant v6');
+  const left = await bench.archfarm('manifest annotate HOST/list HOST/app-arm64v8 --arch arm64');
+  assert.is(left.status, 2);
+  assert.match(left.stderr, /arm64 has no variant v6, which .*app-arm64v8 has\n {2}give its variant too/);
 });
 
 test('a list that was begun is a file, which pins its members and is a specification too', async () => {

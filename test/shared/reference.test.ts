@@ -128,6 +128,7 @@ test('the hint says lower case where that is what is wrong', () => {
   };
   assert.is(hintOf('onap/Py-App:1'), 'repository names are lower case');
   assert.is(hintOf('localhost:5000/PY'), 'repository names are lower case');
+  assert.is(hintOf('https://localhost:5000/py'), 'it is no URL: leave out https://');
   assert.match(hintOf('h.io/py:-Tag'), /^the form is /);
 });
 

@@ -71,7 +71,23 @@ test('a Basic registry gets the password, and so does an engine that pushes ther
   assert.is(error.code, 'registry-denied');
   assert.match(error.message, `pull from ${name} was denied`);
   assert.match(error.hint ?? '', `docker login ${registry.host}`);
+  assert.match(error.hint ?? '', `these were the credentials for ${registry.host} of ${wrong.path}`);
   assert.not.match(JSON.stringify([error.message, error.hint]), 'wrong-secret');
+});
+
+test('whoever has no credentials is told so, and where they were looked for', async () => {
+  await using tokens = await startTokenServer({ username: 'bob', password: 'secret' });
+  await using directory = await temporaryDirectory();
+  const path = join(directory.path, 'htpasswd');
+  await writeFile(path, htpasswd);
+  for (const auth of [{ htpasswd: { realm: 'test', path } }, tokens.registryAuth]) {
+    await using registry = await startRegistry({ auth });
+    await using registries = new Registries({ configDirectory: '/nonexistent' });
+    const repository = registries.repository(parseReference(`${registry.host}/a`));
+    const error = await failureOf(getManifest(repository, 'latest', signal));
+    assert.is(error.code, 'registry-denied');
+    assert.match(error.hint ?? '', `there are no credentials for ${registry.host} in /nonexistent`);
+  }
 });
 
 test('a token registry gets one token for many requests, and an engine one for exactly its push', async () => {
