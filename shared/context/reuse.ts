@@ -40,10 +40,10 @@ const maxContents = 32;
 
 export class Reuse {
   readonly #options: ReuseOptions;
-  readonly #underWay = new Map<Digest, Promise<Made | undefined>>();
+  /** By what they are: a recipe that is yet to be proven may be named like a chunk. */
+  readonly #underWay = new Map<string, Promise<Made | undefined>>();
   /** By content, the latest last. */
   readonly #bases = new Map<Digest, Promise<ReadonlyMap<number, readonly Chunk[]>>>();
-
   #known: Promise<KnownRecipes> | undefined;
 
   constructor(options: ReuseOptions) {
@@ -53,7 +53,7 @@ export class Reuse {
   /** The recipe's record; undefined when it has to come whole. Throws only what the signal says. */
   async recipe(content: Chunk, signal: AbortSignal): Promise<Recipe | undefined> {
     if (content.size < worthBytes) return undefined;
-    const made = await this.#once(content.digest, signal, async () => {
+    const made = await this.#once(`recipe/${content.digest}`, signal, async () => {
       const { records } = await this.#knownRecipes();
       if (records.length === 0) return undefined;
       return this.#put(content, {
@@ -68,7 +68,7 @@ export class Reuse {
 
   /** The chunk, verified; undefined when it has to come whole. Throws only what the signal says. */
   async chunk(chunk: PlacedChunk, recipe: Recipe, signal: AbortSignal): Promise<Made | undefined> {
-    return this.#once(chunk.digest, signal, async () => {
+    return this.#once(`chunk/${chunk.digest}`, signal, async () => {
       const known = (await this.#basesOf(chunk.of, recipe)).get(chunk.offset);
       if (known === undefined) return undefined;
       const made = await this.#put(chunk, {
@@ -91,13 +91,13 @@ export class Reuse {
       .catch(() => {});
   }
 
-  /** One at a time for each digest; those who come later have the same. */
+  /** One at a time for each of them; those who come later have the same. */
   async #once(
-    digest: Digest,
+    name: string,
     signal: AbortSignal,
     make: () => Promise<Made | undefined>,
   ): Promise<Made | undefined> {
-    for (let other = this.#underWay.get(digest); other !== undefined; other = this.#underWay.get(digest)) {
+    for (let other = this.#underWay.get(name); other !== undefined; other = this.#underWay.get(name)) {
       try {
         return await untilAborted(other, signal);
       } catch {
@@ -111,8 +111,8 @@ export class Reuse {
         // Whatever it was, it shows again when the whole is fetched.
         return undefined;
       })
-      .finally(() => this.#underWay.delete(digest));
-    this.#underWay.set(digest, making);
+      .finally(() => this.#underWay.delete(name));
+    this.#underWay.set(name, making);
     return making;
   }
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { encodeRecipe, type Recipe } from '../../../shared/context/chunks.ts';
+import { Deferred } from '../../../shared/context/deferred.ts';
 import { digestOf } from '../../../shared/context/encoding.ts';
 import { partsOf, piecesOf } from '../../../shared/context/pieces.ts';
 import { Reuse } from '../../../shared/context/reuse.ts';
@@ -175,6 +176,29 @@ test('of the recipe of a very large content come the pieces that are new', async
   assert.equal(await reuse.recipe(item, AbortSignal.timeout(10_000)), edited);
   assert.ok(bytes < 34_000, `${bytes} of ${record.length} bytes`);
   assert.is(await reuse.recipe({ ...item, size: 9 * megabyte }, AbortSignal.timeout(10_000)), undefined);
+});
+
+test('a chunk that is named like a content is none of the recipe of that', async () => {
+  const known = Array.from({ length: 1700 }, () => ({ digest: digestOf(randomBytes(8)), size: 600_000 }));
+  const record = encodeRecipe(known);
+  const item = { digest: digestOf(record), size: 1700 * 600_000 };
+  const answer = new Deferred<Buffer>();
+  const reuse = new Reuse({
+    store: { blob: async () => undefined, recentRecipes: async () => [record] },
+    ask: () => answer.promise,
+  });
+  const signal = AbortSignal.timeout(10_000);
+  const recipe = reuse.recipe(item, signal);
+  const chunk = {
+    digest: item.digest,
+    size: record.length,
+    offset: 0,
+    of: digestOf(Buffer.of(1)),
+    ofSize: 1,
+  };
+  assert.is(await reuse.chunk(chunk, [chunk], signal), undefined);
+  answer.resolve(piecesOf(record));
+  assert.equal(await recipe, known);
 });
 
 test.run();
