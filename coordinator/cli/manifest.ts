@@ -93,7 +93,8 @@ export async function runManifestInspect(
 ): Promise<void> {
   const { verbose = false } = flags;
   const path = draftPath(list, flags.file);
-  const draft = member === undefined ? await readDraft(list, path) : await begunList(list, path);
+  const isBegun = member !== undefined || flags.file !== undefined;
+  const draft = isBegun ? await begunList(list, path) : await readDraft(list, path);
   if (draft === undefined) {
     const { inspectReference } = await import('../manifest/inspect.ts');
     await using registries = registriesFor([list], flags);

@@ -133,6 +133,9 @@ test('a list that was begun is a file, which pins its members and is a specifica
   const wrong = await bench.archfarm('manifest push --file list.json HOST/other');
   assert.is(wrong.status, 2);
   assert.match(wrong.stderr, `list.json holds the list ${host}/list:latest, not ${host}/other:latest`);
+  const missing = await bench.archfarm('manifest inspect --file lost.json HOST/app-amd64');
+  assert.is(missing.status, 1);
+  assert.match(missing.stderr, 'there is no lost.json here');
   const pushed = await bench.archfarm('push from-spec list.json');
   assert.match(pushed.stdout, /^Digest: sha256:[0-9a-f]{64} \d+\n$/);
   const list = await pullDocument({ host, repository: 'list' }, 'latest');
