@@ -48,12 +48,8 @@ let failed = 0;
     TSX_DISABLE_CACHE: undefined,
     ...(flags.full ? { ARCHFARM_TEST_FULL: '1' } : {}),
   };
-  const light = files.filter((file) => !heavy.test(file));
-  await runAll(light, { width: Math.max(2, availableParallelism()), env });
-  await runAll(
-    files.filter((file) => heavy.test(file)),
-    { width: 2, env },
-  );
+  const [farms, rest] = [files.filter((file) => heavy.test(file)), files.filter((file) => !heavy.test(file))];
+  await runAll(farms.values(), rest.values(), env);
   if (files.length === 0) fail('no test file matches');
   if (interrupted.signal.aborted) fail('interrupted');
   const left = (await readdir(temporary.path)).filter((name) => !/^(tsx|node-compile-cache)/.test(name));
@@ -77,21 +73,34 @@ async function testFiles(): Promise<string[]> {
     .toSorted();
 }
 
+/**
+ * Farms wait for timers and engines much of their time; meanwhile the other files run, at a lower priority, and take
+ * all places when no farm is left.
+ */
 async function runAll(
-  files: readonly string[],
-  options: { readonly width: number; readonly env: NodeJS.ProcessEnv },
+  farms: Iterable<string>,
+  rest: Iterable<string>,
+  env: NodeJS.ProcessEnv,
 ): Promise<void> {
-  const queue = files.values();
-  const work = async (): Promise<void> => {
-    for (const file of queue) if (!interrupted.signal.aborted) await runOne(file, options.env);
+  const runRest = async (): Promise<void> => {
+    for (const file of rest) if (!interrupted.signal.aborted) await runOne(file, env, { nice: 5 });
   };
-  await Promise.all(Array.from({ length: options.width }, work));
+  const runFarms = async (): Promise<void> => {
+    for (const file of farms) if (!interrupted.signal.aborted) await runOne(file, env, { nice: 0 });
+    await runRest();
+  };
+  const more = Math.max(1, availableParallelism() - 2);
+  await Promise.all([runFarms(), runFarms(), ...Array.from({ length: more }, runRest)]);
 }
 
-async function runOne(file: string, env: NodeJS.ProcessEnv): Promise<void> {
+async function runOne(
+  file: string,
+  env: NodeJS.ProcessEnv,
+  { nice }: { readonly nice: number },
+): Promise<void> {
   const started = performance.now();
   const timeout = Number(flags.timeout) * 1000 * (flags.full ? 10 : 1);
-  const result = await runTestFile(file, { timeout, env, signal: interrupted.signal });
+  const result = await runTestFile(file, { timeout, env, nice, signal: interrupted.signal });
   passed += result.passed;
   failed += result.failed;
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
