@@ -5,6 +5,7 @@
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { agentPackages } from './build/agent-packages.mjs';
 import { writeCodeCache } from './build/code-cache.mjs';
 import { buildDashboard } from './build/dashboard.mjs';
 import { lateBuiltins } from './build/late-builtins.mjs';
@@ -45,10 +46,6 @@ const packagesApart = {
   },
 };
 
-// dockerode's own session and its ssh transport are not used; they are most of its weight.
-const unused = ['ssh2', '@grpc/grpc-js', '@grpc/proto-loader', 'protobufjs'];
-const stub = `${root}/scripts/empty.cjs`;
-
 await mkdir(`${root}/.cache`, { recursive: true });
 const work = await mkdtemp(`${root}/.cache/building-`);
 const made = `${work}/dist`;
@@ -74,7 +71,7 @@ try {
       entryPoints: [`${root}/agent/main.ts`],
       outfile: `${made}/archfarm-agent.js`,
       banner: { js: '#!/usr/bin/env node' },
-      alias: Object.fromEntries(unused.map((name) => [name, stub])),
+      plugins: [agentPackages],
     }),
     buildDashboard({
       root,

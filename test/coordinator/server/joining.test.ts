@@ -2,7 +2,7 @@
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { newSigningRequest } from '../../../agent/certificate-request.ts';
+import { newSigningRequest } from '../../../agent/signing-request.ts';
 import { join } from '../../../agent/join.ts';
 import { formatJoinToken, type JoinToken } from '../../../shared/join-token.ts';
 import { testAuthority } from '../../support/certificates.ts';
@@ -36,7 +36,7 @@ function withLastByteFlipped(pem: string): string {
 test('of a thousand uses of one token at once just one brings a certificate, and the others are noticed', async () => {
   await using running = await joinableCoordinator();
   const token = await invite(running, 'pi-01');
-  const { request } = await newSigningRequest();
+  const { request } = newSigningRequest();
   const uses = Array.from({ length: 1000 }, () => useOnce(running, token, request));
   // On a busy machine some are hung up on before their turn: whoever is not known yet has 5 s.
   const answers = (await Promise.allSettled(uses)).flatMap((use) =>
@@ -53,7 +53,7 @@ test('a token is good for its time, its coordinator and a request that proves it
   await using data = await temporaryDirectory();
   {
     await using running = await joinableCoordinator({ joinToken: -1 }, { data: data.path });
-    const late = await useOnce(running, await invite(running, 'pi-01'), (await newSigningRequest()).request);
+    const late = await useOnce(running, await invite(running, 'pi-01'), newSigningRequest().request);
     assert.equal([late.status, refusalIn(late)], [401, 'the token to join with has expired']);
   }
   let token: JoinToken;
@@ -61,7 +61,7 @@ test('a token is good for its time, its coordinator and a request that proves it
     await using running = await joinableCoordinator({}, { data: data.path });
     const superseded = await invite(running, 'pi-01');
     token = await invite(running, 'pi-01');
-    const { request } = await newSigningRequest();
+    const { request } = newSigningRequest();
     for (const other of [superseded, { ...token, secret: 'A'.repeat(32) }])
       assert.match(refusalIn(await useOnce(running, other, request)), 'knows no such token');
     const broken = withLastByteFlipped(request);
