@@ -111,15 +111,23 @@ function entry(status: number, { text, token }: { text: string; token: string | 
     };
   }
   const { output } = parsed;
-  if (output.protocol !== PROTOCOL_VERSION) {
-    return {
-      state: 'fail',
-      subject: 'version',
-      what: `the coordinator is ${output.version} with protocol ${output.protocol}, this is ${version} with ${PROTOCOL_VERSION}`,
-      hint: 'install the same version on both sides',
-    };
-  }
+  if (output.protocol !== PROTOCOL_VERSION) return versionGap(output);
   return { state: 'ok', subject: 'version', what: `the coordinator lets us in; it is ${output.version}` };
+}
+
+/** A coordinator serves the protocol before its own, and none after it. */
+function versionGap(theirs: { version: string; protocol: number }): Check {
+  const isServed = theirs.protocol === PROTOCOL_VERSION + 1;
+  const what = `the coordinator is ${theirs.version} with protocol ${theirs.protocol}, this is ${version} with ${PROTOCOL_VERSION}`;
+  return {
+    state: isServed ? 'warn' : 'fail',
+    subject: 'version',
+    what: isServed ? `${what}, which it still serves` : what,
+    hint:
+      theirs.protocol > PROTOCOL_VERSION
+        ? 'update archfarm on this host'
+        : 'update the coordinator first, then its agents',
+  };
 }
 
 /** The header has whole seconds. */

@@ -39,7 +39,12 @@ function row(agent: AgentInfo): string[] {
   ];
 }
 
+function versionOf(agent: AgentInfo): string {
+  const { version, protocol } = agent;
+  return isOutdated(agent) ? `${version}, protocol ${protocol}: update it` : version;
+}
+
 /** Older agents are served, but know less. */
-function versionOf({ version, protocol = PROTOCOL_VERSION }: AgentInfo): string {
-  return protocol < PROTOCOL_VERSION ? `${version}, protocol ${protocol}: update it` : version;
+export function isOutdated({ protocol = PROTOCOL_VERSION }: AgentInfo): boolean {
+  return protocol < PROTOCOL_VERSION;
 }

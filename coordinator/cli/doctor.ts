@@ -4,6 +4,8 @@ import { check, formatChecks, isWell, type Check } from '../../shared/checks.ts'
 import { ArchfarmError, type ErrorInfo } from '../../shared/errors.ts';
 import { parseReference, withDefaultTag, formatReference } from '../../shared/reference.ts';
 import { findSubject } from '../project/find-subject.ts';
+import { isOutdated } from './agents.ts';
+import type { AgentInfo } from './api-answers.ts';
 import { Api } from './api.ts';
 import { examineEngine } from './doctor-engine.ts';
 import { examineRegistries } from './doctor-registries.ts';
@@ -106,17 +108,25 @@ async function examineAgents(api: Api, signal: AbortSignal): Promise<readonly Ch
       },
     ];
   }
-  return agents.map(({ name, state, reason, platforms, slots, busy }): Check => {
-    const offered = platforms.map(({ platform, native }) => (native ? platform : `${platform} (emulated)`));
-    const what = `${name} is ${state}, ${busy} of ${slots} slots busy: ${offered.join(', ')}`;
-    if (state === 'ready') return { state: 'ok', subject: 'agent', what };
-    return {
-      state: 'warn',
-      subject: 'agent',
-      what: reason ? `${what} (${reason})` : what,
-      hint: `archfarm-agent doctor on the host of ${name} tells more`,
-    };
-  });
+  return agents.map(examineAgent);
+}
+
+function examineAgent(agent: AgentInfo): Check {
+  const { name, state, reason, platforms, slots, busy } = agent;
+  const subject = 'agent';
+  const offered = platforms.map(({ platform, native }) => (native ? platform : `${platform} (emulated)`));
+  const why = state !== 'ready' && reason ? ` (${reason})` : '';
+  const what = `${name} is ${state}, ${busy} of ${slots} slots busy: ${offered.join(', ')}${why}`;
+  if (state !== 'ready') {
+    return { state: 'warn', subject, what, hint: `archfarm-agent doctor on the host of ${name} tells more` };
+  }
+  if (!isOutdated(agent)) return { state: 'ok', subject, what };
+  return {
+    state: 'warn',
+    subject,
+    what: `${what}; it is ${agent.version} and speaks protocol ${agent.protocol}, which is served`,
+    hint: `update archfarm-agent on the host of ${name}`,
+  };
 }
 
 /** The coordinator's credentials count, so it is the coordinator who asks. */

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert';
 import { diagnose } from '../../../coordinator/cli/doctor.ts';
 import type { GlobalOptions } from '../../../coordinator/cli/global-options.ts';
 import type { Check } from '../../../shared/checks.ts';
+import { PROTOCOL_VERSION } from '../../../shared/messages.ts';
 import { until } from '../../support/until.ts';
 import { runningCoordinator, testToken, type RunningCoordinator } from '../../support/running-coordinator.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -42,6 +43,18 @@ test('tells of agents, and whether the coordinator may push', async () => {
     [...new Set(states(checks))],
     ['coordinator ok', 'version ok', 'clock ok', 'agent ok', 'registry ok'],
   );
+});
+
+test('warns of an agent of an older protocol, which is served', async () => {
+  await using running = await runningCoordinator();
+  await running.agent({ name: 'pi-01', protocol: PROTOCOL_VERSION - 1 });
+  const agent = await until(
+    async () => (await diagnosis(running)).find(({ subject }) => subject === 'agent'),
+    { what: 'the agent is known' },
+  );
+  assert.is(agent.state, 'warn');
+  assert.match(agent.what, `speaks protocol ${PROTOCOL_VERSION - 1}, which is served`);
+  assert.match(agent.hint ?? '', 'update archfarm-agent on the host of pi-01');
 });
 
 test('passes on why a push would be refused', async () => {
