@@ -25,7 +25,7 @@ interface InstalledFile {
 }
 
 const environmentFile = '/etc/archfarm/agent.env';
-const emptyEnvironment = `# Settings of archfarm-agent.service; systemctl restart archfarm-agent applies them.
+export const emptyEnvironment = `# Settings of archfarm-agent.service; systemctl restart archfarm-agent applies them.
 # ARCHFARM_COORDINATOR=wss://farm.example:7480
 # ARCHFARM_TOKEN=
 # ARCHFARM_CA=/etc/archfarm/ca.crt
@@ -44,10 +44,15 @@ const emptyEnvironment = `# Settings of archfarm-agent.service; systemctl restar
 /** Where a service may read it, which in a home directory it may not. */
 const programFile = '/usr/local/lib/archfarm/archfarm-agent.js';
 
+/** Where Debian's package has them. */
+const packagedUnit = '/lib/systemd/system/archfarm-agent.service';
+const packagedProgram = '/usr/lib/archfarm/archfarm-agent.js';
+
 /** What to tell the user. Throws `config` where a file cannot be read or written. */
 export async function install(options: InstallOptions): Promise<string> {
-  const units = unitDirectory();
   const program = await realpath(process.argv[1] ?? '');
+  if (existsSync(join(options.root, packagedUnit))) return await configurePackage(program, options);
+  const units = unitDirectory();
   const coordinator = options.alsoCoordinator === true ? [await coordinatorUnit(units, program)] : [];
   const files: InstalledFile[] = [
     await agentUnit(units),
@@ -69,6 +74,19 @@ export async function install(options: InstallOptions): Promise<string> {
   const installed = all.map(({ path }) => `installed ${join(options.root, path)}`);
   const services = ['archfarm-agent.service', ...coordinator.map(() => 'archfarm-coordinator.service')];
   return [...installed, ...loaded, `start it: systemctl enable --now ${services.join(' ')}`, ''].join('\n');
+}
+
+/** The service is there, and dpkg's: only its settings are ours. */
+async function configurePackage(program: string, options: InstallOptions): Promise<string> {
+  if (program !== join(options.root, packagedProgram)) {
+    throw new ArchfarmError('config', 'the package archfarm-agent is installed, which has the service', {
+      hint: `run ${packagedProgram} install instead, or remove the package: apt remove archfarm-agent`,
+    });
+  }
+  const text = await environment(options);
+  if (options.dryRun === true) return `# ${environmentFile}\n${text}\n`;
+  await put({ path: environmentFile, text, mode: 0o600 }, options.root);
+  return `the package's service is used; start it: systemctl enable --now archfarm-agent.service\n`;
 }
 
 /** With absolute paths: a service has no PATH of a login shell. */
