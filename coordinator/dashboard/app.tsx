@@ -1,6 +1,6 @@
 /** The frame around every page: where one is, and whether the coordinator is there. */
 import { useEffect } from 'preact/hooks';
-import { askWho, userName } from './api/rights.ts';
+import { askWho, isReader, userName } from './api/rights.ts';
 import { refused, signOut, token } from './api/session.ts';
 import { BuildPage } from './build/build-page.tsx';
 import { BuildsPage } from './builds/builds-page.tsx';
@@ -52,6 +52,7 @@ export function App() {
         <span class="spring" />
         <LinkState />
         {userName.value !== undefined && <span class="user">{userName.value}</span>}
+        {isReader.value && <span class="tag">read-only</span>}
         <ThemeButton />
         {key !== undefined && (
           <button type="button" class="plain" onClick={() => signOut('')}>

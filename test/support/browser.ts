@@ -10,8 +10,10 @@ export interface WatchedPage extends AsyncDisposable {
   assertClean(): void;
   /** Forgets what was said so far: where the coordinator was away, browsers complain. */
   forgive(pattern: RegExp): void;
-  /** Fails for whatever axe finds wrong with the page as it is. */
+  /** Fails for whatever axe finds wrong with the page as it is, in light and in dark. */
   assertAccessible(): Promise<void>;
+  /** Fails where one would have to scroll sideways. */
+  assertFits(): Promise<void>;
 }
 
 export interface RunningBrowser extends AsyncDisposable {
@@ -81,11 +83,20 @@ async function openPage(
     async assertAccessible() {
       // Not as an element: the page's policy lets none in.
       await page.evaluate(axe.source);
-      const { violations } = await page.evaluate<AxeResults>('axe.run()');
-      const said = violations.flatMap(({ id, nodes }) =>
-        nodes.map(({ html, failureSummary = '' }) => `${id}: ${html}: ${failureSummary}`),
+      for (const colorScheme of dark ? (['light', 'dark'] as const) : (['dark', 'light'] as const)) {
+        await page.emulateMedia({ colorScheme });
+        const { violations } = await page.evaluate<AxeResults>('axe.run()');
+        const said = violations.flatMap(({ id, nodes }) =>
+          nodes.map(({ html, failureSummary = '' }) => `${id} in ${colorScheme}: ${html}: ${failureSummary}`),
+        );
+        assert.equal(said, []);
+      }
+    },
+    async assertFits() {
+      const [wide, wider] = await page.evaluate<readonly [number, number]>(
+        '[document.documentElement.clientWidth, document.documentElement.scrollWidth]',
       );
-      assert.equal(said, []);
+      assert.is(wider, wide);
     },
     [Symbol.asyncDispose]: () => context.close(),
   };

@@ -67,7 +67,7 @@ class OneRegistry extends Registries {
 
 export interface RunningOptions extends Pick<
   CoordinatorOptions,
-  'cache' | 'maxQueued' | 'metrics' | 'notifications' | 'tls' | 'clientCa' | 'tokenAgents'
+  'cache' | 'history' | 'maxQueued' | 'metrics' | 'notifications' | 'tls' | 'clientCa' | 'tokenAgents'
 > {
   /** Where builds survive it; without one they are gone with it. */
   readonly data?: string;

@@ -21,6 +21,9 @@ const role = computed(() => {
   return type === 'user' ? (role ?? 'read') : 'admin';
 });
 
+/** May look, and no more. */
+export const isReader = computed(() => identity.value !== undefined && role.value === 'read');
+
 /** Drain and resume. */
 export const mayAdminister = computed(() => role.value === 'admin');
 

@@ -7,7 +7,6 @@ import type { BuildResult } from '../../../shared/progress.ts';
 import { mayChange } from '../api/rights.ts';
 import { postJson } from '../api/request.ts';
 import { isOpen } from '../builds/history.ts';
-import { openBuild } from '../farm/farm.ts';
 import { now } from '../parts/clock.ts';
 import { OrderButton } from '../parts/confirm.tsx';
 import { CopyButton } from '../parts/copy-button.tsx';
@@ -153,12 +152,5 @@ function Orders({
         if (started !== undefined) go(buildPath(started.build));
       }}
     />
-  );
-}
-
-/** Why the build waits, where it does. */
-export function waitReasons(build: string): { readonly platform: string; readonly reason: string }[] {
-  return (openBuild(build)?.platforms ?? []).flatMap(({ platform, reason }) =>
-    reason === undefined ? [] : [{ platform, reason }],
   );
 }

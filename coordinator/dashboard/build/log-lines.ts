@@ -1,7 +1,14 @@
-/** The log of one platform as lines to show, whatever it is that they come from. */
+/** The log of one platform, or of the build as such, as lines to show, whatever it is that they come from. */
 import { formatDuration } from '../../../shared/duration.ts';
 import { plainText, Sanitizer } from '../../cli/progress/sanitize.ts';
-import type { Frame, LogEvent, StateEvent, StepEvent, WarningEvent } from '../../../shared/progress.ts';
+import type {
+  Frame,
+  LogEvent,
+  PublishEvent,
+  StateEvent,
+  StepEvent,
+  WarningEvent,
+} from '../../../shared/progress.ts';
 import { textOf } from './ansi.ts';
 
 export interface LogLine {
@@ -30,7 +37,7 @@ export class LogLines {
     this.#most = most;
   }
 
-  take(frame: Extract<Frame, { type: 'step' | 'log' | 'warning' | 'state' }>): void {
+  take(frame: Extract<Frame, { type: 'step' | 'log' | 'publish' | 'warning' | 'state' }>): void {
     switch (frame.type) {
       case 'step':
         this.#step(frame);
@@ -40,6 +47,9 @@ export class LogLines {
         break;
       case 'warning':
         this.#warning(frame);
+        break;
+      case 'publish':
+        this.#publish(frame);
         break;
       case 'state':
         this.#state(frame, frame.agent);
@@ -78,12 +88,17 @@ export class LogLines {
     this.#add({ kind: 'warning', time, text: `warning: ${plainText(message)}` });
   }
 
+  #publish({ action, reference, digest, time }: PublishEvent): void {
+    const what = digest === undefined ? '' : ` ${digest}`;
+    this.#add({ kind: 'output', time, text: plainText(`${action} ${reference}${what}`) });
+  }
+
   #state({ state, attempt = 1, native, reason, error, time }: StateEvent, agent: string | undefined): void {
-    const where = agent === undefined ? '' : ` on ${agent}`;
-    if (state === 'running') {
+    // A build that runs has no agent of its own.
+    if (state === 'running' && agent !== undefined) {
       const again = attempt > 1 ? `attempt ${attempt} ` : '';
       const how = native === false ? ' (emulated)' : ' (native)';
-      return this.#add({ kind: 'state', time, text: `${again}runs${where}${how}` });
+      return this.#add({ kind: 'state', time, text: `${again}runs on ${agent}${how}` });
     }
     const why = error?.message ?? reason;
     if (state === 'queued' && why === undefined) return undefined;

@@ -3,6 +3,7 @@ import { type Signal, useSignal } from '@preact/signals';
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { now } from '../parts/clock.ts';
 import { count, formatTime } from '../parts/format.ts';
+import { SearchField } from '../parts/search-field.tsx';
 import { spansOf, type Span } from './ansi.ts';
 import type { BuildSource } from './build-source.ts';
 import { LogSearch, type LogLine, type LogLines } from './log-lines.ts';
@@ -15,6 +16,9 @@ export interface LogPanelProps {
   readonly step: Signal<string>;
 }
 
+/** In place of a platform: what is said of the build as such. */
+export const wholeBuild = 'build';
+
 /** Pixels. */
 const lineHeight = 19;
 /** Lines above and below those in sight. */
@@ -24,8 +28,9 @@ export function LogPanel({ source, platform, step }: LogPanelProps) {
   void source.version.value;
   const { record } = source;
   const names = (source.result.value?.platforms ?? []).map((each) => each.platform);
+  if (record.log.lines.length > 0) names.push(wholeBuild);
   const shown = names.includes(platform.value) ? platform.value : (names[0] ?? '');
-  const log = record.platforms.get(shown)?.log;
+  const log = shown === wholeBuild ? record.log : record.platforms.get(shown)?.log;
   const stepName = [...(record.platforms.get(shown)?.attempts ?? [])]
     .flatMap((attempt) => attempt.steps.get(step.value) ?? [])
     .at(-1)?.name;
@@ -154,14 +159,11 @@ function Lines({ log, step, version, platform }: LinesProps) {
   return (
     <>
       <div class="log-tools" role="search">
-        <input
-          type="search"
-          class="filter"
-          data-filter
-          aria-label="Search the log"
+        <SearchField
+          label="Search the log"
           placeholder="Search the log"
           value={text.value}
-          onInput={({ currentTarget: { value } }) => {
+          search={(value) => {
             text.value = value;
             at.value = 0;
             show(search.update(value, { lines, dropped: log.dropped })[0] ?? -1);

@@ -49,17 +49,11 @@ export interface PlatformRecord {
   readonly log: LogLines;
 }
 
-export interface PublishStep {
-  readonly time: number;
-  readonly action: string;
-  readonly reference: string;
-  readonly digest: string | undefined;
-}
-
 export class BuildRecord {
   readonly platforms = new Map<string, PlatformRecord>();
-  readonly published: PublishStep[] = [];
-  /** What concerns the build and no platform. */
+  /** When its images began to be made ready for the list, and when the last thing was put. */
+  publishing: { readonly from: number; readonly to: number } | undefined;
+  /** What concerns the build and no platform, the steps of publishing among it. */
   readonly log = new LogLines();
   status: BuildStatus = 'queued';
   reason: string | undefined;
@@ -75,8 +69,8 @@ export class BuildRecord {
       this.result = frame.result;
       this.status = frame.result.status;
     } else if (frame.type === 'publish') {
-      const { time, action, reference, digest } = frame;
-      this.published.push({ time, action, reference, digest });
+      this.publishing = { from: this.publishing?.from ?? frame.time, to: frame.time };
+      this.log.take(frame);
     } else if (frame.platform === undefined) {
       this.#takeBuild(frame);
     } else {

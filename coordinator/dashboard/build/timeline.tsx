@@ -9,7 +9,8 @@ import { now } from '../parts/clock.ts';
 import { Status, ToneIcon, toneOf } from '../parts/status.tsx';
 import type { BuildSource } from './build-source.ts';
 import { phasesOf, stepSpan } from './phases.ts';
-import type { AttemptRecord, PlatformRecord, StepRecord } from './record.ts';
+import { wholeBuild } from './log-panel.tsx';
+import type { AttemptRecord, BuildRecord, PlatformRecord, StepRecord } from './record.ts';
 
 export interface TimelineProps {
   readonly source: BuildSource;
@@ -39,6 +40,7 @@ export function Timeline({ source, result, pick }: TimelineProps) {
           <li class="phase test">test</li>
           <li class="phase push">push</li>
           <li class="phase verify">verify</li>
+          <li class="phase publish">publish</li>
         </ul>
       </div>
       <Ruler scale={scale} />
@@ -51,7 +53,42 @@ export function Timeline({ source, result, pick }: TimelineProps) {
           pick={pick}
         />
       ))}
+      <Publishing record={source.record} result={result} scale={scale} pick={pick} />
     </section>
+  );
+}
+
+/** What is done for the list that all platforms share. */
+function Publishing({
+  record: { publishing },
+  result,
+  scale,
+  pick,
+}: {
+  readonly record: BuildRecord;
+  readonly result: BuildResult;
+  readonly scale: Scale;
+  readonly pick: TimelineProps['pick'];
+}) {
+  if (publishing === undefined) return null;
+  const { from } = publishing;
+  const to = isOpen(result.status) ? publishing.to : Math.max(publishing.to, scale.to);
+  return (
+    <div class="lane">
+      <div class="lane-head">
+        <button type="button" class="plain lane-name" onClick={() => pick(wholeBuild, '')}>
+          publish
+        </button>
+        <span class="muted">what all platforms share</span>
+        <span class="spring" />
+        {result.timings.publish !== undefined && (
+          <span class="muted number verdict">took {formatDuration(result.timings.publish)}</span>
+        )}
+      </div>
+      <div class="bar" role="img" aria-label={`publish ${formatDuration(to - from)}`}>
+        <Piece name="publish" from={from} to={to} scale={scale} />
+      </div>
+    </div>
   );
 }
 

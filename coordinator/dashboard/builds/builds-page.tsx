@@ -8,6 +8,7 @@ import { formatTime, shortDigest } from '../parts/format.ts';
 import { buildPath, Link } from '../parts/link.tsx';
 import { isNarrow } from '../parts/media.ts';
 import { query, setQuery } from '../parts/router.ts';
+import { SearchField } from '../parts/search-field.tsx';
 import { Status, toneOf } from '../parts/status.tsx';
 import { VirtualRows } from '../parts/virtual-rows.tsx';
 import { History, type ListedBuild } from './history.ts';
@@ -111,16 +112,13 @@ let typing: ReturnType<typeof setTimeout> | undefined;
 function Filters() {
   return (
     <div class="filters" role="search">
-      <input
-        type="search"
-        class="filter"
-        data-filter
-        aria-label="Search builds by name, tag, client, digest or id"
+      <SearchField
+        label="Search builds by name, tag, client, digest or id"
         placeholder="Search: name, tag, client, digest, id"
         value={wantedText.value}
-        onInput={({ currentTarget: { value } }) => {
+        search={(text) => {
           clearTimeout(typing);
-          typing = setTimeout(() => setQuery({ text: value.trim() }), pause);
+          typing = setTimeout(() => setQuery({ text: text.trim() }), pause);
         }}
       />
       <select

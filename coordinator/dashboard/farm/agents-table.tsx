@@ -10,6 +10,7 @@ import { OrderButton } from '../parts/confirm.tsx';
 import { formatAge } from '../parts/format.ts';
 import { buildPath, Link } from '../parts/link.tsx';
 import { isNarrow } from '../parts/media.ts';
+import { SearchField } from '../parts/search-field.tsx';
 import { Status } from '../parts/status.tsx';
 import { VirtualRows } from '../parts/virtual-rows.tsx';
 import { agents, openBuild } from './farm.ts';
@@ -57,15 +58,12 @@ export function AgentsTable() {
         <h2 id="agents">
           Agents <span class="tally">{all}</span>
         </h2>
-        <input
-          type="search"
-          class="filter"
-          data-filter
-          aria-label="Filter agents by name, state, platform or label"
+        <SearchField
+          label="Filter agents by name, state, platform or label"
           placeholder="Filter: name, state, platform, label"
           value={filter.value}
-          onInput={({ currentTarget }) => {
-            filter.value = currentTarget.value;
+          search={(text) => {
+            filter.value = text;
           }}
         />
       </div>
@@ -87,10 +85,7 @@ export function AgentsTable() {
           <Platforms agent={agent} />,
           <Slots agent={agent} />,
           <Work agent={agent} />,
-          <span class="two-lines">
-            <span>{agent.engine === undefined ? '–' : `Docker ${agent.engine.version}`}</span>
-            <small class="muted">agent {agent.version}</small>
-          </span>,
+          <Engine agent={agent} />,
           <Disk agent={agent} />,
           <Orders agent={agent} />,
         ]}
@@ -180,6 +175,18 @@ function Work({ agent: { attempts } }: { readonly agent: AgentView }) {
         </span>
       ))}
       {rest.length > 1 && <small class="muted">and {rest.length - 1} more</small>}
+    </span>
+  );
+}
+
+function Engine({ agent: { engine, version } }: { readonly agent: AgentView }) {
+  return (
+    <span class="two-lines">
+      {/* What a distribution adds to the number is for who asks. */}
+      <span title={engine?.version}>
+        {engine === undefined ? '–' : `Docker ${engine.version.replace(/\+.*$/, '')}`}
+      </span>
+      <small class="muted">agent {version}</small>
     </span>
   );
 }

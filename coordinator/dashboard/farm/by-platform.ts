@@ -4,9 +4,10 @@ import type { WaitingTask } from './farm.ts';
 
 export interface PlatformShare {
   readonly platform: string;
-  /** Agents that build it natively, those that take work, and their slots. */
+  /** Agents that build it natively, and those of them that take work. */
   readonly native: number;
   readonly ready: number;
+  /** Of those that build it natively; where there are none, of those that emulate it. */
   readonly slots: number;
   readonly busy: number;
   readonly emulated: number;
@@ -23,17 +24,22 @@ export function byPlatform(agents: readonly AgentView[], waiting: readonly Waiti
         agent.platforms.some((offer) => offer.platform === platform && offer.native === native),
       );
     const native = having(true);
-    const ready = native.filter(({ state }) => state === 'ready');
+    const emulated = having(false);
+    const building = native.length > 0 ? native : emulated;
     return {
       platform,
       native: native.length,
-      ready: ready.length,
-      slots: sum(ready.map(({ slots }) => slots)),
-      busy: sum(native.map(({ busy }) => busy)),
-      emulated: having(false).length,
+      ready: native.filter(isReady).length,
+      slots: sum(building.filter(isReady).map(({ slots }) => slots)),
+      busy: sum(building.map(({ busy }) => busy)),
+      emulated: emulated.length,
       waiting: asked.filter((name) => name === platform).length,
     };
   });
+}
+
+function isReady({ state }: AgentView): boolean {
+  return state === 'ready';
 }
 
 function sum(numbers: readonly number[]): number {

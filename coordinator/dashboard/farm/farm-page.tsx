@@ -70,7 +70,7 @@ function PlatformCard({ share }: { readonly share: PlatformShare }) {
         {native === 0 ? 'no native agent' : `${ready} of ${native} native ready`}
         {emulated > 0 && `, ${emulated} emulated`}
       </div>
-      <div class="load" role="img" aria-label={`${busy} of ${slots} native slots busy`}>
+      <div class="load" role="img" aria-label={`${busy} of ${slots} slots busy`}>
         <div class="load-used" style={{ width: `${used * 100}%` }} />
       </div>
       <div class="card-foot">

@@ -1,20 +1,21 @@
 /**
  * The dashboard in a real browser, over one farm of real agents: builds from their submission to what they publish,
- * with all that may happen on the way. ARCHFARM_TEST_PICTURES=DIR writes the pictures of the README.
+ * with all that may happen on the way. ARCHFARM_TEST_PICTURES=1 draws the pictures of the README anew.
  */
-import { writeFile } from 'node:fs/promises';
+import { cp, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { busyboxBase } from '../../scripts/rig/base-image.ts';
-import { startEmulation } from '../../scripts/rig/emulation.ts';
-import { startEngine } from '../../scripts/rig/engine.ts';
-import { startRegistry } from '../../scripts/rig/registry.ts';
-import { Resources } from '../../scripts/rig/resources.ts';
-import { scratchDirectory } from '../../scripts/rig/scratch.ts';
-import { startBrowser, type WatchedPage } from '../support/browser.ts';
-import { startBuild, type RunningBuild } from '../support/build-command.ts';
-import { startFarmProcesses } from '../support/farm-processes.ts';
-import { startGate } from '../support/gate.ts';
+import { busyboxBase } from '../../../scripts/rig/base-image.ts';
+import { startEmulation } from '../../../scripts/rig/emulation.ts';
+import { startEngine } from '../../../scripts/rig/engine.ts';
+import { startRegistry } from '../../../scripts/rig/registry.ts';
+import { Resources } from '../../../scripts/rig/resources.ts';
+import { scratchDirectory } from '../../../scripts/rig/scratch.ts';
+import { startBrowser, type WatchedPage } from '../../support/browser.ts';
+import { startBuild, type RunningBuild } from '../../support/build-command.ts';
+import { startFarmProcesses } from '../../support/farm-processes.ts';
+import { startGate } from '../../support/gate.ts';
 
 const resources = new Resources();
 const { path: dir } = resources.use(await scratchDirectory('dashboard'));
@@ -37,18 +38,19 @@ const browser = resources.use(await startBrowser());
 const site = `http://${farm.address}`;
 const watched = resources.use(await browser.open(site));
 const { page } = watched;
-const base = await busyboxBase();
+const base = `${dir}/py-app`;
+await cp(await busyboxBase(), base, { recursive: true, verbatimSymlinks: true });
 
 /** A build of the busybox with these steps, from a context that everybody has. */
 async function begin(
   name: string,
   steps: readonly string[],
-  platform = 'linux/amd64',
+  { platform = 'linux/amd64', flags = [] }: { platform?: string; flags?: readonly string[] } = {},
 ): Promise<RunningBuild> {
   const file = `${dir}/${name}.dockerfile`;
   await writeFile(file, ['FROM scratch', 'ARG TARGETARCH', 'COPY ${TARGETARCH}/ /', ...steps, ''].join('\n'));
   const image = ['-f', file, '-t', `${registry.host}/onap/${name}`, '--network', 'host', '--no-cache'];
-  return startBuild([base, ...image, '--platform', platform, '--allow-emulation'], farm);
+  return startBuild([base, ...image, '--platform', platform, '--allow-emulation', ...flags], farm);
 }
 
 /** Text of the page that may be about to come. */
@@ -56,9 +58,13 @@ function sees(text: string | RegExp, within = 'main'): Promise<void> {
   return page.locator(within).getByText(text).first().waitFor();
 }
 
-async function picture(name: string, from: WatchedPage = watched): Promise<void> {
-  const directory = process.env['ARCHFARM_TEST_PICTURES'];
-  if (directory !== undefined) await from.page.screenshot({ path: `${directory}/${name}.png` });
+const pictures = fileURLToPath(new URL('../../../coordinator/dashboard/pictures', import.meta.url));
+
+async function picture(name: string, { page: shown }: WatchedPage = watched): Promise<void> {
+  if (process.env['ARCHFARM_TEST_PICTURES'] !== '1') return;
+  await shown.mouse.move(0, 0);
+  await shown.evaluate('document.activeElement.blur()');
+  await shown.screenshot({ path: `${pictures}/${name}.png` });
 }
 
 test('shows the farm: who is there, natively or not, on which engine, with how much room', async () => {
@@ -84,7 +90,10 @@ test('shows a build from its submission to the published list, without a reload'
     `RUN printf '\\033[32mgreen\\033[0m and plain\\n'; ${gate.step('middle')}`,
     'RUN for i in $(seq 300); do echo "line $i of many"; done',
   ];
-  await using build = await begin('app', steps, 'linux/amd64,linux/arm64');
+  await using build = await begin('app', steps, {
+    platform: 'linux/amd64,linux/arm64',
+    flags: ['--test', 'echo it starts'],
+  });
   const id = await build.id();
   // The list and the farm learn of it by themselves.
   await page.getByRole('table', { name: 'Agents' }).getByRole('link').first().waitFor();
@@ -97,7 +106,6 @@ test('shows a build from its submission to the published list, without a reload'
   await page.getByRole('button', { name: 'Steps of linux/amd64' }).click();
   await page.locator('.steps .step').filter({ hasText: 'printf' }).waitFor();
   await gate.arrived('middle', 'arm64');
-  await picture('build');
   gate.open('middle');
   const { stdout, result } = await build.ended();
   await sees('succeeded', '.build-head');
@@ -111,7 +119,16 @@ test('shows a build from its submission to the published list, without a reload'
   }
   await published.getByText(`${registry.host}/onap/app:latest`, { exact: true }).first().waitFor();
   await sees(`archfarm verify ${registry.host}/onap/app:latest`);
+  await sees(
+    `archfarm build py-app -t ${registry.host}/onap/app:latest --platform linux/amd64,linux/arm64/v8`,
+  );
+  await picture('build');
   await watched.assertAccessible();
+  await page.getByRole('button', { name: 'publish', exact: true }).click();
+  await sees(`tag ${registry.host}/onap/app:latest`, '.log-lines');
+  await page.getByRole('button', { name: 'test passed' }).first().click();
+  await sees('it starts', '.log-lines');
+  await page.getByRole('button', { name: 'Show all' }).click();
   watched.assertClean();
 });
 
@@ -210,7 +227,9 @@ test('drains, resumes and cancels for whoever may', async () => {
   await page.getByRole('button', { name: 'Drain pi-01' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Drain' }).click();
   await page.getByRole('row', { name: 'pi-01' }).getByText('draining').waitFor();
-  await using build = await begin('waiting', [`RUN ${gate.step('endless')}`], 'linux/arm64');
+  await using build = await begin('waiting', [`RUN ${gate.step('endless')}`], {
+    platform: 'linux/arm64',
+  });
   const id = await build.id();
   const queue = page.getByRole('table', { name: 'Tasks that wait for an agent' });
   await queue.getByRole('row', { name: /no agent for linux\/arm64\/v8 .*is connected/ }).waitFor();
@@ -226,7 +245,7 @@ test('drains, resumes and cancels for whoever may', async () => {
 });
 
 test('finds builds, on a narrow and dark screen and by keys alone', async () => {
-  await using narrow = await browser.open(`${site}/builds`, { width: 390, height: 800, dark: true });
+  await using narrow = await browser.open(`${site}/builds`, { width: 320, height: 700, dark: true });
   const rows = narrow.page.getByRole('table', { name: 'Builds' }).getByRole('row');
   await rows.filter({ hasText: 'patient' }).waitFor();
   await narrow.page.keyboard.press('/');
@@ -234,6 +253,7 @@ test('finds builds, on a narrow and dark screen and by keys alone', async () => 
   await rows.filter({ hasText: 'patient' }).waitFor({ state: 'detached' });
   await rows.filter({ hasText: 'survivor' }).waitFor();
   await narrow.assertAccessible();
+  await narrow.assertFits();
   await narrow.page.getByRole('searchbox').fill('');
   await narrow.page.getByLabel('Status').selectOption('failed');
   await rows.filter({ hasText: 'broken' }).first().waitFor();
@@ -241,8 +261,12 @@ test('finds builds, on a narrow and dark screen and by keys alone', async () => 
   await rows.getByRole('link').first().focus();
   await narrow.page.keyboard.press('ArrowDown');
   await narrow.page.keyboard.press('Enter');
-  await narrow.page.getByRole('heading', { name: 'busybox-base' }).waitFor();
+  await narrow.page.getByRole('heading', { name: 'py-app' }).waitFor();
   await narrow.assertAccessible();
+  await narrow.assertFits();
+  await narrow.page.getByRole('link', { name: 'Farm', exact: true }).click();
+  await narrow.page.getByRole('row', { name: 'pi-01' }).waitFor();
+  await narrow.assertFits();
   narrow.assertClean();
   watched.forgive(/net::ERR_/);
   watched.assertClean();
