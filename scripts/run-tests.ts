@@ -9,10 +9,11 @@ import { chmod, readdir } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { relative } from 'node:path';
 import { parseArgs } from 'node:util';
+import { compileTests } from './compiled-tests.ts';
 import { removeUnusedRuntimeDirectories, sweepDeadOwners } from './rig/leftovers.ts';
 import { scratchDirectory } from './rig/scratch.ts';
 import { startEmulation } from './rig/emulation.ts';
-import { runTestFile } from './test-file.ts';
+import { runTestFile, type TestFileOptions } from './test-file.ts';
 
 const { values: flags, positionals: filters } = parseArgs({
   allowPositionals: true,
@@ -34,6 +35,9 @@ let passed = 0;
 let failed = 0;
 {
   await sweepDeadOwners();
+  await using compiled = await scratchDirectory('compiled');
+  await chmod(compiled.path, 0o755);
+  const node = await compileTests(compiled.path);
   await using temporary = await scratchDirectory('tests');
   // Tests of what an unprivileged user may not do pass through it.
   await chmod(temporary.path, 0o755);
@@ -49,7 +53,7 @@ let failed = 0;
     ...(flags.full ? { ARCHFARM_TEST_FULL: '1' } : {}),
   };
   const [farms, rest] = [files.filter((file) => heavy.test(file)), files.filter((file) => !heavy.test(file))];
-  await runAll(farms.values(), rest.values(), env);
+  await runAll(farms.values(), rest.values(), { env, node });
   if (files.length === 0) fail('no test file matches');
   if (interrupted.signal.aborted) fail('interrupted');
   const left = (await readdir(temporary.path)).filter((name) => !/^(tsx|node-compile-cache)/.test(name));
@@ -80,27 +84,23 @@ async function testFiles(): Promise<string[]> {
 async function runAll(
   farms: Iterable<string>,
   rest: Iterable<string>,
-  env: NodeJS.ProcessEnv,
+  options: Pick<TestFileOptions, 'env' | 'node'>,
 ): Promise<void> {
   const runRest = async (): Promise<void> => {
-    for (const file of rest) if (!interrupted.signal.aborted) await runOne(file, env, { nice: 5 });
+    for (const file of rest) if (!interrupted.signal.aborted) await runOne(file, { ...options, nice: 5 });
   };
   const runFarms = async (): Promise<void> => {
-    for (const file of farms) if (!interrupted.signal.aborted) await runOne(file, env, { nice: 0 });
+    for (const file of farms) if (!interrupted.signal.aborted) await runOne(file, options);
     await runRest();
   };
   const more = Math.max(1, availableParallelism() - 2);
   await Promise.all([runFarms(), runFarms(), ...Array.from({ length: more }, runRest)]);
 }
 
-async function runOne(
-  file: string,
-  env: NodeJS.ProcessEnv,
-  { nice }: { readonly nice: number },
-): Promise<void> {
+async function runOne(file: string, options: Omit<TestFileOptions, 'timeout'>): Promise<void> {
   const started = performance.now();
   const timeout = Number(flags.timeout) * 1000 * (flags.full ? 10 : 1);
-  const result = await runTestFile(file, { timeout, env, nice, signal: interrupted.signal });
+  const result = await runTestFile(file, { ...options, timeout, signal: interrupted.signal });
   passed += result.passed;
   failed += result.failed;
   const seconds = ((performance.now() - started) / 1000).toFixed(1);

@@ -22,6 +22,8 @@ export interface TestFileOptions {
   /** Milliseconds. */
   readonly timeout: number;
   readonly env: NodeJS.ProcessEnv;
+  /** Arguments of Node; this process's own if not given. */
+  readonly node?: readonly string[];
   /** Added to this process's own; 0 if not given. */
   readonly nice?: number;
   /** Ends the file before its time. */
@@ -30,7 +32,7 @@ export interface TestFileOptions {
 
 export async function runTestFile(file: string, options: TestFileOptions): Promise<TestFileResult> {
   const mark = randomUUID();
-  const child = spawn(process.execPath, ['--import', 'tsx', file], {
+  const child = spawn(process.execPath, [...(options.node ?? process.execArgv), file], {
     // Ctrl-C must not reach it past the signal below.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],

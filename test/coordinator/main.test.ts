@@ -24,7 +24,7 @@ async function archfarm(
   command: string,
   options: { env?: Record<string, string>; onStart?: OnChild; onStdout?: OnChild } = {},
 ): Promise<Outcome> {
-  const child = spawn(process.execPath, ['--import', 'tsx', main, ...command.split(' ').filter(Boolean)], {
+  const child = spawn(process.execPath, [...process.execArgv, main, ...command.split(' ').filter(Boolean)], {
     env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -21,6 +21,7 @@ test('shows the output of a failing test and counts it', async () => {
   const { passed, failed, output } = await run('failing');
   assert.equal([passed, failed], [1, 1]);
   assert.match(output, 'on purpose');
+  assert.match(output, '/bad-files/failing.ts:5:9');
 });
 
 for (const name of ['throws-text', 'throwing-hook', 'forgotten-run']) {
