@@ -1,4 +1,5 @@
 /** One attempt, from its context to the pushed digest. */
+import { ChildAbort } from '../shared/abort.ts';
 import type { Selection } from '../shared/context/select.ts';
 import type { Digest } from '../shared/context/tree.ts';
 import { ArchfarmError, messageOf, toErrorInfo, type ErrorCode } from '../shared/errors.ts';
@@ -68,8 +69,9 @@ export async function runJob(task: Task, services: JobServices, options: JobOpti
 async function run(task: Task, services: JobServices, options: Work): Promise<Outcome> {
   const timings: Mutable<Timings> = {};
   const { engine, context, ask } = services;
-  const work = { ...options, signal: AbortSignal.any([options.signal, engine.lost]) };
-  const { signal } = work;
+  using stop = new ChildAbort(options.signal, engine.lost);
+  const { signal } = stop;
+  const work = { ...options, signal };
   try {
     await timed(timings, 'context', () =>
       Promise.all([
@@ -146,8 +148,8 @@ async function pushChecked(
   { imageId }: BuiltImage,
   { services, options }: { services: JobServices; options: JobOptions },
 ): Promise<Pushed> {
-  const stop = new AbortController();
-  const together = { ...options, signal: AbortSignal.any([options.signal, stop.signal]) };
+  using stop = new ChildAbort(options.signal);
+  const together = { ...options, signal: stop.signal };
   const push = async (): Promise<Pushed> => {
     const auth = (signal: AbortSignal): Promise<RegistryAuth> =>
       askAuth(services, { kind: 'push-auth' }, signal);

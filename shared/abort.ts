@@ -48,17 +48,41 @@ export async function within<T>(
 ): Promise<T> {
   signal.throwIfAborted();
   // No AbortSignal.any over a timeout: Node 20 may collect what it is made of before that fires.
-  const limited = new AbortController();
+  using limited = new ChildAbort(signal);
   const timer = setTimeout(() => limited.abort(late()), milliseconds);
-  const listener = { aborted: () => limited.abort(reasonOf(signal)) };
-  onAbort(signal, listener);
   try {
     return await work(limited.signal);
   } catch (error) {
     throw limited.signal.aborted ? reasonOf(limited.signal) : error;
   } finally {
     clearTimeout(timer);
-    offAbort(signal, listener);
+  }
+}
+
+/**
+ * Aborts by itself and, until it is disposed of, with the first of its parents. For parents that outlive it: in Node 20 they
+ * keep something of every signal that `AbortSignal.any` makes of them, and of what is made of that.
+ */
+export class ChildAbort extends AbortController implements Disposable {
+  readonly #parents: readonly AbortSignal[];
+  readonly #listener: AbortListener = { aborted: () => this.#follow() };
+
+  constructor(...parents: readonly AbortSignal[]) {
+    super();
+    this.#parents = parents;
+    this.#follow();
+    if (!this.signal.aborted) for (const parent of parents) onAbort(parent, this.#listener);
+  }
+
+  #follow(): void {
+    const aborted = this.#parents.find((parent) => parent.aborted);
+    if (aborted === undefined) return;
+    this[Symbol.dispose]();
+    this.abort(aborted.reason);
+  }
+
+  [Symbol.dispose](): void {
+    for (const parent of this.#parents) offAbort(parent, this.#listener);
   }
 }
 

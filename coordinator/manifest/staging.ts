@@ -4,6 +4,7 @@
  */
 import { setMaxListeners } from 'node:events';
 import type { VerifiedImage } from '../farm/events.ts';
+import { ChildAbort } from '../../shared/abort.ts';
 import type { PublishEvent } from '../../shared/progress.ts';
 import type { Registries } from '../registry/registries.ts';
 import type { Repository } from '../registry/repository.ts';
@@ -27,8 +28,7 @@ export class Staging implements AsyncDisposable {
   /** Each that a tag is in, once. */
   readonly repositories: readonly Repository[];
   readonly #registries: Registries;
-  readonly #stop = new AbortController();
-  readonly #signal: AbortSignal;
+  readonly #stop: ChildAbort;
   readonly #bringing: Bringing;
   readonly #read = new Map<string, { readonly at: number; readonly state: Promise<TagState> }>();
   /** Repositories whose lists turned out to name what they lack. */
@@ -41,9 +41,9 @@ export class Staging implements AsyncDisposable {
     this.repositories = [
       ...new Map(this.tags.map(({ repository }) => [repository.fullName, repository])).values(),
     ];
-    this.#signal = AbortSignal.any([signal, this.#stop.signal]);
-    setMaxListeners(0, this.#signal);
-    this.#bringing = new Bringing({ registries, signal: this.#signal, onEvent });
+    this.#stop = new ChildAbort(signal);
+    setMaxListeners(0, this.#stop.signal);
+    this.#bringing = new Bringing({ registries, signal: this.#stop.signal, onEvent });
   }
 
   /** Begins to read the tags that were not read lately. */
@@ -57,7 +57,7 @@ export class Staging implements AsyncDisposable {
     const name = tagName(tag);
     const known = this.#read.get(name);
     if (known !== undefined && performance.now() - known.at < fresh) return known.state;
-    const read = { at: performance.now(), state: readTag(tag, this.#signal) };
+    const read = { at: performance.now(), state: readTag(tag, this.#stop.signal) };
     this.#read.set(name, read);
     read.state.catch(() => {
       if (this.#read.get(name) === read) this.#read.delete(name);
@@ -90,7 +90,7 @@ export class Staging implements AsyncDisposable {
         this.#bringing.assume(repository, await this.#listedBlobs(repository));
         await this.#bringing.image(image, repository);
       },
-      this.#signal,
+      this.#stop.signal,
     );
   }
 
@@ -103,6 +103,7 @@ export class Staging implements AsyncDisposable {
   /** Ends what is under way. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
+    this.#stop[Symbol.dispose]();
     await this.#bringing.settled();
   }
 

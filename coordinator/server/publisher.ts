@@ -1,4 +1,5 @@
 /** Does what the farm asks of registries: reads pushed images back, and publishes lists. Outcomes go back as events. */
+import { ChildAbort } from '../../shared/abort.ts';
 import { attemptFields } from '../../shared/attempt.ts';
 import { toErrorInfo, type ErrorCode } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -153,11 +154,15 @@ export class Publisher {
   }
 
   #run(build: string, work: (signal: AbortSignal) => Promise<void>): void {
-    const running = work(this.#stop.signal)
+    const stop = new ChildAbort(this.#stop.signal);
+    const running = work(stop.signal)
       .catch((error: unknown) =>
         this.#options.log.error({ build, err: error }, 'an outcome could not be stored'),
       )
-      .finally(() => this.#running.delete(running));
+      .finally(() => {
+        stop[Symbol.dispose]();
+        this.#running.delete(running);
+      });
     this.#running.add(running);
   }
 }

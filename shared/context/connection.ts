@@ -1,4 +1,5 @@
 /** The receiver's side of one socket: what was asked for on it, and the answers. */
+import { ChildAbort } from '../abort.ts';
 import { ArchfarmError, fromErrorInfo, messageOf } from '../errors.ts';
 import { Frames, goingAway, malformedFrame, type TransferSocket } from './frames.ts';
 import { TarIntake, type TarTaker } from './tar-intake.ts';
@@ -90,11 +91,10 @@ export class Connection implements TarTaker {
 
   /** Until the socket closes. Throws `protocol` on a bad frame, having closed the socket. */
   async run(signal: AbortSignal): Promise<void> {
-    const broken = new AbortController();
-    const ending = AbortSignal.any([signal, this.#stop.signal, broken.signal]);
+    using broken = new ChildAbort(signal, this.#stop.signal);
     let intake: TarIntake | undefined;
     try {
-      for await (const { binary, content } of this.#frames.receive(ending)) {
+      for await (const { binary, content } of this.#frames.receive(broken.signal)) {
         if (binary) {
           intake ??= new TarIntake(this, (error) => broken.abort(error));
           await intake.write(content);

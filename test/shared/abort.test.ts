@@ -1,7 +1,7 @@
 import { getEventListeners, setMaxListeners } from 'node:events';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { delay, reasonOf, untilAborted, within } from '../../shared/abort.ts';
+import { ChildAbort, delay, reasonOf, untilAborted, within } from '../../shared/abort.ts';
 
 function listeners(signal: AbortSignal): number {
   return getEventListeners(signal, 'abort').length;
@@ -88,6 +88,27 @@ test('work has its time, and fails with what is said when that is over or the si
   assert.is(await thrownBy(working), reason);
   assert.is(listeners(signal), 0);
   assert.is(await thrownBy(within(1, { signal, late }, hang)), reason);
+});
+
+test('a child aborts with the first of its parents or by itself, and they keep nothing of it when it is over', () => {
+  const reason = new Error('told to');
+  const [one, other] = [new AbortController(), new AbortController()];
+  const child = new ChildAbort(one.signal, other.signal);
+  other.abort(reason);
+  assert.is(child.signal.reason, reason);
+  one.abort();
+  assert.is(child.signal.reason, reason);
+  assert.is(new ChildAbort(new AbortController().signal, other.signal).signal.reason, reason);
+
+  const parent = new AbortController();
+  {
+    using own = new ChildAbort(parent.signal);
+    own.abort(reason);
+    assert.not.ok(parent.signal.aborted);
+    assert.is(listeners(parent.signal), 1);
+  }
+  assert.is(listeners(parent.signal), 0);
+  assert.is(listeners(one.signal), 0);
 });
 
 test.run();
