@@ -3,9 +3,11 @@ import type { VerifiedImage } from '../farm/events.ts';
 import type { Descriptor, PublishEvent } from '../../shared/progress.ts';
 import { parseReference } from '../../shared/reference.ts';
 import { bringBlob } from '../registry/blobs.ts';
-import { putChild } from '../registry/children.ts';
+import { lacksContent, putChild } from '../registry/children.ts';
+import { putManifest } from '../registry/manifests.ts';
 import type { Registries } from '../registry/registries.ts';
 import type { Repository } from '../registry/repository.ts';
+import type { Manifest } from './document.ts';
 import { together } from './together.ts';
 
 export interface BringingOptions {
@@ -20,6 +22,8 @@ export class Bringing {
   readonly #options: BringingOptions;
   /** What is there, or under way, by repository and digest. */
   readonly #done = new Map<string, Promise<void>>();
+  /** By repository and digest. */
+  readonly #assumed = new Set<string>();
 
   constructor(options: BringingOptions) {
     this.#options = options;
@@ -38,20 +42,29 @@ export class Bringing {
     );
   }
 
-  /** These are there already. Should one be missing after all, its manifest is refused, and it is copied then. */
+  /** These are there already. Should one be missing after all, its manifest is refused, and it is brought then. */
   assume(repository: Repository, digests: readonly string[]): void {
-    const there = Promise.resolve();
-    for (const digest of digests) {
-      const key = `${repository.fullName} ${digest}`;
-      if (!this.#done.has(key)) this.#done.set(key, there);
-    }
+    for (const digest of digests) this.#assumed.add(`${repository.fullName} ${digest}`);
+  }
+
+  /** Whether a blob is there, as far as is known without asking. */
+  holds(repository: Repository, digest: string): boolean {
+    const { fullName } = repository;
+    return (
+      this.#assumed.has(`${fullName} ${digest}`) || this.#options.registries.holdings.has(fullName, digest)
+    );
   }
 
   /** Forgets that anything is in this repository. */
   forget(repository: Repository): void {
-    for (const key of this.#done.keys()) {
-      if (key.startsWith(`${repository.fullName} `)) this.#done.delete(key);
-    }
+    this.#forgetKnown(repository);
+    dropBelow(repository, this.#done);
+  }
+
+  /** What was brought, or is under way, stays. */
+  #forgetKnown(repository: Repository): void {
+    dropBelow(repository, this.#assumed);
+    this.#options.registries.holdings.forget(repository.fullName);
   }
 
   /** Resolves when nothing is under way any more. */
@@ -66,18 +79,44 @@ export class Bringing {
     to: Repository,
   ): Promise<void> {
     const { registries, signal, onEvent } = this.#options;
+    const there = blobs.filter(({ digest }) => this.holds(to, digest));
     const [manifest] = await Promise.all([
       registries.manifest(from, descriptor.digest, signal),
-      together(
-        blobs,
-        (blob) => this.#once(`${to.fullName} ${blob.digest}`, () => this.#blob(blob, from, to)),
-        signal,
+      this.#blobs(
+        blobs.filter((blob) => !there.includes(blob)),
+        from,
+        to,
       ),
     ]);
-    const copied = await putChild({ manifest, blobs }, { from, to, copies: registries.copies }, signal);
     const reference = to.fullName;
-    for (const { digest, size } of copied) onEvent(event({ action: 'copy', reference, digest, bytes: size }));
+    if (there.length === 0 || !(await this.#putUnlessLacking(manifest, to))) {
+      await this.#blobs(there, from, to);
+      const copied = await putChild({ manifest, blobs }, { from, to, copies: registries.copies }, signal);
+      for (const { digest, size } of copied)
+        onEvent(event({ action: 'copy', reference, digest, bytes: size }));
+    }
+    for (const { digest } of blobs) registries.holdings.note(reference, digest);
     onEvent(event({ action: 'manifest', reference, digest: manifest.digest }));
+  }
+
+  /** False where it names something that is missing, whatever was known of it. */
+  async #putUnlessLacking(manifest: Manifest, to: Repository): Promise<boolean> {
+    try {
+      await putManifest(to, manifest, { reference: manifest.digest, signal: this.#options.signal });
+      return true;
+    } catch (error) {
+      if (!lacksContent(error)) throw error;
+      this.#forgetKnown(to);
+      return false;
+    }
+  }
+
+  async #blobs(blobs: readonly Descriptor[], from: Repository, to: Repository): Promise<void> {
+    await together(
+      blobs,
+      (blob) => this.#once(`${to.fullName} ${blob.digest}`, () => this.#blob(blob, from, to)),
+      this.#options.signal,
+    );
   }
 
   async #blob(blob: Descriptor, from: Repository, to: Repository): Promise<void> {
@@ -102,4 +141,11 @@ export class Bringing {
 
 function event(change: Omit<PublishEvent, 'type' | 'time'>): PublishEvent {
   return { type: 'publish', time: Date.now(), ...change };
+}
+
+function dropBelow(
+  { fullName }: Repository,
+  known: { keys(): Iterable<string>; delete(key: string): boolean },
+): void {
+  for (const key of known.keys()) if (key.startsWith(`${fullName} `)) known.delete(key);
 }

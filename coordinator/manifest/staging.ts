@@ -9,8 +9,8 @@ import type { PublishEvent } from '../../shared/progress.ts';
 import type { Registries } from '../registry/registries.ts';
 import type { Repository } from '../registry/repository.ts';
 import { Bringing } from './bringing.ts';
-import { parseImage } from './document.ts';
-import { isImageManifest } from './media-types.ts';
+import { parseImage, type Manifest } from './document.ts';
+import { isForeignLayer, isImageManifest } from './media-types.ts';
 import { finalTag, readTag, tagName, type FinalTag, type TagState } from './tags.ts';
 import { together } from './together.ts';
 
@@ -92,6 +92,28 @@ export class Staging implements AsyncDisposable {
       },
       this.#stop.signal,
     );
+  }
+
+  /**
+   * Begins to bring what is about to be verified, where its manifest was seen before and the repositories have its blobs: a
+   * round trip less, and untagged content is invisible.
+   */
+  anticipate(from: Repository, digest: string): void {
+    const manifest = this.#registries.keptManifest(digest);
+    if (manifest === undefined || !isImageManifest(manifest.mediaType)) return;
+    // Whoever brings it sees the failure, or does it again.
+    for (const to of this.repositories) this.#bringKnown(manifest, from, to).catch(() => {});
+  }
+
+  async #bringKnown(manifest: Manifest, from: Repository, to: Repository): Promise<void> {
+    const { mediaType, digest, bytes } = manifest;
+    if (await this.#lists(to, digest)) return;
+    this.#bringing.assume(to, await this.#listedBlobs(to));
+    const { config, layers } = parseImage(manifest, from.reference(digest));
+    const blobs = [config, ...layers.filter((layer) => !isForeignLayer(layer.mediaType))];
+    if (!blobs.every((blob) => this.#bringing.holds(to, blob.digest))) return;
+    const descriptor = { mediaType, digest, size: bytes.length };
+    await this.#bringing.image({ repository: from.fullName, descriptor, blobs }, to);
   }
 
   /** What its lists name may be missing there. */

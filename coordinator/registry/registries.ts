@@ -8,6 +8,7 @@ import type { Manifest } from '../manifest/document.ts';
 import { RegistryClient, type ClientOptions } from './client.ts';
 import { defaultConfigDirectory } from './credentials.ts';
 import { endpointOf, referenceHost } from './endpoint.ts';
+import { Holdings } from './holdings.ts';
 import { Limiter } from '../limiter.ts';
 import { ManifestCache } from './manifest-cache.ts';
 import { getManifest } from './manifests.ts';
@@ -42,6 +43,8 @@ export interface RegistriesOptions {
 export class Registries implements AsyncDisposable {
   /** Of blobs. Each holds up to two connections of one host, and some must stay free for other requests. */
   readonly copies = new Limiter(connectionsPerHost / 2 - 1);
+  /** Of blobs of images that were published there. */
+  readonly holdings = new Holdings();
   readonly #insecure: readonly string[];
   readonly #options: ClientOptions;
   readonly #clients = new Map<string, RegistryClient>();

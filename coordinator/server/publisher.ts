@@ -48,6 +48,11 @@ export class Publisher {
     this.#options = options;
   }
 
+  /** An image of it is about to be reported. */
+  expect(build: string, spec: BuildSpec): void {
+    this.#stagedFor(build, spec).staging.look();
+  }
+
   verify(farm: Farm, { attempt, image }: Extract<Effect, { type: 'verify' }>): void {
     const spec = farm.spec(attempt.build);
     if (spec === undefined) return;
@@ -58,6 +63,7 @@ export class Publisher {
     staging.look();
     this.#run(attempt.build, async (signal) => {
       const reference = parseReference(platformImage(spec, attempt.platform));
+      staging.anticipate(this.#options.registries.repository(reference), image.digest);
       const asked = {
         reported: image,
         reference,

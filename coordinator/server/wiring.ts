@@ -131,7 +131,9 @@ export function sessionServices(parts: Later): SessionServices {
     proved: (proof, outcome) => parts().proofs.ended(proof, outcome),
     lastFrame: (attempt) => parts().received.last(attempt),
     answer(attempt, question, signal) {
-      const { registries, secrets, basePulls, farm } = parts();
+      const { registries, secrets, basePulls, farm, publisher } = parts();
+      const wanted = farm.spec(attempt.build);
+      if (question.kind === 'push-auth' && wanted !== undefined) publisher.expect(attempt.build, wanted);
       return answer(
         { attempt, question },
         { registries, secrets, basePulls, spec: (build) => farm.spec(build) },

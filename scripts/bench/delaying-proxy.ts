@@ -15,9 +15,11 @@ export interface DelayingProxy extends AsyncDisposable {
   readonly host: string;
   /** Since `restart`. */
   readonly requests: number;
-  /** The longest chain of requests each of which came after the answer to the one before. */
+  /** The longest chain of requests each of which came after the answer to the one before, since `restart` or `fromHere`. */
   readonly depth: number;
   restart(): void;
+  /** Counts depth anew. */
+  fromHere(): void;
 }
 
 /** `delay`: milliseconds; with 0 it only counts. */
@@ -54,6 +56,9 @@ export async function startDelayingProxy(upstream: string, delay: number): Promi
     },
     restart() {
       requests = 0;
+      depth = 0;
+    },
+    fromHere() {
       depth = 0;
     },
     async [Symbol.asyncDispose]() {

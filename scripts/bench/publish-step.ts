@@ -1,6 +1,7 @@
 /**
  * The last step of a build, in this process: from two images that are reported at the same moment to the tag that was read
- * back, which is what `timings.publish` of a build says.
+ * back, which is what `timings.publish` of a build says. The tag was looked at as the agents began to push; that request
+ * counts, and is no part of the time or the depth.
  */
 import { publish } from '../../coordinator/manifest/publish.ts';
 import { Staging } from '../../coordinator/manifest/staging.ts';
@@ -20,11 +21,14 @@ export interface StepFigures {
 
 const architectures = ['amd64', 'arm64'] as const;
 
-/** What the repository has before: nothing, the images' blobs under other manifests, or just these images. */
-export const stepCases = ['new', 'blobs', 'unchanged'] as const;
+/**
+ * What the repository has before: nothing, the images' blobs under manifests that nobody has seen, just these images, or
+ * just these under another tag.
+ */
+export const stepCases = ['new', 'blobs', 'unchanged', 'retagged'] as const;
 export type StepCase = (typeof stepCases)[number];
 
-/** One coordinator publishes these three after each other, each time into repositories that nobody has seen. */
+/** One coordinator publishes these after each other, each time into repositories that nobody has seen. */
 export async function publishSteps(
   proxy: DelayingProxy,
   { name, upstream }: { name: string; upstream: string },
@@ -43,27 +47,32 @@ export async function publishSteps(
       }),
     );
     proxy.restart();
-    const start = performance.now();
-    await publishOnce(images, { registries, tag: `${proxy.host}/bench/${name}:1` });
-    note(step, { time: performance.now() - start, requests: proxy.requests, depth: proxy.depth });
+    const tag = `${proxy.host}/bench/${name}:${step === 'retagged' ? 2 : 1}`;
+    const time = await publishOnce(images, { registries, tag, onReported: () => proxy.fromHere() });
+    note(step, { time, requests: proxy.requests, depth: proxy.depth });
   }
 }
 
+/** Gives milliseconds. */
 async function publishOnce(
   images: readonly Omit<Parameters<typeof verifyImage>[0], 'isListed'>[],
-  { registries, tag }: { registries: Registries; tag: string },
-): Promise<void> {
+  { registries, tag, onReported }: { registries: Registries; tag: string; onReported: () => void },
+): Promise<number> {
   const { signal } = new AbortController();
   const onEvent = (): void => {};
   await using staging = new Staging([tag], { registries, signal, onEvent });
-  staging.look();
+  await Promise.all(staging.tags.map((each) => staging.current(each)));
+  onReported();
+  const start = performance.now();
   const isListed = (digest: string): Promise<boolean> => staging.isListed(digest);
   const children = await Promise.all(
     images.map(async (image) => {
+      staging.anticipate(registries.repository(image.reference), image.reported.digest);
       const verified = await verifyImage({ ...image, isListed }, registries, signal);
       staging.bring(verified).catch(() => {});
       return verified;
     }),
   );
   await publish({ children, tags: [tag] }, registries, { signal, staging, onEvent });
+  return performance.now() - start;
 }

@@ -9,8 +9,9 @@ import { parsePlatform } from '../../../shared/platform.ts';
 import { parseReference } from '../../../shared/reference.ts';
 import type { PushedImage } from '../../../shared/task.ts';
 import { startRegistry } from '../../../scripts/rig/registry.ts';
-import { startFaultProxy } from '../../support/fault-proxy.ts';
+import { startFaultProxy, type Hook } from '../../support/fault-proxy.ts';
 import { pullDocument, pushDocument, pushSample } from '../../support/sample-image.ts';
+import { until } from '../../support/until.ts';
 
 const { signal } = new AbortController();
 
@@ -66,6 +67,66 @@ test('13 requests publish two images of three blobs, and one finds that nothing 
   images[1] = await push(registry.host, 'linux/arm64');
   const third = await build();
   assert.is(third.requests.length, 8, third.requests.join('\n'));
+});
+
+const isChild = (line: string): boolean => line.startsWith('PUT /v2/app/manifests/sha256:');
+
+/** Publishes two images as app:first, then reports them again for app:second, with `hook` before the registry: its requests. */
+async function publishTwice(hook: (log: () => readonly string[]) => Hook): Promise<readonly string[]> {
+  await using registry = await startRegistry();
+  let second: Hook | undefined;
+  await using proxy = await startFaultProxy(registry.host, (...exchange) => second?.(...exchange) ?? false);
+  await using registries = new Registries({ configDirectory: '/nonexistent' });
+  const { host } = proxy;
+  const images = [await push(registry.host, 'linux/amd64'), await push(registry.host, 'linux/arm64')];
+  const options = { signal, onEvent: () => {} };
+  let before = 0;
+  for (const tag of ['first', 'second']) {
+    const tags = [`${host}/app:${tag}`];
+    await using staging = new Staging(tags, { registries, ...options });
+    await Promise.all(staging.tags.map((each) => staging.current(each)));
+    before = proxy.log.length;
+    if (tag === 'second') second = hook(() => proxy.log.slice(before));
+    const children = await Promise.all(
+      images.map(async (image) => {
+        const { architecture } = parsePlatform(image.text);
+        const source = parseReference(`${host}/app-${architecture}`);
+        staging.anticipate(registries.repository(source), image.reported.digest);
+        return await verify(image, { host, staging, registries });
+      }),
+    );
+    const { descriptor } = await publish({ children, tags }, registries, { ...options, staging });
+    const published = await pullDocument({ host: registry.host, repository: 'app' }, tag);
+    assert.is(published?.digest, descriptor.digest);
+  }
+  return proxy.log.slice(before);
+}
+
+test('images that were published before are under another tag after two round trips', async () => {
+  const requests = await publishTwice((log) => async ({ method, url = '' }) => {
+    // The pushed manifests are not given back before the final repository has been sent both.
+    if (method === 'GET' && url.startsWith('/v2/app-')) await until(() => log().filter(isChild).length === 2);
+    return false;
+  });
+  assert.is(requests.length, 6, requests.join('\n'));
+  assert.is(requests.filter((line) => line.startsWith('GET /v2/app-')).length, 2);
+  assert.is(requests.filter(isChild).length, 2);
+  assert.equal(requests.slice(4), ['PUT /v2/app/manifests/second', 'HEAD /v2/app/manifests/second']);
+});
+
+test('what a repository was known to have and has lost is brought again', async () => {
+  const refused = new Set<string>();
+  const requests = await publishTwice(() => ({ method, url = '' }, response) => {
+    if (!isChild(`${method} ${url}`) || refused.has(url)) return false;
+    refused.add(url);
+    const error = { code: 'MANIFEST_BLOB_UNKNOWN', message: 'blob unknown to registry' };
+    response.writeHead(400, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ errors: [error] }));
+    return true;
+  });
+  assert.is(requests.filter((line) => line.startsWith('POST ') && line.includes('mount=')).length, 6);
+  assert.is(requests.filter(isChild).length, 4);
+  assert.is(requests.at(-2), 'PUT /v2/app/manifests/second');
 });
 
 test('layers that the published images have already are not mounted again', async () => {
