@@ -52,8 +52,13 @@ let failed = 0;
     TSX_DISABLE_CACHE: undefined,
     ...(flags.full ? { ARCHFARM_TEST_FULL: '1' } : {}),
   };
-  const [farms, rest] = [files.filter((file) => heavy.test(file)), files.filter((file) => !heavy.test(file))];
-  await runAll(farms.values(), rest.values(), { env, node });
+  const light = files.filter((file) => !heavy.test(file));
+  await runAll(light, Math.max(2, availableParallelism()), { env, node });
+  await runAll(
+    files.filter((file) => heavy.test(file)),
+    2,
+    { env, node },
+  );
   if (files.length === 0) fail('no test file matches');
   if (interrupted.signal.aborted) fail('interrupted');
   const left = (await readdir(temporary.path)).filter((name) => !/^(tsx|node-compile-cache)/.test(name));
@@ -77,24 +82,16 @@ async function testFiles(): Promise<string[]> {
     .toSorted();
 }
 
-/**
- * Farms wait for timers and engines much of their time; meanwhile the other files run, at a lower priority, and take
- * all places when no farm is left.
- */
 async function runAll(
-  farms: Iterable<string>,
-  rest: Iterable<string>,
-  options: Pick<TestFileOptions, 'env' | 'node'>,
+  files: readonly string[],
+  width: number,
+  options: Omit<TestFileOptions, 'timeout'>,
 ): Promise<void> {
-  const runRest = async (): Promise<void> => {
-    for (const file of rest) if (!interrupted.signal.aborted) await runOne(file, { ...options, nice: 5 });
+  const queue = files.values();
+  const work = async (): Promise<void> => {
+    for (const file of queue) if (!interrupted.signal.aborted) await runOne(file, options);
   };
-  const runFarms = async (): Promise<void> => {
-    for (const file of farms) if (!interrupted.signal.aborted) await runOne(file, options);
-    await runRest();
-  };
-  const more = Math.max(1, availableParallelism() - 2);
-  await Promise.all([runFarms(), runFarms(), ...Array.from({ length: more }, runRest)]);
+  await Promise.all(Array.from({ length: width }, work));
 }
 
 async function runOne(file: string, options: Omit<TestFileOptions, 'timeout'>): Promise<void> {

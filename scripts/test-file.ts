@@ -3,7 +3,6 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import { getPriority, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { endProcessesMarked, killProcessesMarked, markVariable, thingsOf } from './test-leftovers.ts';
@@ -24,8 +23,6 @@ export interface TestFileOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Arguments of Node; this process's own if not given. */
   readonly node?: readonly string[];
-  /** Added to this process's own; 0 if not given. */
-  readonly nice?: number;
   /** Ends the file before its time. */
   readonly signal?: AbortSignal;
 }
@@ -38,8 +35,6 @@ export async function runTestFile(file: string, options: TestFileOptions): Promi
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...options.env, [markVariable]: mark, NO_COLOR: '1', FORCE_COLOR: undefined },
   });
-  if (options.nice !== undefined && child.pid !== undefined)
-    setPriority(child.pid, Math.min(19, getPriority() + options.nice));
   const output = new Tail();
   output.follow(child.stdout);
   output.follow(child.stderr);
