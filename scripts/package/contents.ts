@@ -1,6 +1,6 @@
 /** What the Debian packages of agent and coordinator hold. */
 import { execFile } from 'node:child_process';
-import { access, readFile } from 'node:fs/promises';
+import { access, readdir, readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { emptyEnvironment } from '../../agent/install.ts';
 import { copyright, debianChangelog, manPage } from './documents.ts';
@@ -71,15 +71,14 @@ export async function coordinatorPackage(root: string): Promise<DebianPackage> {
     description: 'multi-arch container image builds on your own machines',
     hint: 'set ARCHFARM_TOKEN and SERVE_FLAGS in /etc/archfarm/coordinator.env, then:',
   });
-  const own = ['archfarm.js', 'package.json', 'dashboard', 'archfarm-program.code'];
-  const scripts = ['program', 'fastify', 'pino', 'prom-client', 'x509'].map((each) => `archfarm-${each}.js`);
+  const own = (await readdir(`${root}/dist`)).filter((each) => each !== 'archfarm-agent.js');
   const { stdout } = await run('dpkg', ['--print-architecture']);
   return {
     ...common,
     // The database of Node 20 is a native module.
     architecture: stdout.trim(),
     copies: [
-      ...[...own, ...scripts].map((each) => ({
+      ...own.map((each) => ({
         from: `${root}/dist/${each}`,
         to: `${library}/coordinator/${each}`,
       })),

@@ -58,9 +58,16 @@ async function done(system: DebianSystem, script: string): Promise<string> {
   return output;
 }
 
-for (const { kind, name, command, user } of [
-  { kind: 'agent', name: 'archfarm-agent', command: 'archfarm-agent', user: 'archfarm-agent' },
-  { kind: 'coordinator', name: 'archfarm-coordinator', command: 'archfarm', user: 'archfarm' },
+for (const { kind, name, command, verb, user } of [
+  { kind: 'agent', name: 'archfarm-agent', command: 'archfarm-agent', verb: 'run', user: 'archfarm-agent' },
+  // Of the commands that have a program of their own.
+  {
+    kind: 'coordinator',
+    name: 'archfarm-coordinator',
+    command: 'archfarm',
+    verb: 'inspect',
+    user: 'archfarm',
+  },
 ] as const) {
   test(`the ${kind}'s package comes, is upgraded, goes and leaves nothing`, async () => {
     await using apart = await temporaryDirectory();
@@ -73,6 +80,7 @@ for (const { kind, name, command, user } of [
     const said = await done(system, `dpkg -i ${deb}`);
     assert.match(said, `systemctl enable --now ${name}.service`);
     assert.match(await done(system, `${command} --version`), /^\d+\.\d+\.\d+\n$/);
+    assert.match(await done(system, `${command} ${verb} --help`), `Usage: ${command} ${verb}`);
     assert.match(await done(system, `getent passwd ${user}`), `:${data}:`);
     assert.is(await done(system, `stat -c '%a %U' ${settings}`), '600 root\n');
     const verified = await done(system, `systemd-analyze verify /lib/systemd/system/${name}.service`);
