@@ -1,7 +1,7 @@
 /** The events of a build, for whoever follows them, loses them, or takes none. */
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { request, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { createInterface } from 'node:readline';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -9,17 +9,12 @@ import * as v from 'valibot';
 import { runningCoordinator, testToken, type RunningCoordinator } from '../../support/running-coordinator.ts';
 import { submit } from '../../support/submitted-builds.ts';
 import { until } from '../../support/until.ts';
+import { begin } from '../../support/user-requests.ts';
 
 /** Follows a build's events on a connection of its own; the stream stays open. */
 async function follow(running: RunningCoordinator, build: string, after: number): Promise<IncomingMessage> {
   const url = new URL(`/v1/builds/${build}/events?follow=1&after=${after}`, running.url);
-  const outgoing = request(url, { agent: false, headers: { authorization: `Bearer ${testToken}` } });
-  outgoing.on('error', () => {});
-  outgoing.end();
-  const [answer]: IncomingMessage[] = await once(outgoing, 'response');
-  if (answer === undefined) throw new Error('no answer');
-  answer.on('error', () => {});
-  return answer;
+  return begin(url, testToken);
 }
 
 function numbersOf(answer: unknown): number[] {
