@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { parseCoordinatorUrl } from '../shared/address.ts';
 import { ArchfarmError, messageOf, systemCode } from '../shared/errors.ts';
 import { parseToken } from '../shared/token.ts';
+import { unitFile } from './unit-files.ts';
 
 export interface InstallOptions {
   readonly coordinator?: string;
@@ -52,14 +53,13 @@ const packagedProgram = '/usr/lib/archfarm/archfarm-agent.js';
 export async function install(options: InstallOptions): Promise<string> {
   const program = await realpath(process.argv[1] ?? '');
   if (existsSync(join(options.root, packagedUnit))) return await configurePackage(program, options);
-  const units = unitDirectory();
-  const coordinator = options.alsoCoordinator === true ? [await coordinatorUnit(units, program)] : [];
+  const coordinator = options.alsoCoordinator === true ? [coordinatorUnit(program)] : [];
   const files: InstalledFile[] = [
-    await agentUnit(units),
+    agentUnit(),
     ...coordinator,
     {
       path: '/usr/lib/sysusers.d/archfarm.conf',
-      text: await readFile(join(units, 'archfarm-sysusers.conf'), 'utf8'),
+      text: unitFile('archfarm-sysusers.conf'),
       mode: 0o644,
     },
     { path: environmentFile, text: await environment(options), mode: 0o600 },
@@ -90,36 +90,28 @@ async function configurePackage(program: string, options: InstallOptions): Promi
 }
 
 /** With absolute paths: a service has no PATH of a login shell. */
-async function agentUnit(units: string): Promise<InstalledFile> {
+function agentUnit(): InstalledFile {
   const name = 'archfarm-agent.service';
-  const unit = await readFile(join(units, name), 'utf8');
-  const text = unit.replace('/usr/bin/env archfarm-agent', `${process.execPath} ${programFile}`);
+  const text = unitFile(name).replace('/usr/bin/env archfarm-agent', `${process.execPath} ${programFile}`);
   return { path: `/etc/systemd/system/${name}`, text, mode: 0o644 };
 }
 
 /** The coordinator is more than one file, and runs from where it is. */
-async function coordinatorUnit(units: string, program: string): Promise<InstalledFile> {
+function coordinatorUnit(program: string): InstalledFile {
   const command = join(dirname(program), 'archfarm.js');
+  if (!existsSync(command)) {
+    throw new ArchfarmError('config', `the coordinator is not here: there is no ${command}`, {
+      hint: 'it is more than one file: install it from a checkout, or from its package archfarm-coordinator',
+    });
+  }
   if (/^\/(home|root|run\/user)\//.test(command)) {
     throw new ArchfarmError('config', `a service may not read ${command}, which is in a home directory`, {
       hint: 'move archfarm to /opt, for example, and install it from there',
     });
   }
   const name = 'archfarm-coordinator.service';
-  const unit = await readFile(join(units, name), 'utf8');
-  const text = unit.replace('/usr/bin/env archfarm', `${process.execPath} ${command}`);
+  const text = unitFile(name).replace('/usr/bin/env archfarm', `${process.execPath} ${command}`);
   return { path: `/etc/systemd/system/${name}`, text, mode: 0o644 };
-}
-
-/** The built agent has the units beside it, the sources in their folder of scripts. */
-function unitDirectory(): string {
-  const here = import.meta.dirname;
-  const candidates = ['systemd', '../scripts/systemd'].map((path) => join(here, path));
-  const found = candidates.find((path) => existsSync(path));
-  if (found !== undefined) return found;
-  throw new ArchfarmError('config', `the unit files are not beside ${here}`, {
-    hint: 'install from a checkout or package of archfarm',
-  });
 }
 
 /** The settings that are there stay; those that were given now replace theirs. */

@@ -2,7 +2,7 @@
  * Bundles the two commands and the dashboard into dist/. The agent is one file without a native module, so it runs wherever Node does.
  * Whoever uses dist/ meanwhile has all of the old one or all of the new one.
  */
-import { chmod, copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { agentPackages } from './build/agent-packages.mjs';
@@ -71,6 +71,7 @@ try {
       entryPoints: [`${root}/agent/main.ts`],
       outfile: `${made}/archfarm-agent.js`,
       banner: { js: '#!/usr/bin/env node' },
+      define: { ...common.define, ARCHFARM_UNITS: JSON.stringify(await unitFiles()) },
       plugins: [agentPackages],
     }),
     buildDashboard({
@@ -86,6 +87,15 @@ try {
   await replace(`${root}/dist`);
 } finally {
   await rm(work, { recursive: true, force: true });
+}
+
+/** By name: the agent's one file installs them. */
+async function unitFiles() {
+  const directory = `${root}/scripts/systemd`;
+  const names = await readdir(directory);
+  return Object.fromEntries(
+    await Promise.all(names.map(async (name) => [name, await readFile(`${directory}/${name}`, 'utf8')])),
+  );
 }
 
 async function replace(dist) {

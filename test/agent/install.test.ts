@@ -49,7 +49,15 @@ test('the service, its users and its environment are put in place', async () => 
 
 test('the coordinator’s service comes on request, started by the same node', async () => {
   await using root = await temporaryDirectory();
+  await using programs = await temporaryDirectory();
+  const [node = '', started = ''] = process.argv;
+  process.argv.splice(0, 2, node, join(programs.path, 'archfarm-agent.js'));
+  await writeFile(join(programs.path, 'archfarm-agent.js'), '');
+  const alone = await failureOf(install({ root: root.path, alsoCoordinator: true }));
+  assert.match(alone.message, `there is no ${programs.path}/archfarm.js`);
+  await writeFile(join(programs.path, 'archfarm.js'), '');
   const said = await install({ root: root.path, alsoCoordinator: true });
+  process.argv.splice(0, 2, node, started);
   assert.match(said, 'systemctl enable --now archfarm-agent.service archfarm-coordinator.service');
   assert.match(
     await read(root, '/etc/systemd/system/archfarm-coordinator.service'),

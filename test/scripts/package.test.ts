@@ -32,8 +32,11 @@ test('the agent is one small file that needs nothing beside it', async () => {
   const alone = join(directory.path, 'alone.js');
   await copyFile(join(packages, 'archfarm-agent.js'), alone);
   assert.ok((await stat(alone)).size < 550_000);
-  const { stdout } = await run(process.execPath, [alone, '--version'], { cwd: directory.path });
-  assert.match(stdout, /^\d+\.\d+\.\d+\n$/);
+  const said = async (...words: readonly string[]): Promise<string> =>
+    (await run(process.execPath, [alone, ...words], { cwd: directory.path })).stdout;
+  assert.match(await said('--version'), /^\d+\.\d+\.\d+\n$/);
+  const installed = await said('install', '--dry-run');
+  for (const text of ['[Service]', 'ExecStart=', 'u archfarm-agent']) assert.match(installed, text);
 });
 
 test('Debian’s own check finds no error in the packages', async () => {
