@@ -18,9 +18,11 @@ const refusal = v.object({
   error: v.object({ code: v.string(), message: v.string(), hint: v.optional(v.string()) }),
 });
 
+/** It waits for an agent for as long as any test may take. */
 export function specOf(tag = onap): object {
   const root = { root: tree.root, name: 'c' };
-  return sampleSpec({ tags: [tag], context: { ...root, files: 1, bytes: 1 }, dockerfile: root });
+  const context = { ...root, files: 1, bytes: 1 };
+  return sampleSpec({ tags: [tag], context, dockerfile: root, waitAgent: 3_600_000 });
 }
 
 export async function askAs(
