@@ -1,6 +1,7 @@
 /** What all commands of `archfarm` are below: its name, its global flags, and how it tells of mistakes. */
 import { Command } from 'commander';
 import { version } from '../../shared/version.ts';
+import { example } from './command-parts.ts';
 
 /** Commander's own errors are thrown after they were printed. */
 export function createRoot(): Command {
@@ -12,6 +13,10 @@ export function createRoot(): Command {
     .option('--ca <file>', 'authorities that vouch for the coordinator (or env ARCHFARM_CA)')
     .option('--quiet', 'print less')
     .configureHelp({ showGlobalOptions: true })
+    .addHelpText(
+      'after',
+      example('archfarm build ./py-app -t registry.lab:5000/onap/py-app --platform linux/amd64,linux/arm64'),
+    )
     .configureOutput({ outputError: (text, write) => write(reword(text)) })
     .exitOverride();
 }

@@ -31,64 +31,6 @@ async function parse(line: string): Promise<Parsed> {
   }
 }
 
-const verbs = [
-  'build',
-  'serve',
-  'agents',
-  'builds',
-  'show',
-  'logs',
-  'attach',
-  'cancel',
-  'inspect',
-  'platforms',
-  'manifest',
-  'manifest create',
-  'manifest annotate',
-  'manifest inspect',
-  'manifest push',
-  'manifest rm',
-  'push',
-  'push from-spec',
-  'push from-args',
-  'pushml',
-  'users',
-  'users ls',
-  'users add',
-  'users rm',
-  'login',
-  'logout',
-  'whoami',
-  'audit',
-  'audit ls',
-  'audit verify',
-  'completion',
-];
-
-test('help lists the verbs, and help of each verb has an example and the global options', async () => {
-  const { printed } = await parse('--help');
-  for (const verb of verbs) {
-    if (!verb.includes(' ')) assert.match(printed, new RegExp(`^  ${verb} `, 'm'));
-    const help = await parse(`${verb} --help`);
-    assert.match(help.printed, /Example:\n {2}.*archfarm /, verb);
-    assert.match(help.printed, /--coordinator <url>/, verb);
-  }
-});
-
-test('no command, however deep, is without an example', async () => {
-  const signal = AbortSignal.abort();
-  const paths = (command: Command, above: string): string[] =>
-    command
-      .createHelp()
-      .visibleCommands(command)
-      .filter((each) => each.name() !== 'help')
-      .flatMap((each) => [`${above}${each.name()}`, ...paths(each, `${above}${each.name()} `)]);
-  const all = paths(createProgram({ signal, second: () => signal, exit: () => {} }), '');
-  assert.ok(all.length >= verbs.length);
-  for (const path of all)
-    assert.match((await parse(`${path} --help`)).printed, /Example:\n {2}.*archfarm /, path);
-});
-
 test('errors of the parser read like all others, with what was probably meant', async () => {
   const golden: [line: string, printed: string][] = [
     ['biuld', "archfarm: unknown command 'biuld'\n  did you mean build?\n"],
