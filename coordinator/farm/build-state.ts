@@ -122,9 +122,9 @@ export function isResumable(attempt: Attempt): boolean {
 
 /** Every child that has to be there is verified, no other one is to come, and nobody has begun to publish. */
 export function isReady(build: Build): boolean {
+  if (build.publishing !== undefined) return false;
   const tasks = [...build.tasks.values()];
   return (
-    build.publishing === undefined &&
     tasks.some(({ status }) => status === 'pushed') &&
     tasks.every((task) => task.status === 'pushed' || (task.optional && isSettled(task)))
   );

@@ -40,7 +40,9 @@ export class Roster {
     const { allowEmulation, agentLabels, tags } = build.spec;
     const refused = refusers(task);
     const target = this.#isAnyLimited ? tags[0] : '';
-    const kind = [kindOf(build.spec, task.platform), target, ...refused].join('\n');
+    const plain = kindOf(build.spec, task.platform);
+    // Joining makes a new string to hash, at every look and for each that waits.
+    const kind = target === '' && refused.length === 0 ? plain : [plain, target, ...refused].join('\n');
     const known = this.#able.get(kind);
     if (known !== undefined) return known;
     const demands = demandsOn(build.spec, task.platform);

@@ -17,16 +17,15 @@ export function decide(state: FarmState, at: number): DurableEvent[] {
   return [...overdue(roster), ...publications(state, at), ...placeTasks(roster)];
 }
 
-function overdue(roster: Roster): DurableEvent[] {
-  return [...roster.state.builds.values()].flatMap((build) =>
-    [...build.tasks.values()].flatMap((task) => overdueTask(roster, { build, task })),
-  );
+function* overdue(roster: Roster): Generator<DurableEvent> {
+  for (const build of roster.state.builds.values())
+    for (const task of build.tasks.values())
+      if (!isSettled(task)) yield* overdueTask(roster, { build, task });
 }
 
-function overdueTask(roster: Roster, wait: Wait): DurableEvent[] {
+function overdueTask(roster: Roster, wait: Wait): readonly DurableEvent[] {
   const { state, at } = roster;
   const { build, task } = wait;
-  if (isSettled(task)) return [];
   const attempt = liveAttempt(task);
   if (attempt !== undefined) return overdueAttempt(state, { ...wait, attempt, at });
   if (roster.able(wait).length > 0) return [];
