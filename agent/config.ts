@@ -80,6 +80,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Builds at once where nothing else is said: BuildKit itself runs the steps of one build in parallel. */
 const defaultSlots = 2;
 const slotNumbers = { least: 1, whole: true };
+const weightNumbers = { least: 0.01 };
 
 /** Throws `usage` naming the flag or variable that is wrong. */
 export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
@@ -103,7 +104,10 @@ export function readConfig(flags: AgentFlags, env: Environment): AgentConfig {
       flags.slots === undefined
         ? readNumber(env['ARCHFARM_SLOTS'] || String(defaultSlots), { of: 'ARCHFARM_SLOTS', ...slotNumbers })
         : readNumber(flags.slots, { of: '--slots', ...slotNumbers }),
-    weight: readNumber(flags.weight ?? '1', { of: '--weight', least: 0.01 }),
+    weight:
+      flags.weight === undefined
+        ? readNumber(env['ARCHFARM_WEIGHT'] || '1', { of: 'ARCHFARM_WEIGHT', ...weightNumbers })
+        : readNumber(flags.weight, { of: '--weight', ...weightNumbers }),
     labels: parseLabels(flags.label ?? split(env['ARCHFARM_LABELS']) ?? []),
     data,
     cache: flags.cache === undefined ? data : resolve(flags.cache),

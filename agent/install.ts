@@ -33,6 +33,7 @@ export const emptyEnvironment = `# Settings of archfarm-agent.service; systemctl
 # ARCHFARM_NAME=
 # ARCHFARM_PLATFORM=
 # ARCHFARM_SLOTS=2
+# ARCHFARM_WEIGHT=1
 # ARCHFARM_LABELS=
 # ARCHFARM_MIN_FREE=10%,2GiB
 # ARCHFARM_KEEP_CACHE=

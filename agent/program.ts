@@ -38,7 +38,7 @@ export function createProgram(): Command {
     .option('--name <name>', 'name of this agent (ARCHFARM_NAME; default: the host name)')
     .option('--platform <list>', 'offer only these platforms (ARCHFARM_PLATFORM)', collect)
     .option('--slots <n>', 'builds at once (ARCHFARM_SLOTS; default: 2)')
-    .option('--weight <n>', 'share of the work against other agents (default: 1)')
+    .option('--weight <n>', 'share of the work against other agents (ARCHFARM_WEIGHT; default: 1)')
     .option('--label <key=value>', 'label for selecting agents, repeatable (ARCHFARM_LABELS)', collect)
     .option('--data <dir>', 'state of this agent (ARCHFARM_DATA; default: /var/lib/archfarm-agent for root)')
     .option('--cache <dir>', 'contents and records that agents may share (default: the data directory)')
@@ -90,7 +90,10 @@ export function createProgram(): Command {
     .description('show whether the agent on this host is connected, and what it builds')
     .option('--data <dir>', 'state of the agent (ARCHFARM_DATA)')
     .option('--json', 'as JSON')
-    .addHelpText('after', '\nExample:\n  archfarm-agent status --json')
+    .addHelpText(
+      'after',
+      '\nIts exit status is 3 where no agent runs on that directory.\n\nExample:\n  archfarm-agent status --json',
+    )
     .action(async (flags: { data?: string; json?: boolean }) => {
       const { readStatus } = await import('./status-socket.ts');
       const { formatStatus } = await import('./status-text.ts');

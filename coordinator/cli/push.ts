@@ -33,7 +33,7 @@ export async function runFromSpec(file: string, { flags, global }: PushOptions<P
   const { readSpecFile } = await import('../manifest/spec-file.ts');
   const { names, sources, annotations, warnings } = await readSpecFile(file);
   for (const warning of warnings) warn(warning);
-  printLine(await pushAs({ names, sources, annotations }, { flags, global }));
+  printLine(await pushOrTell({ names, sources, annotations }, { flags, global }));
 }
 
 export async function runFromArgs({ flags, global }: PushOptions<TemplateFlags>): Promise<void> {
@@ -43,7 +43,21 @@ export async function runFromArgs({ flags, global }: PushOptions<TemplateFlags>)
     ...listed(flags.tags).map((tag) => formatReference({ registry, repository, tag })),
   ];
   const sources = sourcesOf(flags.template, listed(flags.platforms));
-  printLine(await pushAs({ names, sources, annotations: readNotes(flags.annotations) }, { flags, global }));
+  const annotations = readNotes(flags.annotations);
+  printLine(await pushOrTell({ names, sources, annotations }, { flags, global }));
+}
+
+/** Tells of the flag that does without an image which is not there. */
+async function pushOrTell(
+  list: Pick<ListToPush, 'names' | 'sources' | 'annotations'>,
+  options: PushOptions<PushFlags>,
+): Promise<PushedList> {
+  return await pushAs(list, options).catch((error: unknown) => {
+    if (!(error instanceof ArchfarmError) || error.code !== 'not-found') throw error;
+    if (options.flags.ignoreMissing === true) throw error;
+    const hint = [error.hint, '--ignore-missing publishes without it'].filter(Boolean).join('; ');
+    throw new ArchfarmError(error.code, error.message, { hint, cause: error });
+  });
 }
 
 /** As it is told, with what the flags say. */

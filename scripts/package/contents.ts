@@ -33,7 +33,7 @@ interface Service {
 }
 
 const library = '/usr/lib/archfarm';
-const depends = 'nodejs (>= 20.18), adduser';
+const depends = 'nodejs (>= 20.18.1), adduser';
 
 export async function agentPackage(root: string): Promise<DebianPackage> {
   const common = await serviceParts({

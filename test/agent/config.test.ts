@@ -37,6 +37,7 @@ test('flags win over the environment', () => {
     ARCHFARM_NAME: 'env',
     ARCHFARM_PLATFORM: 'linux/amd64, arm64',
     ARCHFARM_SLOTS: '7',
+    ARCHFARM_WEIGHT: '2.5',
     ARCHFARM_LABELS: 'room=lab,rack=2=b',
     ARCHFARM_DATA: '/env/data',
     ARCHFARM_CONTEXT_STORE: '5GB,3d',
@@ -47,7 +48,8 @@ test('flags win over the environment', () => {
   assert.equal(fromEnv.platforms, ['linux/amd64', 'linux/arm64/v8']);
   assert.equal(fromEnv.contextStore, { maxBytes: 5e9, maxAge: 3 * 86_400_000 });
   assert.equal(fromEnv.labels, { room: 'lab', rack: '2=b' });
-  assert.equal([fromEnv.name, fromEnv.slots, fromEnv.data, fromEnv.token], ['env', 7, '/env/data', 'secret']);
+  assert.equal([fromEnv.name, fromEnv.slots, fromEnv.weight], ['env', 7, 2.5]);
+  assert.equal([fromEnv.data, fromEnv.token], ['/env/data', 'secret']);
   const flags: AgentFlags = {
     coordinator,
     name: 'flag',
@@ -81,6 +83,7 @@ test('empty variables count as absent', () => {
     ARCHFARM_NAME: '',
     ARCHFARM_PLATFORM: ' , ',
     ARCHFARM_SLOTS: '',
+    ARCHFARM_WEIGHT: '',
     ARCHFARM_CONTEXT_STORE: '',
     ARCHFARM_TOKEN: '',
   };
@@ -106,6 +109,7 @@ test('a wrong value is refused naming the flag or variable it came by', () => {
     [{ contextStore: '9GB,7' }, {}, /^--context-store/],
     [{}, { ARCHFARM_CONTEXT_STORE: 'all' }, /^ARCHFARM_CONTEXT_STORE "all"/],
     [{ weight: '-1' }, {}, /^--weight/],
+    [{}, { ARCHFARM_WEIGHT: 'much' }, /^ARCHFARM_WEIGHT "much"/],
     [{ weight: 'Infinity' }, {}, /^--weight/],
     [{ weight: '0.001' }, {}, /^--weight "0.001" is not a number between 0.01 and 1000/],
     [{ name: '-x' }, {}, /invalid agent name "-x"/],

@@ -167,6 +167,7 @@ manifests:
   const refused = await bench.archfarm('push from-spec spec.yaml');
   assert.is(refused.status, 1);
   assert.match(refused.stderr, `no such manifest: ${host}/app-s390x:latest`);
+  assert.match(refused.stderr, '; --ignore-missing publishes without it');
   const pushed = await bench.archfarm('pushml --ignore-missing spec.yaml');
   assert.is(pushed.stdout, `Digest: ${list?.digest} ${list?.bytes.length}\n`);
   assert.match(pushed.stderr, /^archfarm: warning: no such manifest/);

@@ -48,7 +48,7 @@ test('Debian’s own check finds no error in the packages', async () => {
 test('packages tell which Node they need', async () => {
   for (const deb of Object.values(debs)) {
     const { stdout } = await run('dpkg-deb', ['--field', deb, 'Depends']);
-    assert.match(stdout, 'nodejs (>= 20.18)');
+    assert.match(stdout, 'nodejs (>= 20.18.1)');
   }
 });
 
