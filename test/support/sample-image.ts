@@ -22,7 +22,9 @@ export interface SampleTarget {
 export interface SampleOptions {
   readonly platform: { os: string; architecture: string; variant?: string; 'os.version'?: string };
   readonly type?: 'docker' | 'oci';
-  /** Bytes of each of its two layers. */
+  /** Two if not given. */
+  readonly layers?: number;
+  /** Bytes of each layer. */
   readonly layerSize?: number;
 }
 
@@ -45,7 +47,7 @@ export function digestOf(bytes: Buffer): string {
 export async function pushSample(target: SampleTarget, options: SampleOptions): Promise<SampleImage> {
   const types = options.type === 'oci' ? ociTypes : dockerTypes;
   const config = Buffer.from(JSON.stringify({ ...options.platform, salt: randomBytes(8).toString('hex') }));
-  const layers = [randomBytes(options.layerSize ?? 100), randomBytes(options.layerSize ?? 100)];
+  const layers = Array.from({ length: options.layers ?? 2 }, () => randomBytes(options.layerSize ?? 100));
   for (const blob of [config, ...layers]) await pushBlob(target, blob);
   const describe = (mediaType: string, bytes: Buffer): unknown => {
     return { mediaType, size: bytes.length, digest: digestOf(bytes) };
