@@ -8,7 +8,7 @@ export interface AttemptId {
   readonly number: number;
 }
 
-const grammar = /^([a-z0-9]{1,32})\/([a-z0-9_.-]+(?:\/[a-z0-9_.-]+){1,2})\/([1-9][0-9]{0,5})$/;
+export const attemptGrammar = /^([a-z0-9]{1,32})\/([a-z0-9_.-]+(?:\/[a-z0-9_.-]+){1,2})\/([1-9][0-9]{0,5})$/;
 
 export function formatAttempt(attempt: AttemptId): string {
   return `${attempt.build}/${attempt.platform}/${attempt.number}`;
@@ -16,7 +16,7 @@ export function formatAttempt(attempt: AttemptId): string {
 
 /** Undefined where the text names no attempt. */
 export function parseAttempt(text: string): AttemptId | undefined {
-  const [, build, platform, number] = grammar.exec(text) ?? [];
+  const [, build, platform, number] = attemptGrammar.exec(text) ?? [];
   if (build === undefined || platform === undefined || number === undefined) return undefined;
   return { build, platform, number: Number(number) };
 }

@@ -45,6 +45,8 @@ export const exitStatusOf = {
 
 export type ErrorCode = keyof typeof exitStatusOf;
 
+export const errorCodes = Object.keys(exitStatusOf).filter(isErrorCode);
+
 /** How an error travels: in messages, in the store, in `--json`. */
 export interface ErrorInfo {
   readonly code: ErrorCode;

@@ -1,9 +1,9 @@
 /** What a message must look like to be believed. Kept equal to the types of messages.ts by the compiler. */
 import * as v from 'valibot';
-import { parseAttempt } from './attempt.ts';
+import { attemptGrammar } from './attempt.ts';
 import { storeUsageSchema } from './context/store-usage.ts';
 import { diskSpacesSchema } from './disk-space.ts';
-import { isErrorCode, type ErrorCode } from './errors.ts';
+import { errorCodes } from './errors.ts';
 import { limits, type ToAgent, type ToCoordinator } from './messages.ts';
 
 /** A bound for every text that has none of its own: log lines are the longest. */
@@ -17,15 +17,9 @@ const name = v.pipe(v.string(), v.minLength(1), v.maxLength(256));
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const milliseconds = v.pipe(v.number(), v.finite(), v.minValue(0));
 const digest = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/, 'not a sha256 digest'));
-const attempt = v.pipe(
-  v.string(),
-  v.check((text) => parseAttempt(text) !== undefined, 'not an attempt'),
-);
+const attempt = v.pipe(v.string(), v.regex(attemptGrammar, 'not an attempt'));
 const platform = v.pipe(v.string(), v.regex(/^[a-z0-9_.-]+(\/[a-z0-9_.-]+){1,2}$/, 'not a platform'));
-const errorCode = v.custom<ErrorCode>(
-  (code) => typeof code === 'string' && isErrorCode(code),
-  'unknown error code',
-);
+const errorCode = v.picklist(errorCodes, 'unknown error code');
 const state = v.picklist(['ready', 'draining', 'cordoned']);
 
 /** Plain records only: `__proto__` and its like are refused, where `v.record` alone would drop them silently. */

@@ -4,7 +4,7 @@
  * cannot give is `missing`.
  */
 import * as v from 'valibot';
-import { ArchfarmError, isErrorCode, messageOf, type ErrorCode, type ErrorInfo } from '../errors.ts';
+import { ArchfarmError, errorCodes, messageOf, type ErrorInfo } from '../errors.ts';
 import { maxParts, type Part } from './pieces.ts';
 import type { Digest } from './tree.ts';
 
@@ -83,10 +83,7 @@ export function itemName(item: { readonly kind: string; readonly digest: Digest 
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const digest = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/, 'not a digest'));
-const errorCode = v.custom<ErrorCode>(
-  (code) => typeof code === 'string' && isErrorCode(code),
-  'unknown error code',
-);
+const errorCode = v.picklist(errorCodes, 'unknown error code');
 
 const wholeFields = { digest, size: count, offset: count };
 const chunkFields = { ...wholeFields, of: digest, ofSize: count };
@@ -99,14 +96,14 @@ const wantedItem = v.variant('kind', [
   v.strictObject({ kind: v.literal('chunk-parts'), ...chunkFields, parts }),
 ]);
 
-const wantSchema = v.strictObject({
+export const wantSchema = v.strictObject({
   type: v.literal('want'),
   batch: count,
   urgent: v.boolean(),
   items: v.pipe(v.array(wantedItem), v.minLength(1), v.maxLength(maxBatchItems)),
 });
 
-const answerSchema = v.variant('type', [
+export const answerSchema = v.variant('type', [
   v.strictObject({
     type: v.literal('missing'),
     batch: count,
