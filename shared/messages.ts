@@ -52,6 +52,8 @@ export const closeCodes = {
   malformed: 4400,
   /** Who it showed to be counts no more. */
   revoked: 4401,
+  /** The shared token is not enough any more; dial again, as that may change. */
+  certificate: 4403,
   /** Its protocol version is not served. */
   version: 4405,
   /** Another live connection has this name. */

@@ -6,7 +6,7 @@ import type { BuildSpec } from '../project/spec.ts';
 import type { ListOptions, Store } from '../store/store.ts';
 import { viewOf } from './agent-state.ts';
 import type { AgentView } from './agent-state.ts';
-import { isSettled } from './build-state.ts';
+import { isSettled, type Attempt } from './build-state.ts';
 import type { Effect, NewBuild, Origin, Remains } from './events.ts';
 import { couldCount, createState, findAttempt, isWanted } from './farm-state.ts';
 import type { FarmState } from './farm-state.ts';
@@ -140,11 +140,21 @@ export class FarmQueries {
     return builds.map(({ id }) => id);
   }
 
+  /** What it was offered or works on. */
+  workOf(agent: string): AttemptId[] {
+    const work = this.#attemptsOf(agent).filter(({ status }) => status === 'offered' || status === 'running');
+    return work.map(({ id }) => id);
+  }
+
   /** All that it ever had in builds that go on. */
   protected attemptsOf(agent: string): AttemptId[] {
+    return this.#attemptsOf(agent).map(({ id }) => id);
+  }
+
+  #attemptsOf(agent: string): Attempt[] {
     const tasks = [...this.state.builds.values()].flatMap((build) => [...build.tasks.values()]);
     const attempts = tasks.flatMap((task) => task.attempts);
-    return attempts.filter((attempt) => attempt.agent === agent && !attempt.isVoid).map(({ id }) => id);
+    return attempts.filter((attempt) => attempt.agent === agent && !attempt.isVoid);
   }
 
   /** Newest first, whether ended or not. */

@@ -3,7 +3,7 @@
  * effects on in order, and asks the scheduler what is next.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ArchfarmError } from '../../shared/errors.ts';
+import { ArchfarmError, type ErrorInfo } from '../../shared/errors.ts';
 import type { BuildResult } from '../../shared/progress.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import { newBuildId } from './build-id.ts';
@@ -135,6 +135,21 @@ export class Farm extends FarmQueries implements AsyncDisposable {
       this.record({ type: 'voided', at: this.now, attempt, error }),
     );
     await Promise.all(voided);
+  }
+
+  /** Gives the work of an agent that may not come back to others, as that of a lost one. On disk when it resolves. */
+  async loseWork(agent: string, error: ErrorInfo): Promise<void> {
+    const lost = this.workOf(agent).map((attempt) =>
+      this.record({
+        type: 'failed',
+        at: this.now,
+        attempt,
+        outcome: 'lost',
+        kind: 'infrastructure',
+        error,
+      }),
+    );
+    await Promise.all(lost);
   }
 
   /** Resolves when the event is stored and its effects are handed on; rejects when it could not be stored. */

@@ -30,6 +30,8 @@ export interface PoolOptions {
   readonly log: Logger;
   readonly services: SessionServices;
   readonly identities: Pick<Identities, 'isTaken' | 'limitsOf'>;
+  /** Why an agent of this name may not come without one. */
+  readonly tokenRefusal: (name: string) => ArchfarmError | undefined;
   readonly alarm: Alarm;
 }
 
@@ -37,7 +39,12 @@ interface Member {
   readonly hello: Hello;
   readonly channel: Channel<ToCoordinator, ToAgent>;
   readonly session: AgentSession;
+  readonly byToken: boolean;
 }
+
+/** For the close of its connection: at most 123 bytes. */
+const joinFirst =
+  'agents join this farm by certificate now: archfarm agents add NAME, or serve --token-agents';
 
 export class AgentPool {
   readonly #options: PoolOptions;
@@ -128,16 +135,31 @@ export class AgentPool {
 
   /** Ends the connection of an agent that was removed, at once: nothing more of it is heard. */
   expel(agent: string): void {
-    const member = this.#members.get(agent);
-    if (member === undefined) return;
-    this.#members.delete(agent);
-    member.channel.close(closeCodes.revoked, `agent ${agent} was removed from this farm`);
-    member.session.closed({ replaced: false });
+    this.#end(agent, closeCodes.revoked, `agent ${agent} was removed from this farm`);
+  }
+
+  /** Names of those that are here without a certificate. */
+  byToken(): string[] {
+    return [...this.#members].flatMap(([name, { byToken }]) => (byToken ? [name] : []));
+  }
+
+  /** Ends the connection of an agent that came without a certificate and needs one now; what it has it is to give up. */
+  dismiss(agent: string, work: readonly AttemptId[]): void {
+    for (const attempt of work) this.cancel(attempt, agent, joinFirst);
+    this.#end(agent, closeCodes.certificate, joinFirst);
   }
 
   /** Agents dial again by themselves. */
   close(): void {
     for (const channel of this.#connections) channel.close(closeCodes.restart, 'the coordinator stops');
+  }
+
+  #end(agent: string, code: number, reason: string): void {
+    const member = this.#members.get(agent);
+    if (member === undefined) return;
+    this.#members.delete(agent);
+    member.channel.close(code, reason);
+    member.session.closed({ replaced: false });
   }
 
   #send(to: { agent: string; session: string }, message: ToAgent): void {
@@ -165,6 +187,11 @@ export class AgentPool {
     const foreign = this.#foreignName(said.name, joined);
     if (foreign !== undefined) {
       this.#refuse(channel, { type: 'agent-name-refused', agent: said.name, from }, foreign);
+      return undefined;
+    }
+    if (joined === undefined && this.#options.tokenRefusal(said.name) !== undefined) {
+      // Another one has joined since this one was let in.
+      channel.close(closeCodes.certificate, joinFirst);
       return undefined;
     }
     const { platforms } = identities.limitsOf(said.name);
@@ -201,7 +228,7 @@ export class AgentPool {
       services,
       log: log.child({ agent: hello.name }),
     });
-    const member = { hello, channel, session };
+    const member = { hello, channel, session, byToken: joined === undefined };
     this.#members.set(hello.name, member);
     log.info(
       { agent: hello.name, version: hello.version, platforms: hello.platforms, slots: hello.slots },

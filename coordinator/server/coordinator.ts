@@ -41,6 +41,7 @@ import { ReceivedFrames } from './received-frames.ts';
 import { addRoutes } from './routes.ts';
 import { Secrets } from './secrets.ts';
 import { SshTunnels } from './ssh-tunnels.ts';
+import { expelTokenAgents, tokenRefusal } from './token-agents.ts';
 import { acceptUpgrades } from './upgrade.ts';
 import { effectHandlers, sessionServices, upgradeRoutes, type Parts } from './wiring.ts';
 
@@ -97,7 +98,11 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   const { token, tokenAgents = false, data, registries, metrics, timers, log, listen } = options;
   const store = await openStore(options);
   cleanup.defer(() => store[Symbol.asyncDispose]());
-  const { users, tls, audit, refusals, identities, alarm } = await openTrust(options, store, cleanup);
+  const { users, tls, audit, refusals, identities, alarm } = await openTrust(
+    { ...options, joined: () => expelTokenAgents(parts) },
+    store,
+    cleanup,
+  );
   const frames = new FrameLog({
     directory: join(data, 'logs'),
     ...(options.outputLimit === undefined ? {} : { outputLimit: options.outputLimit }),
@@ -113,7 +118,14 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   });
   const connections = new Connections();
   const services = sessionServices(() => parts);
-  const pool = new AgentPool({ timers, log, services, identities, alarm });
+  const pool = new AgentPool({
+    timers,
+    log,
+    services,
+    identities,
+    tokenRefusal: (name) => tokenRefusal({ identities, tokenAgents }, name),
+    alarm,
+  });
   const proofs = new Proofs({
     agents: () => farm.agents(),
     pool,

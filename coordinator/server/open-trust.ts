@@ -32,6 +32,11 @@ export interface TrustOptions {
   readonly log: Logger;
 }
 
+export interface TrustHandlers {
+  /** An agent has joined by certificate. */
+  readonly joined: () => void;
+}
+
 export interface Trust {
   readonly users: Users;
   /** Undefined for plain http. */
@@ -43,7 +48,11 @@ export interface Trust {
 }
 
 /** Throws `config` where anybody could come in, and for certificates that cannot be used. */
-export async function openTrust(options: TrustOptions, store: Store, cleanup: Cleanup): Promise<Trust> {
+export async function openTrust(
+  options: TrustOptions & TrustHandlers,
+  store: Store,
+  cleanup: Cleanup,
+): Promise<Trust> {
   const { listen, token, clientCa, data, durable, timers, log } = options;
   const users = new Users(store.users);
   if (token === undefined && users.size === 0 && !isLoopback(listen.host)) {
@@ -68,6 +77,7 @@ export async function openTrust(options: TrustOptions, store: Store, cleanup: Cl
     ticketLifetime: timers.joinToken,
     now: Date.now,
     alarm,
+    joined: options.joined,
   });
   return { users, tls, audit, refusals, identities, alarm };
 }

@@ -1,4 +1,5 @@
 /** How the parts of a coordinator reach each other: what the farm decides, what agents say, where sockets go. */
+import type { WebSocket } from 'ws';
 import { attemptFields, parseAttempt } from '../../shared/attempt.ts';
 import { givesPieces } from '../../shared/context/gives-pieces.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
@@ -28,11 +29,11 @@ import type { Publisher } from './publisher.ts';
 import type { ReceivedFrames } from './received-frames.ts';
 import type { Secrets } from './secrets.ts';
 import type { SshTunnels } from './ssh-tunnels.ts';
+import { tokenRefusal, type TokenAgentRules } from './token-agents.ts';
 import type { UpgradeRoutes, Visit } from './upgrade.ts';
 
-export interface Parts extends Pick<AgentParts, 'identities' | 'connections' | 'pin'> {
-  /** Whether agents without a certificate may come although others have one. */
-  readonly tokenAgents: boolean;
+export interface Parts
+  extends Pick<AgentParts, 'identities' | 'connections' | 'pin'>, Pick<TokenAgentRules, 'tokenAgents'> {
   readonly farm: Farm;
   readonly pool: AgentPool;
   readonly contexts: Contexts;
@@ -147,7 +148,11 @@ export function upgradeRoutes(parts: Parts): UpgradeRoutes {
   const { pool, contexts, farm, tunnels, identities } = parts;
   return {
     check(verb, { principal, query }) {
-      if (access[verb].needs === 'agent' && principal.type !== 'agent') requireTokenAgents(parts, query);
+      const refusal =
+        access[verb].needs === 'agent' && principal.type !== 'agent'
+          ? tokenRefusal(parts, query.get('agent') ?? undefined)
+          : undefined;
+      if (refusal !== undefined) throw refusal;
       const id = query.get('build');
       if (id === null) return;
       requireOwn(principal, verb, { build: id, client: farm.clientOf(id) });
@@ -155,6 +160,7 @@ export function upgradeRoutes(parts: Parts): UpgradeRoutes {
     agent: (socket, visit) => pool.join(socket, visit),
     agentContext(socket, visit) {
       const agent = agentOf(visit);
+      if (visit.principal.type !== 'agent') holdByName(parts, agent, socket);
       contexts.serveAgent(socket, { agent, builds: () => farm.buildsOn(agent) });
     },
     async agentSsh({ query, principal }) {
@@ -164,7 +170,11 @@ export function upgradeRoutes(parts: Parts): UpgradeRoutes {
       const holder = isOpen ? farm.holder(attempt) : undefined;
       const isTheirs =
         principal.type === 'agent' ? holder === principal.name : !identities.isTaken(holder ?? '');
-      if (isOpen && holder !== undefined && isTheirs) return tunnels.open(attempt.build, id);
+      if (isOpen && holder !== undefined && isTheirs) {
+        const socket = await tunnels.open(attempt.build, id);
+        if (principal.type !== 'agent') holdByName(parts, holder, socket);
+        return socket;
+      }
       throw new ArchfarmError('not-found', 'no build that goes on has this ssh agent');
     },
     clientContext: (socket, { query, principal }) =>
@@ -179,19 +189,15 @@ export function upgradeRoutes(parts: Parts): UpgradeRoutes {
   };
 }
 
-/** Throws `forbidden` for whoever comes as an agent without a certificate where that is not enough. */
-function requireTokenAgents({ identities, tokenAgents }: Parts, query: URLSearchParams): void {
-  const name = query.get('agent');
-  if (name !== null && identities.isTaken(name)) {
-    throw new ArchfarmError('forbidden', `agent ${name} is known here by its certificate alone`);
-  }
-  if (tokenAgents || !identities.anyJoined) return;
-  throw new ArchfarmError('forbidden', 'agents join this farm by certificate, and no more with its token', {
-    hint: 'archfarm agents add NAME prints how; archfarm serve --token-agents takes both',
-  });
-}
-
 /** Whoever has joined is called by its certificate, and nobody else by what it says. */
 function agentOf({ principal, query }: Visit): string {
   return principal.type === 'agent' ? principal.name : (query.get('agent') ?? '');
+}
+
+/** It ends with its agent, which has no identity of its own. */
+function holdByName({ connections }: Parts, name: string, socket: WebSocket): void {
+  socket.once(
+    'close',
+    connections.hold({ type: 'token', name }, () => socket.terminate()),
+  );
 }

@@ -1,12 +1,15 @@
 /** The open connections of everybody who has an identity that can be taken away. */
 import type { Principal } from './principal.ts';
 
+/** Many hold one token: its agents have the names that they go by. */
+type Holder = Pick<Principal, 'type'> & { readonly name?: string | undefined };
+
 export class Connections {
   readonly #open = new Map<string, Set<() => void>>();
 
   /** `end` closes the connection; to be called with the result once it is closed. Harmless when repeated. */
-  hold(principal: Principal, end: () => void): () => void {
-    const key = keyOf(principal);
+  hold(holder: Holder, end: () => void): () => void {
+    const key = keyOf(holder);
     if (key === undefined) return () => {};
     const open = this.#open.get(key) ?? new Set();
     this.#open.set(key, open.add(end));
@@ -17,13 +20,13 @@ export class Connections {
   }
 
   /** Closes them all: this identity counts no more. */
-  end(principal: Pick<Principal, 'type'> & { readonly name: string }): void {
-    const key = keyOf(principal);
+  end(holder: Holder & { readonly name: string }): void {
+    const key = keyOf(holder);
     for (const end of (key === undefined ? undefined : this.#open.get(key)) ?? []) end();
   }
 }
 
 /** Undefined for what many share. */
-function keyOf(principal: Pick<Principal, 'type'> & { readonly name?: string }): string | undefined {
-  return principal.name === undefined ? undefined : `${principal.type} ${principal.name}`;
+function keyOf({ type, name }: Holder): string | undefined {
+  return name === undefined ? undefined : `${type} ${name}`;
 }

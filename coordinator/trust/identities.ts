@@ -25,6 +25,8 @@ export interface IdentitiesOptions {
   readonly ticketLifetime: number;
   readonly now: () => number;
   readonly alarm: Alarm;
+  /** A certificate of an agent counts from now on. */
+  readonly joined: () => void;
 }
 
 export interface Limits {
@@ -142,6 +144,7 @@ export class Identities {
         usedTickets: [...record.usedTickets, hash].slice(-maxUsedTickets),
         certificates: [...this.#valid(record.certificates), issued],
       });
+      this.#options.joined();
       const { platforms, repositories } = record;
       return { name, platforms, repositories, certificate };
     } finally {
@@ -191,7 +194,7 @@ export class Identities {
     const issued = { fingerprint, expiresAt: Date.parse(certificate.validTo) };
     const kept = this.#keep({ ...record, certificates: [...this.#valid(record.certificates), issued] });
     // It is met again with the next connection.
-    kept.catch(() => {});
+    kept.then(this.#options.joined, () => {});
   }
 
   /** From now on nobody comes in under this name; on disk when it resolves. False for one that is not known here. */

@@ -16,7 +16,13 @@ export async function submitBuild(
   change: Partial<BuildSpec> = {},
 ): Promise<string> {
   const link = randomBytes(12).toString('base64url');
-  const upload = new ContextUpload({ coordinator: running.url, token: testToken, link, source: tree });
+  const upload = new ContextUpload({
+    coordinator: running.url,
+    token: testToken,
+    trust: running.trust,
+    link,
+    source: tree,
+  });
   try {
     const spec = sampleSpec({
       context: { root: tree.root, name: 'c', files: 1, bytes: 1000 },

@@ -5,9 +5,14 @@ import { closeCodes } from '../../../shared/messages.ts';
 import type { TlsTrust } from '../../../shared/trust.ts';
 import { testAuthority } from '../../support/certificates.ts';
 import { joinableCoordinator, joinAs, refusalIn, refusalOf } from '../../support/joined-agent.ts';
-import { testToken } from '../../support/running-coordinator.ts';
+import { testToken, type RunningCoordinator } from '../../support/running-coordinator.ts';
+import { submitBuild } from '../../support/submitted-build.ts';
 import { until } from '../../support/until.ts';
 import { closeOf } from '../../support/web-sockets.ts';
+
+async function shownOf(running: RunningCoordinator, build: string): Promise<string> {
+  return JSON.stringify((await running.ask(`/v1/builds/${build}`)).body);
+}
 
 test('an agent is who its certificate says, and nobody else comes in under its name', async () => {
   await using running = await joinableCoordinator({}, { tokenAgents: true });
@@ -35,8 +40,6 @@ test('an agent is who its certificate says, and nobody else comes in under its n
 
 test('with one agent that has joined, the shared token is for clients alone', async () => {
   await using running = await joinableCoordinator();
-  const before = await running.agent({ name: 'small', session: 'small-session' });
-  await before.wait('welcome');
   await joinAs(running, 'pi-01');
   for (const path of ['/v1/agent', '/v1/agent/context', '/v1/agent/ssh']) {
     const { status, text } = await refusalOf(running, path, { token: testToken });
@@ -44,6 +47,39 @@ test('with one agent that has joined, the shared token is for clients alone', as
     assert.match(text, /by certificate, and no more with its token.*--token-agents/);
   }
   assert.is((await running.ask('/v1/agents')).status, 200);
+});
+
+test('when the first agent joins, those with the token are told to join and hung up on, and their work goes on elsewhere', async () => {
+  await using running = await joinableCoordinator();
+  const before = await running.agent({ name: 'small', session: 'small-session' });
+  await before.wait('welcome');
+  const contents = await running.connect('/v1/agent/context', { agent: 'small' });
+  const build = await submitBuild(running, { platforms: ['linux/arm64/v8'] });
+  const { attempt } = await before.wait('offer');
+  before.send({ type: 'accept', attempt });
+  await until(async () => (await shownOf(running, build)).includes('running'));
+  const closed = Promise.all([closeOf(before.socket), closeOf(contents)]);
+  const joined = await running.agent({}, await joinAs(running, 'pi-01'));
+  const [{ code, reason }] = await closed;
+  assert.is(code, closeCodes.certificate);
+  assert.match(reason, /by certificate now: archfarm agents add NAME, or serve --token-agents$/);
+  assert.match((await before.wait('cancel')).reason, 'by certificate now');
+  assert.match((await joined.wait('offer')).attempt, build);
+  assert.match(await shownOf(running, build), 'agent small was sent away: agents join');
+  assert.is(running.warnings.filter((line) => line.includes('an agent may not stay')).length, 1);
+});
+
+test('with --token-agents those with the token stay when others join, but for one whose name has a certificate now', async () => {
+  await using running = await joinableCoordinator({}, { tokenAgents: true });
+  const small = await running.agent({ name: 'small', session: 'small-session' });
+  const namesake = await running.agent();
+  await Promise.all([small.wait('welcome'), namesake.wait('welcome')]);
+  const closed = closeOf(namesake.socket);
+  const joined = await running.agent({ session: 'joined-session' }, await joinAs(running, 'pi-01'));
+  await joined.wait('welcome');
+  assert.is((await closed).code, closeCodes.certificate);
+  small.send({ type: 'beat', state: 'ready' });
+  await small.wait('beat');
 });
 
 test('certificates that have expired, or are of another authority, are refused with that reason', async () => {
