@@ -2,7 +2,7 @@
 import { webSocketUrl } from '../../shared/address.ts';
 import { Api } from './api.ts';
 import { requireCoordinator, type GlobalOptions } from './global-options.ts';
-import { print, printJson } from './output.ts';
+import { print, printJson, say } from './output.ts';
 
 export interface AgentAddOptions {
   readonly platform?: readonly string[] | undefined;
@@ -33,10 +33,6 @@ export async function runAgentAdd(
   if (token === undefined) say(`the certificate has the common name ${name}, and is one of --client-ca`);
   else say('to be run on the host, once and within the hour: whoever has this line can be that agent');
   if (isHere(address.url)) say('on another host, write the name by which it reaches this machine');
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
 }
 
 function isHere({ hostname }: URL): boolean {

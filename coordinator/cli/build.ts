@@ -16,6 +16,7 @@ import type { Api } from './api.ts';
 import type { BuildOptions } from './build-options.ts';
 import { clientName } from './client-name.ts';
 import { conclude } from './conclusion.ts';
+import { placesOf } from './dockerfile-places.ts';
 import { accessFarm, type FarmAccess } from './farm-access.ts';
 import { followToEnd } from './follow-to-end.ts';
 import type { GlobalOptions } from './global-options.ts';
@@ -94,7 +95,8 @@ export async function runBuild(
       return 0;
     }
     using _ssh = await forwardSsh(plan, build, farm);
-    const followed = await followToEnd(build, { farm, secrets, renderer, interrupts: global });
+    const findPlace = placesOf(plan, opened);
+    const followed = await followToEnd(build, { farm, secrets, renderer, findPlace, interrupts: global });
     renderer[Symbol.dispose]();
     if (followed.type === 'left') return sayLeft(build);
     return await conclude(followed.result, { options, mode, report: followed.report });

@@ -27,6 +27,12 @@ export function oneOf(flags: string, description: string, choices: readonly stri
   return new Option(flags, description).choices(choices);
 }
 
+export function progressOption(): Option {
+  const description =
+    'how to show progress; plain comes in groups in the logs of GitHub and GitLab (env ARCHFARM_CI=github|gitlab|none)';
+  return oneOf('--progress <mode>', description, ['auto', 'tty', 'plain', 'rawjson', 'quiet']);
+}
+
 export function example(line: string): string {
   return `\nExample:\n  ${line}`;
 }

@@ -1,9 +1,10 @@
 /** How `archfarm build` ends: files for scripts, the digest, a table or a report, and the exit status. */
-import { exitStatusOf, type ErrorInfo } from '../../shared/errors.ts';
+import { exitStatusOf, messageOf, type ErrorInfo } from '../../shared/errors.ts';
 import type { BuildResult, PlatformResult } from '../../shared/progress.ts';
 import type { BuildOptions } from './build-options.ts';
-import { print } from './output.ts';
+import { print, say } from './output.ts';
 import type { ProgressMode } from './progress/create-renderer.ts';
+import { findCiSystem } from './progress/ci/find-ci-system.ts';
 import { writeDigestFile, writeMetadataFile } from './progress/metadata.ts';
 import { plainText } from './progress/sanitize.ts';
 import type { FailureReport } from './progress/failure-report.ts';
@@ -24,13 +25,33 @@ export async function conclude(result: BuildResult, { options, mode, report }: C
   if (mode !== 'rawjson') {
     const table = mode === 'quiet' ? [] : ['', await summaryTable(result)];
     const lines = [...table, ...ending(result, { report, quiet: mode === 'quiet' })];
-    if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
+    if (lines.length > 0) say(lines.join('\n'));
   }
   if (result.status === 'succeeded' && digest !== undefined) print(digest);
   // Last: what could not be written must not hide what was published.
   if (options.metadataFile !== undefined) await writeMetadataFile(options.metadataFile, result);
   if (options.iidfile !== undefined && digest !== undefined) await writeDigestFile(options.iidfile, digest);
+  await tellCiSystem(result, { mode, report });
   return statusOf(result);
+}
+
+/** What is not part of the log's text: what points at the failing line, and the page of the job. */
+async function tellCiSystem(
+  result: BuildResult,
+  { mode, report }: Pick<Conclusion, 'mode' | 'report'>,
+): Promise<void> {
+  const system = await findCiSystem(process.env);
+  if (system === undefined) return;
+  const failures = report.failures(result);
+  const annotations = mode === 'rawjson' ? [] : system.annotations(failures, result);
+  // Commands, in which only the texts of others are guarded.
+  for (const annotation of annotations) process.stderr.write(`${annotation}\n`);
+  try {
+    await system.summarize(failures, result);
+  } catch (error) {
+    // The build is what counts.
+    if (mode !== 'rawjson') say(`archfarm: WARNING: ${plainText(messageOf(error))}`);
+  }
 }
 
 function statusOf(result: BuildResult): number {

@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import { messageOf } from '../../shared/errors.ts';
 import type { BuildResult } from '../../shared/progress.ts';
+import type { FindPlace } from './dockerfile-places.ts';
 import type { FarmAccess } from './farm-access.ts';
 import { followBuild } from './follow.ts';
 import type { Interrupts } from './interrupts.ts';
@@ -19,6 +20,8 @@ export interface Following {
   readonly renderer: Renderer;
   /** Number of the last event that was seen already. */
   readonly after?: number;
+  /** For the report of a failure, where the Dockerfile is at hand. */
+  readonly findPlace?: FindPlace;
   readonly interrupts: Pick<Interrupts, 'signal' | 'second'>;
 }
 
@@ -28,8 +31,8 @@ export type Followed =
   | { readonly type: 'left' };
 
 export async function followToEnd(build: string, following: Following): Promise<Followed> {
-  const { farm, secrets = {}, renderer, after = 0 } = following;
-  const report = new FailureReport({ colours: wantsColours(process.stderr, process.env) });
+  const { farm, secrets = {}, renderer, after = 0, findPlace } = following;
+  const report = new FailureReport({ colours: wantsColours(process.stderr, process.env), findPlace });
   const ended = new AbortController();
   const left = new AbortController();
   // Nothing is left to follow then, and to wait for a coordinator of our own would be to wait for ourselves.

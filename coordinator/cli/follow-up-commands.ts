@@ -1,7 +1,7 @@
 /** The commands that go on from a build that has ended, and their flags. */
 import type { Command } from 'commander';
 import { collect } from './collect.ts';
-import { example, globalOptions, oneOf, type ProgramContext } from './command-parts.ts';
+import { example, globalOptions, progressOption, type ProgramContext } from './command-parts.ts';
 import type { FollowUpOptions } from './follow-up.ts';
 
 export function addFollowUpCommands(program: Command, context: ProgramContext): void {
@@ -51,9 +51,7 @@ function addFlags(command: Command): Command {
     .option('--project <file>', 'project file (default: compose.yaml here or above)')
     .option('--secret <spec>', 'a secret of the build again: id=ID[,src=FILE|,env=VAR], repeatable', collect)
     .option('--ssh <id[=socket]>', 'an ssh agent of the build again, repeatable', collect)
-    .addOption(
-      oneOf('--progress <mode>', 'how to show progress', ['auto', 'tty', 'plain', 'rawjson', 'quiet']),
-    )
+    .addOption(progressOption())
     .option('--metadata-file <file>', 'write the result as JSON')
     .option('--iidfile <file>', 'write the digest of the published image');
 }

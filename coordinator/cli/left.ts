@@ -1,10 +1,9 @@
 /** How a command ends that leaves its build to the coordinator. */
 import { exitStatusOf } from '../../shared/errors.ts';
+import { say } from './output.ts';
 
 /** Gives the exit status: whoever interrupted did not see the build end. */
 export function sayLeft(build: string): number {
-  process.stderr.write(
-    `archfarm: left build ${build} to the coordinator\n  archfarm attach ${build} follows it\n`,
-  );
+  say(`archfarm: left build ${build} to the coordinator\n  archfarm attach ${build} follows it`);
   return exitStatusOf.cancelled;
 }

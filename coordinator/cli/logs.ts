@@ -22,6 +22,7 @@ export async function runLogs(
   using renderer = await createRenderer(global.json ? 'rawjson' : 'plain', {
     screen: process.stdout,
     environment: process.env,
+    grouped: false,
   });
   const frames = follow
     ? followBuild(api, build, { after, signal })

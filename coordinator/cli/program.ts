@@ -5,7 +5,7 @@ import { addAgentCommands } from './agent-commands.ts';
 import { addAuditCommands } from './audit-commands.ts';
 import type { BuildsOptions } from './builds.ts';
 import { collect } from './collect.ts';
-import { example, globalOptions, oneOf, type ProgramContext } from './command-parts.ts';
+import { example, globalOptions, oneOf, progressOption, type ProgramContext } from './command-parts.ts';
 import { addCompletion } from './completion-commands.ts';
 import { addDoctor } from './doctor-command.ts';
 import { addFollowUpCommands } from './follow-up-commands.ts';
@@ -109,9 +109,7 @@ function addBuild(program: Command, { signal, second, exit }: ProgramContext): v
     .option('--detach', 'print the id of the build, and end once the coordinator can do without this machine')
     .option('--dry-run', 'show what would be built where, and build nothing')
     .option('--project <file>', 'project file (default: compose.yaml or docker-bake.json here or above)')
-    .addOption(
-      oneOf('--progress <mode>', 'how to show progress', ['auto', 'tty', 'plain', 'rawjson', 'quiet']),
-    )
+    .addOption(progressOption())
     .option('--metadata-file <file>', 'write the result as JSON')
     .option('--iidfile <file>', 'write the digest of the published image')
     .addHelpText('after', example('archfarm build py-app --platform linux/amd64,linux/arm64'))
@@ -177,15 +175,7 @@ function addAttach(program: Command, { signal, second, exit }: ProgramContext): 
     .command('attach')
     .description('follow a build to its end, as archfarm build does')
     .argument('<id>', 'build; the first characters of its id are enough')
-    .addOption(
-      oneOf('--progress <mode>', 'how to show progress', [
-        'auto',
-        'tty',
-        'plain',
-        'rawjson',
-        'quiet',
-      ]).default('auto'),
-    )
+    .addOption(progressOption().default('auto'))
     .addOption(afterOption())
     .addHelpText('after', example('archfarm attach 3k7q'))
     .action(async (id: string, flags: { progress: ProgressMode; after: number }, command: Command) => {

@@ -6,7 +6,7 @@ import { sourcesOf } from '../manifest/template.ts';
 import type { AttestationMode, ListType } from '../project/annotations.ts';
 import type { GlobalOptions } from './global-options.ts';
 import { registriesFor, type InsecureFlags } from './insecure.ts';
-import { print } from './output.ts';
+import { print, say } from './output.ts';
 import { plainText } from './progress/sanitize.ts';
 
 export interface PushFlags extends InsecureFlags {
@@ -78,7 +78,7 @@ function printLine({ descriptor: { digest, size } }: PushedList): void {
 }
 
 function warn(text: string): void {
-  process.stderr.write(`archfarm: warning: ${plainText(text)}\n`);
+  say(`archfarm: warning: ${plainText(text)}`);
 }
 
 function listed(values: readonly string[] = []): string[] {

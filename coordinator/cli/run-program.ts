@@ -4,6 +4,7 @@ import { ArchfarmError, exitStatusOf, messageOf, systemCode } from '../../shared
 import { plainText } from './progress/sanitize.ts';
 import type { ProgramContext } from './command-parts.ts';
 import { Interrupts } from './interrupts.ts';
+import { say } from './output.ts';
 
 /** Prints what went wrong and gives the exit status. */
 function report(error: unknown): number {
@@ -13,7 +14,7 @@ function report(error: unknown): number {
   const lines = [`archfarm: ${plainText(messageOf(error))}`];
   if (error instanceof ArchfarmError && error.hint !== undefined) lines.push(`  ${plainText(error.hint)}`);
   if (process.env['ARCHFARM_DEBUG'] === '1' && error instanceof Error) lines.push(error.stack ?? '');
-  process.stderr.write(`${lines.join('\n')}\n`);
+  say(lines.join('\n'));
   return error instanceof ArchfarmError ? error.exitStatus : 3;
 }
 

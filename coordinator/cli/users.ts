@@ -1,7 +1,7 @@
 /** `archfarm users`: who may do what at a coordinator. */
 import type { Role } from '../trust/principal.ts';
 import { requireCoordinator, type GlobalOptions } from './global-options.ts';
-import { print, printJson } from './output.ts';
+import { print, printJson, say } from './output.ts';
 import { plainText } from './progress/sanitize.ts';
 import { formatTable } from './table.ts';
 import { TrustApi } from './trust-api.ts';
@@ -38,9 +38,7 @@ export async function runAddUser(
   print(added.token);
   if (global.quiet) return;
   const { href } = address.url;
-  process.stderr.write(
-    `this token is shown once: give it to ${name}, who signs in with archfarm login ${href}\n`,
-  );
+  say(`this token is shown once: give it to ${name}, who signs in with archfarm login ${href}`);
 }
 
 export async function runRemoveUser(name: string, global: GlobalOptions): Promise<void> {

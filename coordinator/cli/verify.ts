@@ -8,7 +8,7 @@ import type { ProvenPlatform } from './api-answers.ts';
 import { accessFarm } from './farm-access.ts';
 import { readContextLimits } from './context-limits.ts';
 import type { GlobalOptions } from './global-options.ts';
-import { print, printJson } from './output.ts';
+import { print, printJson, say } from './output.ts';
 import { plainText } from './progress/sanitize.ts';
 import { provenIn } from './progress/summary.ts';
 import { formatTable } from './table.ts';
@@ -34,8 +34,8 @@ export async function runVerify(
   const access = { registry: flags, detach: false, contextLimits: readContextLimits([], process.env) };
   await using farm = await accessFarm(access, global);
   const { signal } = global;
-  const say = (text: string): void => {
-    if (!global.quiet) process.stderr.write(`${text}\n`);
+  const tell = (text: string): void => {
+    if (!global.quiet) say(text);
   };
   const proven: ProvenPlatform[] = [];
   let found = reference;
@@ -43,13 +43,13 @@ export async function runVerify(
   for await (const line of farm.api.verify({ ...request, waitAgent }, signal)) {
     if (line.type === 'found') {
       found = line.reference;
-      say(`${plainText(found)}: ${line.platforms.map(plainText).join(', ')}`);
+      tell(`${plainText(found)}: ${line.platforms.map(plainText).join(', ')}`);
     } else if (line.type === 'started') {
-      say(`[${plainText(line.platform)}] on ${line.agent}${line.native ? '' : ' (emulated)'}`);
+      tell(`[${plainText(line.platform)}] on ${line.agent}${line.native ? '' : ' (emulated)'}`);
     } else {
       const { platform, output } = line.proof;
       for (const text of output === '' ? [] : output.split('\n')) {
-        say(`[${plainText(platform)}] ${plainText(text)}`);
+        tell(`[${plainText(platform)}] ${plainText(text)}`);
       }
       proven.push(line.proof);
     }
@@ -59,8 +59,8 @@ export async function runVerify(
   if (global.json) printJson({ reference: found, platforms: sorted });
   else print(await table(sorted));
   if (error === undefined) return 0;
-  process.stderr.write(`archfarm: ${plainText(error.message)}\n`);
-  if (error.hint !== undefined) process.stderr.write(`  ${plainText(error.hint)}\n`);
+  say(`archfarm: ${plainText(error.message)}`);
+  if (error.hint !== undefined) say(`  ${plainText(error.hint)}`);
   return exitStatusOf[error.code];
 }
 

@@ -13,6 +13,7 @@ import { ignoreFile } from './walk.ts';
 export interface DockerfileTree extends Snapshot {
   /** What the Dockerfile is called in the tree. */
   readonly name: string;
+  readonly text: string;
   /** The image that it names as its frontend, where that is not Docker's own. */
   readonly frontend: string | undefined;
 }
@@ -73,9 +74,11 @@ function treeOf(name: string, files: readonly SmallFile[]): DockerfileTree {
   }));
   const { digest, record } = encodeDirectory({ entries });
   const dockerfile = files.find((file) => file.name === name)?.content ?? Buffer.alloc(0);
-  const frontend = syntaxOf(dockerfile.toString('utf8'));
+  const text = dockerfile.toString('utf8');
+  const frontend = syntaxOf(text);
   return {
     name,
+    text,
     frontend: frontend === undefined || isDockersOwn(frontend) ? undefined : frontend,
     root: digest,
     directories: new Map([[digest, record]]),

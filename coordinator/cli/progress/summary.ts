@@ -7,6 +7,15 @@ import { plainText } from './sanitize.ts';
 
 /** A line for each platform: agent, native or emulated, time, digest, and whether it was seen to run. */
 export async function summaryTable(result: BuildResult): Promise<string> {
+  const { header, rows } = summaryRows(result);
+  return formatTable(header, rows);
+}
+
+/** The cells of that table, clean. */
+export function summaryRows(result: BuildResult): {
+  readonly header: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+} {
   const isVerified = result.platforms.some(({ verify }) => verify !== undefined);
   const rows = result.platforms.map((task) => [
     task.platform,
@@ -16,10 +25,10 @@ export async function summaryTable(result: BuildResult): Promise<string> {
     task.digest ?? task.status,
     ...(isVerified ? [task.verify === undefined ? '-' : provenIn(task.verify)] : []),
   ]);
-  return formatTable(
-    ['PLATFORM', 'AGENT', 'MODE', 'TIME', 'DIGEST', ...(isVerified ? ['VERIFY'] : [])],
-    rows.map((row) => row.map(plainText)),
-  );
+  return {
+    header: ['PLATFORM', 'AGENT', 'MODE', 'TIME', 'DIGEST', ...(isVerified ? ['VERIFY'] : [])],
+    rows: rows.map((row) => row.map(plainText)),
+  };
 }
 
 /** What a published image said last where it ran. */

@@ -1,0 +1,81 @@
+/** A Dockerfile's instructions and where they stand, read as BuildKit's parser does (frontend/dockerfile/parser). */
+
+export interface Instruction {
+  /** Of its first line, counted from 1. */
+  readonly line: number;
+  /** In capitals. */
+  readonly keyword: string;
+  /** What follows the keyword, with its continuation lines joined. */
+  readonly rest: string;
+  readonly hasHeredoc: boolean;
+}
+
+/** Of a text that BuildKit refuses, what can be made out. */
+export function readInstructions(dockerfile: string): Instruction[] {
+  const lines = dockerfile
+    .replace(/^\uFEFF/, '')
+    .split('\n')
+    .map((line) => line.replace(/\r$/, ''));
+  const escape = escapeOf(lines);
+  const instructions: Instruction[] = [];
+  for (let next = 0; next < lines.length;) {
+    const first = next;
+    const text = lines[next++] ?? '';
+    if (isNothing(text)) continue;
+    let { part: joined, goesOn } = continued(text.trimStart(), escape);
+    while (goesOn && next < lines.length) {
+      const line = lines[next++] ?? '';
+      // Neither a comment nor an empty line ends an instruction that goes on.
+      if (isNothing(line)) continue;
+      const more = continued(line, escape);
+      joined += more.part;
+      ({ goesOn } = more);
+    }
+    const [, keyword = '', rest = ''] = /^(\S+)\s*(.*)$/s.exec(joined.trim()) ?? [];
+    if (keyword === '') continue;
+    const heredocs = heredocsOf(keyword, rest);
+    for (const { name, tabs } of heredocs) {
+      while (next < lines.length) {
+        const line = lines[next++] ?? '';
+        if ((tabs ? line.replace(/^\t+/, '') : line) === name) break;
+      }
+    }
+    instructions.push({
+      line: first + 1,
+      keyword: keyword.toUpperCase(),
+      rest,
+      hasHeredoc: heredocs.length > 0,
+    });
+  }
+  return instructions;
+}
+
+/** `# escape=` counts among the directives, which come before everything else. */
+function escapeOf(lines: readonly string[]): '\\' | '`' {
+  for (const line of lines) {
+    const [, name, value] = /^\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
+    if (name === undefined) break;
+    if (name.toLowerCase() === 'escape' && value === '`') return '`';
+  }
+  return '\\';
+}
+
+function isNothing(line: string): boolean {
+  return /^\s*(?:#|$)/.test(line);
+}
+
+/** The line without the character that has it go on; two of them are one that does not. */
+function continued(line: string, escape: '\\' | '`'): { part: string; goesOn: boolean } {
+  const trimmed = line.replace(/[ \t]+$/, '');
+  const goesOn = trimmed.endsWith(escape) && trimmed.at(-2) !== escape;
+  return goesOn ? { part: trimmed.slice(0, -1), goesOn } : { part: line, goesOn };
+}
+
+function heredocsOf(keyword: string, rest: string): { name: string; tabs: boolean }[] {
+  if (!/^(?:RUN|COPY|ADD)$/i.test(keyword)) return [];
+  const words = rest.match(/(?:[^\s"']|"(?:\\.|[^"\\])*"|'[^']*')+/g) ?? [];
+  return words.flatMap((word) => {
+    const [, dash, name] = /^\d*<<(-?)([^<]+)$/.exec(word) ?? [];
+    return name === undefined ? [] : [{ name: name.replace(/["']/g, ''), tabs: dash === '-' }];
+  });
+}
