@@ -1,4 +1,4 @@
-/** Sends itself a content of 200 MiB and prints the bytes received and those by which its memory grew at most. */
+/** Sends itself a content of 120 MiB and prints the bytes received and those by which its memory grew at most. */
 import { createHash } from 'node:crypto';
 import { Chunker } from '../../shared/context/chunker.ts';
 import { encodeRecipe } from '../../shared/context/chunks.ts';
@@ -8,7 +8,7 @@ import { BlobStore } from '../../shared/context/store.ts';
 import { contextServer } from './context-server.ts';
 
 const piece = Buffer.alloc(64 * 1024, 'archfarm');
-const pieces = 200 * 16;
+const pieces = 120 * 16;
 const size = pieces * piece.length;
 
 // No two alike, so that no chunk is.
@@ -51,7 +51,7 @@ async function* one(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
 }
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(300_000);
 const server = await contextServer(source);
 const store = await BlobStore.open(process.argv[2] ?? '');
 const receiver = new BlobReceiver({ store });
