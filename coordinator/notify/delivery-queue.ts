@@ -1,9 +1,9 @@
-/** What is still to be told to one webhook, in its order, in a file: lines of JSON, and a line for each that is done. */
+/** What is still to be told to one webhook, in a file: lines of JSON in the order they came, and a line for each that is done. */
 import { appendFileSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import * as v from 'valibot';
 import { systemCode } from '../../shared/errors.ts';
 
-const deliverySchema = v.object({ id: v.string(), event: v.string(), body: v.string() });
+const deliverySchema = v.object({ id: v.string(), build: v.string(), event: v.string(), body: v.string() });
 const lineSchema = v.pipe(
   v.string(),
   v.parseJson(),
@@ -47,14 +47,17 @@ export class DeliveryQueue {
     return this.#waiting.size;
   }
 
-  get first(): Delivery | undefined {
-    const [first] = this.#waiting.values();
-    return first;
+  /** In the order they came. */
+  waiting(): Iterable<Delivery> {
+    return this.#waiting.values();
+  }
+
+  has(id: string): boolean {
+    return this.#waiting.has(id);
   }
 
   /** False where there is no room. Outlives this process when it returns, and not the loss of power. */
   add(delivery: Delivery): boolean {
-    if (this.#waiting.has(delivery.id)) return true;
     const { deliveries, bytes } = this.#bounds;
     if (this.size >= deliveries || this.#bytes + delivery.body.length > bytes) return false;
     appendFileSync(this.#file, `${JSON.stringify(delivery)}\n`, { mode: 0o600 });

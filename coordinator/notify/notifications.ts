@@ -41,7 +41,7 @@ export class Notifications implements AsyncDisposable {
     const event = `build.${status}`;
     for (const webhook of this.#options.webhooks) {
       try {
-        webhook.tell({ id: `${build}.${status}`, event, body: JSON.stringify({ event, ...news }) });
+        webhook.tell({ id: `${build}.${status}`, build, event, body: JSON.stringify({ event, ...news }) });
       } catch (err) {
         this.#options.log.error({ build, err }, 'a webhook cannot be told of it');
       }

@@ -1,4 +1,4 @@
-/** Tells one URL, in order, until it has answered well. Nothing waits for it. */
+/** Tells one URL, of each build in order, until it has answered well. Nothing waits for it, and no build for another. */
 import { createHash, createHmac } from 'node:crypto';
 import http from 'node:http';
 import https from 'node:https';
@@ -8,6 +8,7 @@ import { Backoff } from '../../shared/backoff.ts';
 import { messageOf } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { version } from '../../shared/version.ts';
+import { Limiter } from '../limiter.ts';
 import { DeliveryQueue, type Delivery, type QueueBounds } from './delivery-queue.ts';
 
 /** Milliseconds. */
@@ -38,6 +39,9 @@ export interface WebhookOptions {
   readonly bounds?: QueueBounds;
 }
 
+/** Requests to one receiver at a time. */
+const maxRequests = 4;
+
 /** What a receiver computes anew and compares; `timestamp` is seconds since 1970. */
 export function signatureOf(secret: string, timestamp: number, body: string): string {
   return createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex');
@@ -53,7 +57,10 @@ export class Webhook {
   readonly #name: string;
   readonly #queue: DeliveryQueue;
   readonly #stop = new AbortController();
-  #work: Promise<void> | undefined;
+  readonly #requests = new Limiter(maxRequests);
+  /** By build, what is still to be told of it. */
+  readonly #builds = new Map<string, Delivery[]>();
+  readonly #work = new Set<Promise<void>>();
   #full = false;
 
   /** Goes on with what an earlier process left. */
@@ -62,7 +69,7 @@ export class Webhook {
     this.#name = publicName(options.url);
     const name = createHash('sha256').update(options.url.href).digest('hex').slice(0, 16);
     this.#queue = new DeliveryQueue(join(options.directory, `${name}.ndjson`), options.bounds);
-    this.#begin();
+    for (const delivery of this.#queue.waiting()) this.#take(delivery);
   }
 
   /** What is still to be told. */
@@ -72,38 +79,47 @@ export class Webhook {
 
   /** Throws where it cannot be stored. */
   tell(delivery: Delivery): void {
+    if (this.#queue.has(delivery.id)) return;
     const taken = this.#queue.add(delivery);
     if (!taken && !this.#full) {
       this.#options.log.warn(
-        { webhook: this.#name, waiting: this.waiting },
+        { webhook: this.#name, build: delivery.build, waiting: this.waiting },
         'a webhook has too much waiting: it is not told of what comes now',
       );
     }
     this.#full = !taken;
-    this.#begin();
+    if (taken) this.#take(delivery);
   }
 
   /** What was not told is told by the next process. */
   async close(): Promise<void> {
     this.#stop.abort();
-    await this.#work;
+    await Promise.all(this.#work);
   }
 
-  #begin(): void {
-    if (this.#queue.size === 0 || this.#stop.signal.aborted) return;
-    this.#work ??= this.#run()
+  #take(delivery: Delivery): void {
+    const { build } = delivery;
+    const waiting = this.#builds.get(build);
+    if (waiting !== undefined) return void waiting.push(delivery);
+    this.#builds.set(build, [delivery]);
+    const { log } = this.#options;
+    const work = this.#run(build)
       .catch((err: unknown) => {
-        if (!this.#stop.signal.aborted) this.#options.log.error({ webhook: this.#name, err }, 'a webhook');
+        if (!this.#stop.signal.aborted) log.error({ webhook: this.#name, build, err }, 'a webhook');
       })
       .finally(() => {
-        this.#work = undefined;
+        this.#builds.delete(build);
+        this.#work.delete(work);
       });
+    this.#work.add(work);
   }
 
-  async #run(): Promise<void> {
-    for (let next = this.#queue.first; next !== undefined; next = this.#queue.first) {
+  async #run(build: string): Promise<void> {
+    const waiting = this.#builds.get(build) ?? [];
+    for (let [next] = waiting; next !== undefined; [next] = waiting) {
       await this.#deliver(next);
       this.#queue.settle(next.id);
+      waiting.shift();
     }
   }
 
@@ -113,11 +129,14 @@ export class Webhook {
     const backoff = new Backoff({ first: timing.firstPause, max: timing.maxPause });
     const until = performance.now() + timing.patience;
     const late = (): Error => new Error(`no answer within ${timing.answer / 1000} s`);
-    const about = { webhook: this.#name, delivery: delivery.id };
+    const about = { webhook: this.#name, build: delivery.build, delivery: delivery.id };
     for (let tries = 1; ; tries++) {
-      const reason = await within(timing.answer, { signal, late }, (limited) =>
-        this.#post(delivery, limited),
-      ).then(objectionTo, messageOf);
+      const reason = await this.#requests
+        .run(
+          () => within(timing.answer, { signal, late }, (limited) => this.#post(delivery, limited)),
+          signal,
+        )
+        .then(objectionTo, messageOf);
       signal.throwIfAborted();
       if (reason === undefined) return;
       if (isFinal(reason) || performance.now() > until) {

@@ -102,8 +102,8 @@ test('what was not told is told by the next process, once', async () => {
   await using there = await receiver(() => (up ? 200 : 500));
   const options = { url: there.url, secret, directory: directory.path, log: silentLogger, timing };
   const first = new Webhook(options);
-  first.tell({ id: 'a.queued', event: 'build.queued', body: '{"n":1}' });
-  first.tell({ id: 'a.failed', event: 'build.failed', body: '{"n":2}' });
+  first.tell({ id: 'a.queued', build: 'a', event: 'build.queued', body: '{"n":1}' });
+  first.tell({ id: 'a.failed', build: 'a', event: 'build.failed', body: '{"n":2}' });
   await until(() => there.heard.length > 0);
   await first.close();
   const [file = ''] = await readdir(directory.path);
@@ -136,13 +136,38 @@ test('what a receiver does not want is given up, and the next is told', async ()
     log: silentLogger,
     timing,
   });
-  for (const id of ['a', 'b']) webhook.tell({ id, event: 'build.failed', body: '{}' });
+  for (const id of ['a', 'b']) webhook.tell({ id, build: 'a', event: 'build.failed', body: '{}' });
   await until(() => webhook.waiting === 0);
   await webhook.close();
   assert.equal(
     there.heard.map(({ id }) => id),
     ['a', 'b'],
   );
+});
+
+test('what is not taken holds up the news of its own build alone', async () => {
+  await using directory = await temporaryDirectory();
+  let ready = false;
+  await using there = await receiver(({ id }) => (ready || id !== 'a.queued' ? 200 : 503));
+  const webhook = new Webhook({
+    url: there.url,
+    secret,
+    directory: directory.path,
+    log: silentLogger,
+    timing,
+  });
+  const news = ['a.queued', 'a.running', 'b.queued', 'a.failed', 'b.running', 'b.failed'];
+  for (const id of news) webhook.tell({ id, build: id.slice(0, 1), event: 'build.news', body: '{}' });
+  await until(() => there.heard.some(({ id }) => id === 'b.failed') && webhook.waiting === 3);
+  ready = true;
+  await until(() => webhook.waiting === 0);
+  await webhook.close();
+  const toldOf = (build: string): string[] => [
+    ...new Set(there.heard.map(({ id }) => id).filter((id) => id.startsWith(build))),
+  ];
+  assert.equal(toldOf('a'), ['a.queued', 'a.running', 'a.failed']);
+  assert.equal(toldOf('b'), ['b.queued', 'b.running', 'b.failed']);
+  assert.is(there.heard.filter(({ id }) => id === 'a.running').length, 1);
 });
 
 test('a queue has a bound, and its log names no secret of the URL', async () => {
@@ -158,11 +183,12 @@ test('a queue has a bound, and its log names no secret of the URL', async () => 
     timing,
     bounds: { deliveries: 2, bytes: 1000 },
   });
-  for (const id of ['a', 'b', 'c', 'd']) webhook.tell({ id, event: 'build.failed', body: '{}' });
+  for (const id of ['a', 'b', 'c', 'd']) webhook.tell({ id, build: 'a', event: 'build.failed', body: '{}' });
   assert.is(webhook.waiting, 2);
   await until(() => lines.some((line) => line.includes('was not told')));
   await webhook.close();
   assert.is(lines.filter((line) => line.includes('too much waiting')).length, 1);
+  for (const line of lines) assert.match(line, '"build":"a"');
   assert.not.match(lines.join(''), /private|between us/);
 });
 
@@ -182,7 +208,7 @@ test('a receiver that says nothing is asked again after its time', async () => {
   // Node may take what limits a wait for garbage.
   using _collecting = keepCollecting();
   try {
-    webhook.tell({ id: 'a', event: 'build.queued', body: '{}' });
+    webhook.tell({ id: 'a', build: 'a', event: 'build.queued', body: '{}' });
     await until(() => webhook.waiting === 0);
     assert.ok(asked > 1);
   } finally {
