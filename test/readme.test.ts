@@ -7,8 +7,16 @@ import type { Command } from 'commander';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as v from 'valibot';
+import { emptyEnvironment } from '../agent/install.ts';
 import { below, errorOf, isOurs, pathOf, programNames, programOf } from './support/command-grammar.ts';
-import { codeSpans, commandBlocks, documents, sectionOf, type Document } from './support/documents.ts';
+import {
+  codeSpans,
+  commandBlocks,
+  documentAt,
+  documents,
+  sectionOf,
+  type Document,
+} from './support/documents.ts';
 import { shellCommands, type ShellCommand } from './support/shell-commands.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -54,14 +62,11 @@ function fault(command: ShellCommand): string | undefined {
 test('every block of commands is one that a shell and archfarm take', async () => {
   let count = 0;
   for (const { path, text } of all) {
-    for (const block of commandBlocks(text)) {
-      const commands = await shellCommands(block, scripts).catch((error: unknown) => {
-        throw new Error(`${path}: ${String(error)}`);
-      });
-      assert.ok(commands.length > 0, `${path}: ${block}`);
-      for (const command of commands) assert.is(fault(command), undefined, `${path}: ${block}`);
-      count += commands.length;
-    }
+    const commands = await shellCommands(commandBlocks(text).join('\n'), scripts).catch((error: unknown) => {
+      throw new Error(`${path}: ${String(error)}`);
+    });
+    for (const command of commands) assert.is(fault(command), undefined, path);
+    count += commands.length;
   }
   assert.ok(count > 60, String(count));
 });
@@ -130,6 +135,23 @@ test('commands in the middle of a text are there, with the flags that are shown'
     count += spans.length;
   }
   assert.ok(count > 60, String(count));
+});
+
+test('the configuration of the agent is all there, each flag beside its variable', async () => {
+  const document = await documentAt('agent/README.md');
+  const rows = sectionOf(document, '## Configuration').split('\n');
+  const run = known.find((command) => pathOf(command) === 'archfarm-agent run');
+  for (const { long, description } of run?.options ?? []) {
+    const row = rows.find((line) => line.startsWith(`| \`${long} `) || line.startsWith(`| \`${long}\``));
+    assert.ok(row, String(long));
+    const variable = /\b(?:ARCHFARM|DOCKER)_[A-Z_]+/.exec(description)?.[0] ?? '';
+    assert.ok(row.includes(variable), `${long} ${variable}`);
+  }
+  for (const [, variable = ''] of emptyEnvironment.matchAll(/^# ([A-Z_]+)=/gm))
+    assert.ok(
+      rows.some((row) => row.includes(`\`${variable}\``)),
+      variable,
+    );
 });
 
 /** As GitHub names headings. */
