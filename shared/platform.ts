@@ -171,10 +171,13 @@ function nearestPlatform(text: string): string {
   if (own(knownPairs, first)?.includes(second) === true && variants !== undefined) {
     return `variants of ${second}: ${variants}`;
   }
-  const os = Object.hasOwn(knownPairs, first) ? first : 'linux';
-  return nearest !== undefined && nearest.distance <= 3
-    ? `did you mean ${nearest.name}?`
-    : `known for ${os}: ${knownPairs[os]!.join(', ')}`;
+  if (nearest !== undefined && nearest.distance <= 3) return `did you mean ${nearest.name}?`;
+  const architectures = own(knownPairs, first);
+  if (architectures === undefined && second !== '') {
+    return `known operating systems: ${Object.keys(knownPairs).join(', ')}`;
+  }
+  const os = architectures === undefined ? 'linux' : first;
+  return `known for ${os}: ${knownPairs[os]!.join(', ')}`;
 }
 
 /** `linux/arm64/v8`: the name shown, stored and sent. */

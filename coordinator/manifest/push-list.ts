@@ -89,7 +89,9 @@ async function readSources(
   );
   const images = read.flat();
   if (images.length > 0) return { images, missing };
-  throw new ArchfarmError('not-found', `nothing to publish: none of the ${sources.length} images exists`);
+  throw new ArchfarmError('not-found', 'nothing to publish: none of its images exists', {
+    hint: 'check the names and tags, and that you are signed in where the images are private',
+  });
 }
 
 /** Each once. A client takes the first that fits its platform: another one would be there for nobody. */

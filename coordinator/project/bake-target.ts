@@ -1,14 +1,14 @@
 /** A target of a bake file (https://docs.docker.com/build/bake/reference/). */
 import path from 'node:path';
 import { contextsAt } from './additional-contexts.ts';
-import { annotationsAt } from './archfarm-extension.ts';
+import { annotationsAt, readExtension } from './archfarm-extension.ts';
 import { checkCacheTarget, readCacheSource } from './cache-references.ts';
 import { parseGitSource, type ContextSource } from './context-source.ts';
 import { dockerfileIn } from './dockerfile-source.ts';
 import { extraHostsAt } from './extra-hosts.ts';
 import type { Environment } from './interpolate.ts';
 import { checkKeys, type KnownKeys } from './known-keys.ts';
-import { itemsAt, uppermost, uppermostFlag, uppermostText, type Layer } from './layers.ts';
+import { itemsAt, layersAt, uppermost, uppermostFlag, uppermostText, type Layer } from './layers.ts';
 import { parseSecret, parseSsh } from './mounts.ts';
 import { networkAt } from './network.ts';
 import { pairsAt } from './pairs.ts';
@@ -22,7 +22,7 @@ const targetKeys: KnownKeys = {
   supported: [
     'context', 'dockerfile', 'dockerfile-inline', 'args', 'labels', 'tags', 'platforms', 'target', 'secret', 'ssh',
     'cache-from', 'cache-to', 'no-cache', 'pull', 'network', 'contexts', 'inherits', 'extra-hosts', 'annotations',
-    'output', 'attest', 'description',
+    'output', 'attest', 'description', 'x-archfarm',
   ], // prettier-ignore
   refused: {
     matrix: { why: 'a matrix makes several targets of one', hint: expanded },
@@ -48,10 +48,14 @@ export function readBakeTarget(
   checkOutputs(layers);
   const from = { cwd: directory, environment };
   const context = readContext(layers, directory);
+  const platforms = uppermostTexts(layers, 'platforms');
+  // docker buildx passes over it.
+  const extension = layersAt(layers, 'x-archfarm');
   return {
     ...plainBuild(context),
+    ...readExtension(extension, { context, platforms, environment }),
     tags: uppermostTexts(layers, 'tags'),
-    platforms: uppermostTexts(layers, 'platforms'),
+    platforms,
     dockerfile: readDockerfile(layers, context),
     contexts: contextsAt(layers, 'contexts'),
     args: setAt(layers, 'args'),
@@ -69,7 +73,7 @@ export function readBakeTarget(
       value.place(() => readCacheSource(fieldsOf(value), 'cache-from')),
     ),
     inlineCache: readCacheTargets(layers),
-    annotations: annotationsAt(layers),
+    annotations: annotationsAt([...layers, ...extension]),
   };
 }
 

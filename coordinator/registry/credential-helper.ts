@@ -69,29 +69,43 @@ async function runHelper(
   // A helper that ends without reading is judged by its exit.
   running.child.stdin?.on('error', () => {});
   running.child.stdin?.end(input);
-  const failed = (why: string, cause?: unknown): ArchfarmError => failure({ name, verb, key }, why, cause);
+  const failed = (why: string, more: FailureMore = {}): ArchfarmError =>
+    failure({ name, verb, key }, why, more);
   try {
     return (await running).stdout;
   } catch (error) {
     signal.throwIfAborted();
-    if (systemCode(error) === 'ENOENT') throw failed('it is not installed');
+    const code = systemCode(error);
+    if (code === 'ENOENT') {
+      throw failed('it is not installed', {
+        hint: 'install it, or leave it out of the configuration that names it',
+      });
+    }
+    if (code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') {
+      throw failed(`it wrote more than ${maxOutput / 1024} KiB`);
+    }
     if (running.child.killed) throw failed(`it gave no usable answer within ${timeout} ms`);
     const output = v.safeParse(failureSchema, error);
-    if (!output.success) throw failed(messageOf(error), error);
+    if (!output.success) throw failed(messageOf(error), { cause: error });
     const words = `${output.output.stdout} ${output.output.stderr}`;
     if (/credentials not found/i.test(words)) return undefined;
     throw failed(said(words, 200));
   }
 }
 
+interface FailureMore {
+  readonly cause?: unknown;
+  readonly hint?: string;
+}
+
 function failure(
   { name, verb, key }: { readonly name: string; readonly verb: Verb; readonly key: string },
   why: string,
-  cause?: unknown,
+  { cause, hint }: FailureMore = {},
 ): ArchfarmError {
   const program = `docker-credential-${name}`;
   return new ArchfarmError('config', `credential helper ${program} failed for ${key}: ${why}`, {
     cause,
-    hint: verb === 'store' ? `does ${program} work?` : `try it: echo ${key} | ${program} ${verb}`,
+    hint: hint ?? (verb === 'store' ? `does ${program} work?` : `try it: echo ${key} | ${program} ${verb}`),
   });
 }

@@ -134,8 +134,17 @@ export function unexpectedAnswer(asked: Asked, answer: UnexpectedAnswer): Regist
     digests: answer.body.toString('latin1').match(/\bsha256:[0-9a-f]{64}\b/g) ?? [],
     temporary: temporaryStatus.has(status) || status >= 500,
     retryAfter: parseRetryAfter(answer.retryAfter),
-    hint: speaksTls.test(diagnostics) ? tlsHint(asked) : undefined,
+    hint: speaksTls.test(diagnostics) ? tlsHint(asked) : laterHint(status, asked.endpoint.host),
   });
+}
+
+/** For what was tried again, in vain. */
+function laterHint(status: number, host: string): string | undefined {
+  if (status === 429)
+    return `${host} limits how much it is asked: wait, or sign in as somebody who may ask more`;
+  return status >= 500
+    ? `${host} has a fault of its own, of which its log may say more: try again later`
+    : undefined;
 }
 
 function deniedHint(host: string, signIn: SignInAttempt | undefined): string {

@@ -41,7 +41,7 @@ function choose<T>(all: readonly T[], names: readonly string[], nameOf: (item: T
 
 /** Each case has a farm of its own, since a registry and its engines fill up. */
 async function measure(context: ContextCase): Promise<void> {
-  await using farm = await startFarm();
+  await using farm = await startFarm({ registry: { untuned: true } });
   await using scratch = await scratchDirectory('bench');
   const directory = join(scratch.path, 'context');
   await context.make(directory);

@@ -15,7 +15,7 @@ import { median, spread } from './figures.ts';
 const { values } = parseArgs({ options: { runs: { type: 'string', default: '7' } } });
 const runs = Number(values.runs);
 
-await using farm = await startFarm();
+await using farm = await startFarm({ registry: { untuned: true } });
 await using scratch = await scratchDirectory('bench');
 const directory = scratch.path;
 await writeFile(join(directory, 'Dockerfile'), 'FROM scratch\nCOPY app/ /app/\n');

@@ -19,7 +19,7 @@ const { values } = parseArgs({
 });
 const runs = Number(values.runs);
 
-await using registry = await startRegistry();
+await using registry = await startRegistry({ untuned: true });
 await using scratch = await scratchDirectory('bench');
 // Some tools insist that there is one.
 await writeFile(`${scratch.path}/config.json`, '{}');

@@ -75,12 +75,16 @@ test('a misspelled platform gets the nearest right one', () => {
     ['linus/amd64', 'did you mean linux/amd64?'],
   ];
   for (const [text, hint] of golden) assert.is(hintFor(text), hint, text);
+  assert.match(hintFor('templeos/z80') ?? '', /^known operating systems: linux, aix, /);
 });
 
 test('what is like no platform gets the list of those for linux', () => {
   const strange = ['', '/', 'a/b/c/d', 'linux/', 'l i n u x', 'sparkling-water', '🍓', 'linux/arm64/v99/x'];
   for (const text of strange)
-    assert.match(hintFor(text) ?? '', /^(known for linux: 386, amd64, |did you mean |variants of )/);
+    assert.match(
+      hintFor(text) ?? '',
+      /^(known for linux: 386, amd64, |known operating systems: |did you mean |variants of )/,
+    );
 });
 
 test('unknown variants and pairs are refused', () => {

@@ -97,6 +97,34 @@ test('every key of a target is read', async () => {
   });
 });
 
+test('x-archfarm has what bake has no key for, inherited as all else', async () => {
+  const project = await bakeFile({
+    target: {
+      base: { 'x-archfarm': { suffix: 'tag', type: 'oci', annotations: { a: '1' }, 'child-tags': true } },
+      app: {
+        inherits: ['base'],
+        context: '/src',
+        platforms: ['linux/amd64', 'linux/arm64'],
+        annotations: ['b=2'],
+        'x-archfarm': {
+          type: 'docker',
+          optional: ['arm64'],
+          'per-platform': { 'linux/arm64': { args: { A: 2 }, dockerfile: 'Dockerfile.arm' } },
+        },
+      },
+      wrong: { 'x-archfarm': { sufix: 'tag' } },
+    },
+  });
+  const { suffix, type, childTags, optional, annotations, perPlatform } = await project.build('app');
+  assert.equal([suffix, type, childTags, optional], ['tag', 'docker', true, ['linux/arm64/v8']]);
+  assert.equal(annotations.index, { a: '1', b: '2' });
+  assert.equal(perPlatform, {
+    'linux/arm64/v8': { args: { A: '2' }, dockerfile: { type: 'file', path: '/src/Dockerfile.arm' } },
+  });
+  const error = await failure(project.build('wrong'));
+  assert.match(error.message, /target\.wrong\.x-archfarm\.sufix: unknown key/);
+});
+
 test('a git URL, and a Dockerfile in the file itself', async () => {
   const { context, dockerfile } = await build({ context: 'https://host/x.git#v1', dockerfile: 'D' });
   assert.equal(context, { type: 'git', url: 'https://host/x.git', ref: 'v1', subdirectory: undefined });

@@ -94,6 +94,9 @@ test('gives up after the last try with method, address, status and what the regi
   assert.is(error.code, 'registry-error');
   const said = 'GET http://HOST/v2/a/manifests/latest: 503 Service Unavailable: UNAVAILABLE: disk [31mfull';
   assert.match(error.message, said.replace('HOST', server.host));
+  assert.match(error.hint ?? '', `${server.host} has a fault of its own`);
+  await using strict = await startServer((_, response) => answer(response, 429, { 'retry-after': '0' }));
+  assert.match((await failureOf(read(strict.host))).hint ?? '', 'limits how much it is asked');
 });
 
 test('an error does not repeat what the request was signed with, though the registry does', async () => {

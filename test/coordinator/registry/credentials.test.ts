@@ -115,8 +115,10 @@ test('a helper that is missing, fails, hangs, floods or has a bad name is an err
   const locked = await withHelper('three', 'echo "keychain locked" >&2; exit 1', () => failureOf(ask(5_000)));
   assert.match(locked.message, 'keychain locked');
   const start = performance.now();
-  await withHelper('three', 'exec sleep 30', () => failureOf(ask(100)));
-  await withHelper('three', 'exec yes', () => failureOf(ask(5_000)));
+  const slow = await withHelper('three', 'exec sleep 30', () => failureOf(ask(100)));
+  assert.match(slow.message, 'no usable answer within 100 ms');
+  const flooding = await withHelper('three', 'exec yes', () => failureOf(ask(5_000)));
+  assert.match(flooding.message, 'it wrote more than 64 KiB');
   assert.ok(performance.now() - start < 4_000);
   await withHelper('three', 'echo hello', () => failureOf(ask(5_000)));
   assert.match((await failureOf(find({ credsStore: '../../bin/sh' }, 'a.example'))).message, 'not a name');
