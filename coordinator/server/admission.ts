@@ -1,4 +1,7 @@
-/** How many builds may wait for their first agent: beyond that new ones are refused before anything is done for them. */
+/**
+ * How many builds may wait for their first agent: beyond that, and where the disk is full, new ones are refused before
+ * anything is done for them.
+ */
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { Farm } from '../farm/farm.ts';
 
@@ -12,42 +15,55 @@ export interface Applicant {
   readonly idempotencyKey: string | undefined;
 }
 
+export interface AdmissionOptions {
+  readonly maxQueued?: number | undefined;
+  /** Throws where nothing more can be stored. */
+  readonly requireRoom: () => void;
+}
+
 export class Admission {
   readonly #farm: Pick<Farm, 'queuedBy' | 'submittedWith'>;
   readonly #maxQueued: number;
+  readonly #requireRoom: () => void;
   /** Admitted, and not stored yet: by client. */
   readonly #entering = new Map<string, number>();
 
-  constructor(farm: Pick<Farm, 'queuedBy' | 'submittedWith'>, maxQueued = defaultMaxQueued) {
+  constructor(
+    farm: Pick<Farm, 'queuedBy' | 'submittedWith'>,
+    { maxQueued = defaultMaxQueued, requireRoom }: AdmissionOptions,
+  ) {
     this.#farm = farm;
     this.#maxQueued = maxQueued;
+    this.#requireRoom = requireRoom;
   }
 
-  /** A place in the queue, to be given back once the build is stored or was refused. Throws `queue-full`. */
+  /** A place in the queue, to be given back once the build is stored or was refused. Throws `queue-full` and `disk-full`. */
   async enter({ client, idempotencyKey: key }: Applicant): Promise<Disposable> {
-    const refusal = this.#refusal(client);
-    if (refusal === undefined) {
-      this.#count(client, 1);
-      return { [Symbol.dispose]: () => this.#count(client, -1) };
+    try {
+      this.#requireRoom();
+      this.#requirePlace(client);
+    } catch (refusal) {
+      // What was taken before has its place, and is answered again.
+      const isKnown = key !== undefined && (await this.#farm.submittedWith(key)) !== undefined;
+      if (isKnown) return { [Symbol.dispose]: () => {} };
+      throw refusal;
     }
-    // What was taken before has its place, and is answered again.
-    const isKnown = key !== undefined && (await this.#farm.submittedWith(key)) !== undefined;
-    if (isKnown) return { [Symbol.dispose]: () => {} };
-    throw refusal;
+    this.#count(client, 1);
+    return { [Symbol.dispose]: () => this.#count(client, -1) };
   }
 
-  #refusal(client: string): ArchfarmError | undefined {
+  #requirePlace(client: string): void {
     const queued = this.#farm.queuedBy();
     for (const [name, entering] of this.#entering) queued.set(name, (queued.get(name) ?? 0) + entering);
     const all = [...queued.values()].reduce((sum, builds) => sum + builds, 0);
     const own = queued.get(client) ?? 0;
     if (all >= this.#maxQueued) {
-      return new ArchfarmError('queue-full', `${all} builds wait for an agent already`, {
+      throw new ArchfarmError('queue-full', `${all} builds wait for an agent already`, {
         hint: 'try again later, or let the coordinator take more: archfarm serve --max-queued',
       });
     }
-    if (own < unquestioned || all < this.#maxQueued / 2) return undefined;
-    return new ArchfarmError('queue-full', `${own} builds of ${client} wait for an agent already`, {
+    if (own < unquestioned || all < this.#maxQueued / 2) return;
+    throw new ArchfarmError('queue-full', `${own} builds of ${client} wait for an agent already`, {
       hint: `the rest of the queue is for others: try again when fewer of ${all} wait (archfarm serve --max-queued)`,
     });
   }

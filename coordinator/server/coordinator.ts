@@ -17,6 +17,7 @@ import type { Notifications } from '../notify/notifications.ts';
 import { BuildProofs } from '../proof/build-proofs.ts';
 import { Proofs } from '../proof/proofs.ts';
 import type { Registries } from '../registry/registries.ts';
+import { requireRoom } from '../store/disk-full.ts';
 import { FrameLog } from '../store/frames.ts';
 import { defaultHistory, History, type HistoryBounds } from '../store/history.ts';
 import { MemoryStore } from '../store/memory.ts';
@@ -204,7 +205,10 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   const actions = new Actions({
     ...parts,
     followUps: new FollowUps(parts),
-    admission: new Admission(farm, options.maxQueued),
+    admission: new Admission(farm, {
+      maxQueued: options.maxQueued,
+      requireRoom: () => requireRoom(data),
+    }),
   });
   const guard = new Guard({
     authenticator: new Authenticator({

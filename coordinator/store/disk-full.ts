@@ -5,17 +5,29 @@ import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
 /** Bytes. SQLite calls it an error of the disk where it cannot grow its index of the log by a page. */
 const nothing = 64 * 1024;
 
+/**
+ * Throws `disk-full` where there is no room for another build. SQLite alone does not tell: it writes on in what it has
+ * of the disk, while the build's log has no place.
+ */
+export function requireRoom(directory: string): void {
+  if (available(directory) < nothing) throw full(directory);
+}
+
 /** Runs what writes below the directory; throws `disk-full` where that is what it failed for. */
 export function unlessStoreFull<T>(directory: string, write: () => T): T {
   try {
     return write();
   } catch (thrown) {
     if (!isFull(thrown, directory)) throw thrown;
-    throw new ArchfarmError('disk-full', `no space left for builds in ${directory}`, {
-      hint: 'free some space on that disk: what runs goes on meanwhile, and its agents keep the results',
-      cause: thrown,
-    });
+    throw full(directory, thrown);
   }
+}
+
+function full(directory: string, cause?: unknown): ArchfarmError {
+  return new ArchfarmError('disk-full', `no space left for builds in ${directory}`, {
+    hint: 'free some space on that disk: what runs goes on meanwhile, and its agents keep the results',
+    cause,
+  });
 }
 
 function isFull(thrown: unknown, directory: string): boolean {
@@ -27,6 +39,7 @@ function isFull(thrown: unknown, directory: string): boolean {
 }
 
 function available(directory: string): number {
-  const { bavail, bsize } = statfsSync(directory);
-  return bavail * bsize;
+  const { blocks, bavail, bsize } = statfsSync(directory);
+  // Some network file systems do not tell.
+  return blocks === 0 ? Infinity : bavail * bsize;
 }

@@ -16,11 +16,15 @@ export interface EndedCommand {
   readonly stderr: string;
 }
 
+/** Milliseconds. None may run for longer: what it waits for is a fault of somebody. */
+const patience = (process.env['ARCHFARM_TEST_FULL'] === '1' ? 20 : 5) * 60_000;
+
 /** Disposing it kills it where it still runs. */
 export interface RunningCommand extends AsyncDisposable {
   readonly pid: number;
   /** What it wrote so far. */
   readonly stderr: string;
+  /** Rejects, with what it wrote so far, when it has run for too long. */
   readonly ended: Promise<EndedCommand>;
   kill(signal: NodeJS.Signals): void;
 }
@@ -35,7 +39,16 @@ export function startArchfarm(args: readonly string[], options: CommandOptions):
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  const ended = once(child, 'close').then(() => ({ status: child.exitCode, stdout, stderr }));
+  const closed = once(child, 'close');
+  const late = AbortSignal.timeout(patience);
+  const ended = once(child, 'close', { signal: late }).then(
+    () => ({ status: child.exitCode, stdout, stderr }),
+    (cause: unknown) => {
+      throw new Error(`archfarm ${args[0]} runs for ${patience / 1000} s: ${stderr.slice(-4096)}`, { cause });
+    },
+  );
+  // Not everybody waits for it.
+  ended.catch(() => {});
   return {
     pid: child.pid ?? 0,
     get stderr() {
@@ -45,7 +58,7 @@ export function startArchfarm(args: readonly string[], options: CommandOptions):
     kill: (signal) => void child.kill(signal),
     async [Symbol.asyncDispose]() {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
-      await ended;
+      await closed;
     },
   };
 }

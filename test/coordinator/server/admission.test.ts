@@ -30,7 +30,7 @@ async function apply(farm: FullFarm, admission: Admission, client: string): Prom
 
 test('one client leaves the second half of the queue to others, and they get it', async () => {
   const farm = new FullFarm();
-  const admission = new Admission(farm, 200);
+  const admission = new Admission(farm, { maxQueued: 200, requireRoom: () => {} });
   for (let count = 0; count < 500; count += 1) await apply(farm, admission, 'ci@many');
   assert.is(farm.queued.get('ci@many'), 100);
   for (const other of ['a@x', 'b@x', 'c@x']) {
@@ -47,7 +47,7 @@ test('one client leaves the second half of the queue to others, and they get it'
 test('the refusal of a client that has many says whose they are', async () => {
   const farm = new FullFarm();
   farm.queued.set('ci@many', 60).set('a@x', 50);
-  const admission = new Admission(farm, 200);
+  const admission = new Admission(farm, { maxQueued: 200, requireRoom: () => {} });
   const error = await admission.enter({ client: 'ci@many', ...none }).catch((thrown: unknown) => thrown);
   assert.ok(error instanceof ArchfarmError);
   assert.is(error.message, '60 builds of ci@many wait for an agent already');
@@ -55,7 +55,7 @@ test('the refusal of a client that has many says whose they are', async () => {
 });
 
 test('builds that come at the same moment count before they are stored', async () => {
-  const admission = new Admission(new FullFarm(), 10);
+  const admission = new Admission(new FullFarm(), { maxQueued: 10, requireRoom: () => {} });
   const places = await Promise.allSettled(
     Array.from({ length: 100 }, () => admission.enter({ client: 'a@x', ...none })),
   );
@@ -70,12 +70,25 @@ test('what was taken before is answered again, however long the queue is', async
   const farm = new FullFarm();
   farm.queued.set('a@x', 10);
   farm.keys.set('known-key', 'build');
-  const admission = new Admission(farm, 10);
+  const admission = new Admission(farm, { maxQueued: 10, requireRoom: () => {} });
   assert.ok(await admission.enter({ client: 'a@x', idempotencyKey: 'known-key' }));
   const other = await admission
     .enter({ client: 'a@x', idempotencyKey: 'other-key' })
     .catch((error: unknown) => error);
   assert.is(other instanceof Error && other.message, '10 builds wait for an agent already');
+});
+
+test('where there is no room nothing is taken, and what was taken before is answered again', async () => {
+  const farm = new FullFarm();
+  farm.keys.set('known-key', 'build');
+  const full = new ArchfarmError('disk-full', 'no space left');
+  const requireRoom = (): never => {
+    throw full;
+  };
+  const admission = new Admission(farm, { requireRoom });
+  assert.ok(await admission.enter({ client: 'a@x', idempotencyKey: 'known-key' }));
+  const other = await admission.enter({ client: 'a@x', ...none }).catch((error: unknown) => error);
+  assert.is(other, full);
 });
 
 test.run();
