@@ -4,9 +4,9 @@ import { ArchfarmError } from '../../shared/errors.ts';
 import { parseDuration } from '../../shared/duration.ts';
 import { ChainCheck, type AuditHead } from '../trust/audit-chain.ts';
 import { requireCoordinator, type GlobalOptions } from './global-options.ts';
-import { print, printJson } from './output.ts';
+import { print, printAll, printJson, printJsonPages } from './output.ts';
 import { plainText } from './progress/sanitize.ts';
-import { formatTable } from './table.ts';
+import { formatPages } from './table.ts';
 import { TrustApi } from './trust-api.ts';
 
 const text = v.optional(v.string(), '');
@@ -31,17 +31,19 @@ export async function runAudit(
 ): Promise<void> {
   const from = since === undefined ? 0 : parseSince(since, Date.now());
   using api = new TrustApi(await requireCoordinator(global));
-  const entries: unknown[] = [];
-  for await (const { rows } of api.audit(from, global.signal)) {
-    entries.push(...rows.map(({ entry }): unknown => JSON.parse(entry)));
-  }
-  if (global.json) return printJson(entries);
-  print(
-    await formatTable(
-      ['TIME', 'WHO', 'FROM', 'ACTION', 'WHAT'],
-      entries.map((entry) => row(entry).map(plainText)),
-    ),
-  );
+  const pages = entriesOf(api, from, global.signal);
+  if (global.json) await printJsonPages(pages);
+  else await printAll(formatPages(['TIME', 'WHO', 'FROM', 'ACTION', 'WHAT'], rowsOf(pages)));
+}
+
+/** A page at a time: an audit may have a million rows. */
+async function* entriesOf(api: TrustApi, since: number, signal: AbortSignal): AsyncGenerator<unknown[]> {
+  for await (const { rows } of api.audit(since, signal))
+    yield rows.map(({ entry }): unknown => JSON.parse(entry));
+}
+
+async function* rowsOf(pages: AsyncIterable<unknown[]>): AsyncGenerator<string[][]> {
+  for await (const page of pages) yield page.map((entry) => row(entry).map(plainText));
 }
 
 /** Gives the exit status: 1 where rows were altered, removed or moved. */

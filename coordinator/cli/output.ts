@@ -1,4 +1,5 @@
 /** What commands write: to standard output what was asked for and nothing else, to standard error what else people should know. */
+import { once } from 'node:events';
 import { guardJson, guardIn, isReadByRunner } from './progress/ci/workflow-commands.ts';
 
 /** Writes lines of text; the last one is ended too. */
@@ -19,4 +20,27 @@ export function say(text: string): void {
 
 function ended(text: string): string {
   return text.endsWith('\n') ? text : `${text}\n`;
+}
+
+/** Lines of more text than one has at a time: no more is asked for before the reader has taken what there is. */
+export async function printAll(texts: AsyncIterable<string>): Promise<void> {
+  for await (const text of texts) await taken(guardIn(process.env, ended(text)));
+}
+
+/** The array that holds all of these, as `printJson` writes it. */
+export async function printJsonPages(pages: AsyncIterable<readonly unknown[]>): Promise<void> {
+  let isEmpty = true;
+  for await (const page of pages) {
+    const texts = page.map((value) => JSON.stringify([value], undefined, 2).slice(1, -2));
+    if (texts.length === 0) continue;
+    const json = `${isEmpty ? '[' : ','}${texts.join(',')}`;
+    isEmpty = false;
+    await taken(isReadByRunner(process.env) ? guardJson(json) : json);
+  }
+  await taken(isEmpty ? '[]\n' : '\n]\n');
+}
+
+/** Resolves when there is room for more. */
+async function taken(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
 }

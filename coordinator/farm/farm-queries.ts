@@ -140,6 +140,13 @@ export class FarmQueries {
     return builds.map(({ id }) => id);
   }
 
+  /** Agents that somebody drained, or that have had a part in builds that go on. */
+  remembered(): Set<string> {
+    const tasks = [...this.state.builds.values()].flatMap((build) => [...build.tasks.values()]);
+    const workers = tasks.flatMap(({ attempts }) => attempts.map(({ agent }) => agent));
+    return new Set([...this.drainedAgents(), ...workers]);
+  }
+
   /** What it was offered or works on. */
   workOf(agent: string): AttemptId[] {
     const work = this.#attemptsOf(agent).filter(({ status }) => status === 'offered' || status === 'running');

@@ -184,7 +184,8 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   cleanup.defer(() => parts.buildProofs.close());
   await farm.restore();
   // Whoever removed them may not have lived to see what they had given to others.
-  for (const name of identities.removed) await farm.removeAgent(name);
+  const remembered = farm.remembered();
+  for (const name of identities.removed) if (remembered.has(name)) await farm.removeAgent(name);
   for (const { id, spec, client } of farm.submitted()) {
     frames.begin(id);
     await parts.contexts.restore(id, { trees: specTrees(spec), client });

@@ -31,12 +31,15 @@ export function addJoinRoutes(api: FastifyInstance, { guard, identities, audit }
     void audit.record({ action: 'join', from: asked.ip, agent: joined.name });
     return joined;
   });
-  api.post('/v1/agent/renew', { ...about('renew-certificate'), bodyLimit }, (asked) => {
-    const { principal } = guard.visitorOf(asked);
+  api.post('/v1/agent/renew', { ...about('renew-certificate'), bodyLimit }, async (asked) => {
+    const visitor = guard.visitorOf(asked);
+    const { principal } = visitor;
     if (principal.type !== 'agent') {
       throw new ArchfarmError('forbidden', 'only an agent that shows its certificate may have it renewed');
     }
     const { request } = readRequest(requestBody, asked.body);
-    return identities.renew(principal.name, request);
+    const renewed = await identities.renew(principal.name, request);
+    void audit.note(visitor, { action: 'renew-certificate', agent: principal.name });
+    return renewed;
   });
 }

@@ -21,6 +21,7 @@ export type AuditAction =
   | 'remove-agent'
   | 'add-agent'
   | 'join'
+  | 'renew-certificate'
   | 'add-user'
   | 'remove-user'
   /** Something that nobody should try. */
