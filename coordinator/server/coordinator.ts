@@ -208,7 +208,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     followUps: new FollowUps(parts),
     admission: new Admission(farm, {
       maxQueued: options.maxQueued,
-      requireRoom: () => requireRoom(data),
+      requireRoom: () => requireRoom(frames.directory),
     }),
   });
   const guard = new Guard({

@@ -124,9 +124,10 @@ export function sessionServices(parts: Later): SessionServices {
       // The agent has done so, where it is not of an older version.
       const mask = secrets.maskOf(build);
       const masked = mask === undefined ? events : events.map((event) => maskedEvent(event, mask));
+      // A sign of life is one even where the disk is full.
+      farm.note({ type: 'alive', at: farm.now, attempt });
       frames.append(build, { platform, agent, message: { attempt: number, frame }, events: masked });
       received.note(attempt, frame);
-      farm.note({ type: 'alive', at: farm.now, attempt });
     },
     selected: (attempt, tree, selection) => parts().contexts.selected(attempt, tree, selection),
     proved: (proof, outcome) => parts().proofs.ended(proof, outcome),
