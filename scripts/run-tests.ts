@@ -25,7 +25,7 @@ const { values: flags, positionals: filters } = parseArgs({
   },
 });
 
-/** Files with engines and whole farms: two at once are what a small machine bears. */
+/** Files with whole farms. */
 const heavy = /^test\/(e2e|chaos)\//;
 
 const interrupted = new AbortController();
@@ -42,7 +42,6 @@ let failed = 0;
   // Tests of what an unprivileged user may not do pass through it.
   await chmod(temporary.path, 0o755);
   const files = await testFiles();
-  await using _emulation = files.some((file) => heavy.test(file)) ? await startEmulation() : undefined;
   const env = {
     ...process.env,
     TMPDIR: temporary.path,
@@ -53,12 +52,13 @@ let failed = 0;
     ...(flags.full ? { ARCHFARM_TEST_FULL: '1' } : {}),
   };
   const light = files.filter((file) => !heavy.test(file));
-  await runAll(light, Math.max(2, availableParallelism()), { env, node });
-  await runAll(
-    files.filter((file) => heavy.test(file)),
-    2,
-    { env, node },
-  );
+  await runAll(light, { env, node });
+  const withFarms = files.filter((file) => heavy.test(file));
+  if (withFarms.length > 0) {
+    // Not before: while there is an emulator, engines try it several times in every build.
+    await using _emulation = await startEmulation();
+    await runAll(withFarms, { env, node });
+  }
   if (files.length === 0) fail('no test file matches');
   if (interrupted.signal.aborted) fail('interrupted');
   const left = (await readdir(temporary.path)).filter((name) => !/^(tsx|node-compile-cache)/.test(name));
@@ -82,11 +82,9 @@ async function testFiles(): Promise<string[]> {
     .toSorted();
 }
 
-async function runAll(
-  files: readonly string[],
-  width: number,
-  options: Omit<TestFileOptions, 'timeout'>,
-): Promise<void> {
+async function runAll(files: readonly string[], options: Omit<TestFileOptions, 'timeout'>): Promise<void> {
+  // One more than there are processors: of a file's time a good part is waiting.
+  const width = Math.max(2, availableParallelism()) + 1;
   const queue = files.values();
   const work = async (): Promise<void> => {
     for (const file of queue) if (!interrupted.signal.aborted) await runOne(file, options);

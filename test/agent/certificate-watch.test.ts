@@ -19,7 +19,7 @@ test('a certificate is renewed with another key at two thirds of its life, and i
   });
   await using data = await temporaryDirectory();
   const token = formatJoinToken(await invite(running, 'pi-01'));
-  const signal = AbortSignal.timeout(30_000);
+  const signal = AbortSignal.timeout(300_000);
   await join({ address: running.url.href, token, data: data.path, ca: undefined, signal });
   const certificate = readCertificate({}, { env: {}, identity: readIdentity(data.path) });
   if (certificate === undefined) throw new Error('it has joined');

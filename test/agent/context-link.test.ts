@@ -32,7 +32,7 @@ test('of a large content that changed a little, only the changed pieces are sent
     timers: defaultTimers,
     log: silentLogger,
   });
-  const signal = AbortSignal.timeout(60_000);
+  const signal = AbortSignal.timeout(300_000);
   const sent: number[] = [];
   for (const each of [content, next, next]) {
     using job = link.forJob();

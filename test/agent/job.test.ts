@@ -75,7 +75,7 @@ async function run(setup: JobSetup): Promise<{ outcome: Outcome; events: TaskEve
       ssh: () => Promise.reject(new Error('no ssh here')),
     },
     {
-      signal: setup.signal ?? AbortSignal.timeout(60_000),
+      signal: setup.signal ?? AbortSignal.timeout(300_000),
       onEvent(event) {
         events.push(event);
         setup.onEvent?.(event);

@@ -161,8 +161,7 @@ async function readImage(
   const base = `http://${lab.registry.host}/v2/${repository}`;
   const list = await read(`${base}/manifests/${digest}`, authorization);
   if (list === undefined) return undefined;
-  const platforms = [];
-  for (const child of childrenIn(list.toString()) ?? []) {
+  const children = (childrenIn(list.toString()) ?? []).map(async (child) => {
     const manifest = await read(`${base}/manifests/${child.digest}`, authorization);
     const { config, layers = [] }: { config?: { digest: string }; layers?: { digest: string }[] } =
       JSON.parse(manifest?.toString() ?? '{}');
@@ -177,7 +176,7 @@ async function readImage(
       configuration?.toString() ?? '',
       ...contents.map((bytes) => gunzipSync(bytes).toString('latin1')),
     );
-    platforms.push({
+    return {
       listed: child.platform,
       configured: nameOf(JSON.parse(configuration?.toString() || '{}')),
       whole:
@@ -186,8 +185,9 @@ async function readImage(
         digestOf(manifest) === child.digest &&
         blobs.every((blob) => blob.bytes !== undefined && digestOf(blob.bytes) === blob.digest),
       printed: await printedBy(lab, `${repository}@${child.digest}`, child.platform),
-    });
-  }
+    };
+  });
+  const platforms = await Promise.all(children);
   return { build: id, digest, platforms };
 }
 

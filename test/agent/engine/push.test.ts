@@ -17,7 +17,7 @@ import { file } from './memory-context.ts';
 const rig = await startEngine({ name: 'push' });
 const data = await temporaryDirectory();
 const engine = new Engine({ host: rig.host, environment: {}, dataDirectory: data.path });
-const options = { signal: AbortSignal.timeout(60_000), onEvent: (): void => {} };
+const options = { signal: AbortSignal.timeout(300_000), onEvent: (): void => {} };
 const anonymous = always({ type: 'anonymous' });
 
 function always(auth: RegistryAuth): () => Promise<RegistryAuth> {

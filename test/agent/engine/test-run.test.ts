@@ -52,7 +52,7 @@ async function run({ imageId = image, signal, ...change }: TestSetup): Promise<T
   const running = engine.test(
     { imageId, test },
     {
-      signal: signal ?? AbortSignal.timeout(60_000),
+      signal: signal ?? AbortSignal.timeout(300_000),
       mask: new Mask(),
       onEvent: (event) => events.push(event),
     },
@@ -173,9 +173,9 @@ test('what a killed agent left is swept when it starts again, or when its time i
       return found.length > 0;
     });
   assert.equal(left(), [mine, theirs, over]);
-  await new ContainerRuns(connection, 'me').sweep(AbortSignal.timeout(30_000));
+  await new ContainerRuns(connection, 'me').sweep(AbortSignal.timeout(300_000));
   assert.equal(left(), [theirs]);
-  await new ContainerRuns(connection, 'other').sweep(AbortSignal.timeout(30_000));
+  await new ContainerRuns(connection, 'other').sweep(AbortSignal.timeout(300_000));
   assert.equal(left(), []);
 });
 

@@ -8,7 +8,7 @@ import { failureOf } from '../../support/failure.ts';
 import { dir, memoryTree } from '../../support/memory-tree.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-const signal = AbortSignal.timeout(30_000);
+const signal = AbortSignal.timeout(300_000);
 
 test("a context above the coordinator's limits is refused, with where to raise them", async () => {
   await using directory = await temporaryDirectory();

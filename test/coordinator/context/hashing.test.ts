@@ -9,7 +9,7 @@ import { digestOf } from '../../../shared/context/encoding.ts';
 import { failureOf } from '../../support/failure.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(300_000);
 const count = 100;
 
 async function makeFiles(directory: string): Promise<ContextFile[]> {

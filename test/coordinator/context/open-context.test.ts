@@ -13,7 +13,7 @@ import { collect } from '../../support/memory-tree.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { writeFiles } from '../../support/write-files.ts';
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(300_000);
 const files = {
   Dockerfile: 'FROM scratch',
   'sub/Web': 'FROM web',

@@ -7,7 +7,7 @@ import { scanContext } from '../../../coordinator/context/scan.ts';
 import { digestOf } from '../../../shared/context/encoding.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-const signal = AbortSignal.timeout(30_000);
+const signal = AbortSignal.timeout(300_000);
 
 test('all records of small trees go along, and none of trees that are not', async () => {
   await using directory = await temporaryDirectory();

@@ -17,7 +17,7 @@ import { failureOf } from '../../support/failure.ts';
 import { collect } from '../../support/memory-tree.ts';
 import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.ts';
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(300_000);
 const large = pseudoRandom(9 * 1024 * 1024 + 12_345);
 const digest = digestOf(large);
 const size = large.length;

@@ -10,7 +10,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 import { writeFiles } from '../../support/write-files.ts';
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(300_000);
 const key = ['/context', ''];
 const [right, wrong] = [digestOf(Buffer.from('right')), digestOf(Buffer.from('wrong'))];
 const hour = 3_600_000;

@@ -11,7 +11,7 @@ import { defaultLimits, type ContextLimits } from '../../../shared/context/limit
 import { failureOf } from '../../support/failure.ts';
 import { collect, inChunks } from '../../support/memory-tree.ts';
 
-const signal = AbortSignal.timeout(30_000);
+const signal = AbortSignal.timeout(300_000);
 
 type Item = Partial<Header> & { readonly name: string; readonly content?: string };
 

@@ -6,7 +6,7 @@ import type { Digest } from '../../../shared/context/tree.ts';
 import { failureOf } from '../../support/failure.ts';
 import { dir, memoryTree, type MemoryTree } from '../../support/memory-tree.ts';
 
-const options = { limits: defaultLimits, signal: AbortSignal.timeout(30_000) };
+const options = { limits: defaultLimits, signal: AbortSignal.timeout(300_000) };
 
 /** A tree whose reads are noted. */
 function counted(tree: MemoryTree): MemoryTree & { readonly reads: Digest[] } {

@@ -47,7 +47,7 @@ async function links(): Promise<Links> {
   const transfers = new Transfers(store);
   return {
     store,
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(300_000),
     first: new BlobReceiver({ store, transfers }),
     second: new BlobReceiver({ store, transfers }),
     async [Symbol.asyncDispose]() {

@@ -13,7 +13,7 @@ import { collect } from '../../support/memory-tree.ts';
 import { storeContent, storedContent } from '../../support/stored-content.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(300_000);
 
 /** All files below a directory. */
 async function filesIn(path: string): Promise<string[]> {
