@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { build } from 'esbuild';
 import type { Mutation } from './mutations.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
@@ -45,11 +46,18 @@ export class MutableCopy implements AsyncDisposable {
     await rm(this.#path, { recursive: true, force: true });
   }
 
-  #simulate(seeds: string): Promise<string | undefined> {
-    const script = join(this.#path, 'test/simulation/run.ts');
-    const given = ['--import', 'tsx', script, '--seeds', seeds, '--builds', '300'];
+  async #simulate(seeds: string): Promise<string | undefined> {
+    const outfile = join(this.#path, 'run.mjs');
+    await build({
+      entryPoints: [join(this.#path, 'test/simulation/run.ts')],
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      packages: 'external',
+      outfile,
+    });
     return new Promise((resolve) => {
-      execFile(process.execPath, given, { cwd: this.#path }, (error, _stdout, stderr) =>
+      execFile(process.execPath, [outfile, '--seeds', seeds, '--builds', '300'], (error, _stdout, stderr) =>
         resolve(error === null ? undefined : stderr.trim()),
       );
     });
