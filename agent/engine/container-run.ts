@@ -65,7 +65,8 @@ export class ContainerRuns {
     const name = `archfarm-run-${randomUUID()}`;
     this.#running.add(name);
     try {
-      await this.#create(name, run);
+      const reason = await this.#create(name, run);
+      if (reason !== undefined) return { type: 'not-started', reason };
       return await this.#follow(name, run, options);
     } finally {
       // The engine may have made it without being able to say so. What cannot be removed now is swept later.
@@ -88,8 +89,14 @@ export class ContainerRuns {
     await Promise.allSettled(stale.map(({ Id }) => this.#remove(Id)));
   }
 
-  /** Not under the signal: an engine goes on with what it was asked, and what it makes must be known to be removed. */
-  async #create(name: string, { imageId, command, network, until }: ContainerRun): Promise<void> {
+  /**
+   * Gives the reason when the image is to blame. Not under the signal: an engine goes on with what it was asked, and what it
+   * makes must be known to be removed.
+   */
+  async #create(
+    name: string,
+    { imageId, command, network, until }: ContainerRun,
+  ): Promise<string | undefined> {
     const limit = AbortSignal.timeout(createPatience);
     const container: Docker.ContainerCreateOptions = {
       Image: imageId,
@@ -108,7 +115,12 @@ export class ContainerRuns {
     };
     // Apart, or all of it would be put into the address, too.
     const request = { _query: { name }, _body: container, abortSignal: limit };
-    await this.#connection.ask(limit, (docker) => docker.createContainer(request));
+    return await this.#connection.ask(limit, (docker) =>
+      docker.createContainer(request).then(
+        () => undefined,
+        (error: unknown) => missingCommand(error) ?? Promise.reject(error),
+      ),
+    );
   }
 
   async #follow(
@@ -175,6 +187,12 @@ export class ContainerRuns {
 /** The image's own health check would run beside the command, for nobody. */
 function replacing([entrypoint = '', ...parameters]: readonly string[]): Docker.ContainerCreateOptions {
   return { Entrypoint: [entrypoint], Cmd: parameters, Healthcheck: { Test: ['NONE'] } };
+}
+
+/** An image of nothing but files. */
+function missingCommand(error: unknown): string | undefined {
+  const isMissing = error instanceof Error && isRefusal(error) && /no command specified/i.test(error.message);
+  return isMissing ? 'it has no command of its own' : undefined;
 }
 
 /** A command that the image does not have, or that cannot be run: runtimes say so only in prose. */

@@ -108,7 +108,7 @@ function hintFor({ network, command }: ProofOrder, trouble = ''): string | undef
   if (trouble.startsWith('could not be started') && command?.[0] === '/bin/sh') {
     return 'an image without a shell takes a list in the project file: verify: ["/app", "--version"]';
   }
-  if (command === undefined && trouble.startsWith('ended')) {
+  if (command === undefined && /^(ended|could not be started)/.test(trouble)) {
     return 'what it is to run instead can be given with --verify-run (archfarm verify: --run)';
   }
   return network ? undefined : 'it has a network only with --verify-network (archfarm verify: --network)';

@@ -90,6 +90,11 @@ test('an image that starts by itself passes by its end, its health or by being u
       ],
       says: 'failed: the image for linux/amd64 is not well: its health check ended with 1: no good',
     },
+    {
+      name: 'mute',
+      steps: ['CMD []'],
+      says: 'failed: the image for linux/amd64 could not be started: it has no command of its own',
+    },
   ];
   for (const { name, steps, says } of cases) {
     const path = await context(name, ...steps);

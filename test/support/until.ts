@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface UntilOptions {
-  /** Milliseconds; 10 s if not given. */
+  /** Milliseconds; a minute if not given, which a busy machine may need. */
   readonly timeout?: number;
   /** Milliseconds between two looks; 10 if not given. More for those that cost something. */
   readonly every?: number;
@@ -15,7 +15,7 @@ export async function until<T>(
   check: () => T | Promise<T>,
   options: UntilOptions = {},
 ): Promise<Exclude<T, undefined | false>> {
-  const timeout = options.timeout ?? 10_000;
+  const timeout = options.timeout ?? 60_000;
   const deadline = performance.now() + timeout;
   for (;;) {
     const answer = await check();
