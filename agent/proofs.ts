@@ -3,7 +3,7 @@ import { ArchfarmError, messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
 import { Mask } from '../shared/mask/mask.ts';
 import { maskedProof } from '../shared/mask/masked.ts';
-import type { ProofOrder, ProofOutcome } from '../shared/proof.ts';
+import { buildOfProof, type ProofOrder, type ProofOutcome } from '../shared/proof.ts';
 import type { Timers } from '../shared/timers.ts';
 import { conceal } from './confidence.ts';
 import type { Engine } from './engine/engine.ts';
@@ -67,15 +67,16 @@ export class Proofs {
     const { engine, timers, images, log, answer } = this.#options;
     const { reference, platform } = order;
     using _held = images.hold(reference);
-    log.info({ proof, reference, platform }, 'proof started');
+    const about = { proof, build: buildOfProof(proof), task: platform };
+    log.info({ ...about, reference }, 'proof started');
     try {
       const mask = new Mask();
       conceal(order.auth, mask);
       const outcome = maskedProof(await engine.prove(order, { signal, upAfter: timers.up }), mask);
-      log.info({ proof, status: outcome.status }, 'proof ended');
+      log.info({ ...about, status: outcome.status }, 'proof ended');
       answer(proof, outcome);
     } catch (error) {
-      log.info({ proof, reason: messageOf(error) }, 'proof stopped');
+      log.info({ ...about, reason: messageOf(error) }, 'proof stopped');
     }
   }
 }

@@ -22,6 +22,16 @@ export interface ProofOrder extends ProofRequest {
   readonly auth: RegistryAuth;
 }
 
+/** Of a proof: `BUILD-ID` where it is of a build. `id` is 24 hexadecimal digits. */
+export function nameProof(id: string, build: string | undefined): string {
+  return build === undefined ? id : `${build}-${id}`;
+}
+
+/** Undefined where it is of none, or was named by a coordinator of an older version. */
+export function buildOfProof(proof: string): string | undefined {
+  return /^([a-z0-9]{1,32})-[0-9a-f]{24}$/.exec(proof)?.[1];
+}
+
 /** How an image showed that it runs: it ended with 0, its own health check said so, or it was still up. */
 export type ProofManner = 'exited' | 'healthy' | 'up';
 

@@ -18,6 +18,7 @@ import type { AttemptId } from '../../shared/attempt.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import type { MissingContents } from '../../shared/progress.ts';
+import { buildFields } from '../log-fields.ts';
 import type { ClientLink } from './client-link.ts';
 import { ClientLinks } from './client-links.ts';
 import { ContextFetch } from './context-fetch.ts';
@@ -99,7 +100,8 @@ export class Contexts {
     const link = this.#links.of(id, served[0]?.[1].link);
     for (const [, live] of served) relink(live, { link, id });
     link.receive(socket, { givesPieces, signal: this.#stop.signal }).catch((error: unknown) => {
-      this.#options.log.warn({ link: id, reason: messageOf(error) }, 'a client link ended');
+      const about = buildFields(served.map(([name]) => name));
+      this.#options.log.warn({ ...about, link: id, reason: messageOf(error) }, 'a client link ended');
     });
   }
 
@@ -228,7 +230,8 @@ export class Contexts {
       },
     };
     sendContents(socket, source, this.#stop.signal).catch((error: unknown) => {
-      this.#options.log.warn({ agent, reason: messageOf(error) }, 'a context connection ended');
+      const about = { ...buildFields(builds()), agent, reason: messageOf(error) };
+      this.#options.log.warn(about, 'a context connection ended');
     });
   }
 

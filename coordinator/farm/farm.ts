@@ -27,8 +27,8 @@ export interface EffectHandlers {
   settle(effect: EffectOf<'settle'>): void;
   /** The build is archived after this; called again when it threw, and after a restart in between. */
   finished(effect: EffectOf<'finished'>): void;
-  /** Something that the farm could not do and goes on without: storing, archiving, an effect. */
-  trouble(thrown: unknown): void;
+  /** Something that the farm could not do and goes on without: storing, archiving, an effect. `about`: with what. */
+  trouble(thrown: unknown, about: readonly (FarmEvent | Effect)[]): void;
 }
 
 export interface FarmOptions extends QueryOptions {
@@ -232,7 +232,7 @@ export class Farm extends FarmQueries implements AsyncDisposable {
       }
     } catch (thrown) {
       failure = thrown;
-      this.#handlers.trouble(thrown);
+      this.#handlers.trouble(thrown, [...durable, ...ended]);
     }
     let decidable = false;
     for (const { event, done } of batch) {
@@ -256,7 +256,7 @@ export class Farm extends FarmQueries implements AsyncDisposable {
       for (const effect of apply(this.state, event)) this.#perform(effect);
       return undefined;
     } catch (thrown) {
-      this.#handlers.trouble(thrown);
+      this.#handlers.trouble(thrown, [event]);
       return thrown;
     }
   }
@@ -268,7 +268,7 @@ export class Farm extends FarmQueries implements AsyncDisposable {
       if (at - this.state.clock > this.timers.pause) return this.tick();
       for (const event of decide(this.state, at)) this.#enqueue({ event, done: () => {} });
     } catch (thrown) {
-      this.#handlers.trouble(thrown);
+      this.#handlers.trouble(thrown, []);
     }
   }
 
@@ -295,7 +295,7 @@ export class Farm extends FarmQueries implements AsyncDisposable {
           return effect satisfies never;
       }
     } catch (thrown) {
-      this.#handlers.trouble(thrown);
+      this.#handlers.trouble(thrown, [effect]);
     }
   }
 
@@ -308,7 +308,7 @@ export class Farm extends FarmQueries implements AsyncDisposable {
         this.#announced.add(effect.build);
         this.#hasNewlyEnded = true;
       } catch (thrown) {
-        this.#handlers.trouble(thrown);
+        this.#handlers.trouble(thrown, [effect]);
       }
     }
   }

@@ -64,7 +64,7 @@ export class BuildProofs {
     const append = (from: Omit<PlatformEvents, 'events'>, event: TaskEvent): void =>
       this.#options.append(build, { ...from, events: [event] });
     const proofs = await this.#options.proofs.run(
-      { ...verify, reference, platforms, allowEmulation, waitAgent },
+      { ...verify, build, reference, platforms, allowEmulation, waitAgent },
       {
         signal: this.#stop.signal,
         onStart: ({ platform, agent }) =>

@@ -2,7 +2,13 @@
 import { randomBytes } from 'node:crypto';
 import { delay, untilAborted } from '../../shared/abort.ts';
 import { ArchfarmError, toErrorInfo, type ErrorInfo } from '../../shared/errors.ts';
-import { lastLineOf, type ProofOutcome, type ProofRequest, type ProofResult } from '../../shared/proof.ts';
+import {
+  lastLineOf,
+  nameProof,
+  type ProofOutcome,
+  type ProofRequest,
+  type ProofResult,
+} from '../../shared/proof.ts';
 import { parseReference } from '../../shared/reference.ts';
 import type { RegistryAuth } from '../../shared/task.ts';
 import type { Timers } from '../../shared/timers.ts';
@@ -18,6 +24,8 @@ export interface ProofsOptions {
 }
 
 export interface ProofSubject extends ProofRequest {
+  /** That published it, where one is concerned. */
+  readonly build?: string | undefined;
   /** By digest. */
   readonly reference: string;
   readonly platforms: readonly string[];
@@ -104,7 +112,7 @@ export class Proofs {
         call.onStart({ platform, agent, native });
         const { reference, command, timeout, network } = subject;
         const order = { reference, platform, command, timeout, network, auth };
-        outcome = await this.#ask(agent, order, call.signal);
+        outcome = await this.#ask(agent, { order, build: subject.build }, call.signal);
       } finally {
         this.#given.set(agent, proofsOf(agent) - 1);
       }
@@ -121,11 +129,11 @@ export class Proofs {
   /** An agent that is gone has failed; its connection may be gone without a word. */
   async #ask(
     agent: string,
-    order: Parameters<AgentPool['prove']>[2],
+    { order, build }: { order: Parameters<AgentPool['prove']>[2]; build: string | undefined },
     signal: AbortSignal,
   ): Promise<ProofOutcome> {
     const { pool, timers } = this.#options;
-    const proof = randomBytes(12).toString('base64url');
+    const proof = nameProof(randomBytes(12).toString('hex'), build);
     const answered = new Promise<ProofOutcome>((resolve) => this.#waiting.set(proof, resolve));
     const silent = new AbortController();
     const watch = setInterval(() => {

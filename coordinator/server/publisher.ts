@@ -61,7 +61,7 @@ export class Publisher {
     staged.reportedAt = performance.now();
     const { staging } = staged;
     staging.look();
-    this.#run(attempt.build, async (signal) => {
+    this.#run({ ...attemptFields(attempt), agent }, async (signal) => {
       const reference = parseReference(platformImage(spec, attempt.platform));
       staging.anticipate(this.#options.registries.repository(reference), image.digest);
       const asked = {
@@ -97,7 +97,7 @@ export class Publisher {
     if (spec === undefined) return;
     const start = this.#staged.get(build)?.reportedAt ?? performance.now();
     const { staging } = this.#stagedFor(build, spec);
-    this.#run(build, async (signal) => {
+    this.#run({ build }, async (signal) => {
       const { registries, log, onEvent, onPublished } = this.#options;
       try {
         const own = publicationOf(spec, effect);
@@ -129,7 +129,7 @@ export class Publisher {
   forget(build: string): void {
     const staged = this.#staged.get(build);
     this.#staged.delete(build);
-    if (staged !== undefined) this.#run(build, () => staged.staging[Symbol.asyncDispose]());
+    if (staged !== undefined) this.#run({ build }, () => staged.staging[Symbol.asyncDispose]());
   }
 
   /** Stops in the middle: what is under way is begun again when the coordinator comes back. */
@@ -159,11 +159,12 @@ export class Publisher {
     for (const { staging } of this.#staged.values()) staging.forget(tags);
   }
 
-  #run(build: string, work: (signal: AbortSignal) => Promise<void>): void {
+  /** `about`: for the log. */
+  #run(about: object, work: (signal: AbortSignal) => Promise<void>): void {
     const stop = new ChildAbort(this.#stop.signal);
     const running = work(stop.signal)
       .catch((error: unknown) =>
-        this.#options.log.error({ build, err: error }, 'an outcome could not be stored'),
+        this.#options.log.error({ ...about, err: error }, 'an outcome could not be stored'),
       )
       .finally(() => {
         stop[Symbol.dispose]();

@@ -11,6 +11,7 @@ import type { Effect } from '../farm/events.ts';
 import type { EffectHandlers, Farm } from '../farm/farm.ts';
 import type { AgentPool } from '../farm/pool.ts';
 import { taskOf } from '../farm/task.ts';
+import { subjectFields } from '../log-fields.ts';
 import type { Notifications } from '../notify/notifications.ts';
 import type { BuildProofs } from '../proof/build-proofs.ts';
 import type { Proofs } from '../proof/proofs.ts';
@@ -91,7 +92,8 @@ export function effectHandlers(parts: Later): EffectHandlers {
       received.forget(build);
       notifications?.ended(result);
     },
-    trouble: (error) => parts().log.error({ err: error }, 'the farm could not do something'),
+    trouble: (error, about) =>
+      parts().log.error({ ...subjectFields(about), err: error }, 'the farm could not do something'),
   };
 }
 

@@ -1,5 +1,6 @@
 /** What was published is run on an agent of every platform, by digest, and leaves nothing behind there. */
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -178,6 +179,31 @@ test('an agent that dies in the middle is replaced by another one', async () => 
   assert.match(stdout, /passed: over/);
   assert.match(stderr, /on a\n\[linux\/amd64\] on a\n/, 'it was tried twice');
   await until(async () => (await running()) === '', { what: 'no container is left' });
+});
+
+test('every line of a log that speaks of a build names it, its platform, attempt and agent', async () => {
+  const listed = await archfarm(['builds', '--json'], { env });
+  const builds: string[] = JSON.parse(listed.stdout).map(({ build }: { build: string }) => build);
+  const said = new Map<string, Set<string>>();
+  for (const name of ['coordinator', 'agent-a', 'agent-b']) {
+    const messages = new Set<string>();
+    said.set(name, messages);
+    for (const line of (await readFile(`${farm.directory}/${name}.log`, 'utf8')).split('\n')) {
+      const id = builds.find((each) => line.includes(each));
+      if (id === undefined || !line.startsWith('{')) continue;
+      const entry = JSON.parse(line);
+      messages.add(entry.msg);
+      assert.ok([entry.build, ...(entry.builds ?? [])].includes(id), line);
+      const attempt = new RegExp(`${id}/linux/[a-z0-9/]+`).exec(line)?.[0];
+      if (attempt !== undefined) assert.is(entry.attempt, attempt, line);
+      const ofPlatform = attempt !== undefined || entry.proof !== undefined;
+      if (ofPlatform) assert.ok(entry.task?.startsWith('linux/') && entry.agent !== undefined, line);
+    }
+  }
+  for (const name of ['agent-a', 'agent-b'])
+    for (const message of ['attempt started', 'attempt ended', 'proof started', 'proof ended'])
+      assert.ok(said.get(name)?.has(message), `${name}: ${message}`);
+  assert.ok(said.get('coordinator')?.has('published'));
 });
 
 test('gives the farm back', async () => {

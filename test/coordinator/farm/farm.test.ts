@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import type { DurableEvent, Effect } from '../../../coordinator/farm/events.ts';
 import { Farm } from '../../../coordinator/farm/farm.ts';
 import type { EffectHandlers } from '../../../coordinator/farm/farm.ts';
+import { subjectFields } from '../../../coordinator/log-fields.ts';
 import { MemoryStore } from '../../../coordinator/store/memory.ts';
 import type { Ended } from '../../../coordinator/store/store.ts';
 import { defaultTimers } from '../../../shared/timers.ts';
@@ -28,7 +29,11 @@ class Recorder implements EffectHandlers {
   notify = (effect: Effect): void => this.#take(effect);
   settle = (effect: Effect): void => this.#take(effect);
   finished = (effect: Effect): void => this.#take(effect);
-  trouble = (thrown: unknown): void => void this.troubles.push(thrown);
+  readonly concerned: object[] = [];
+  trouble: EffectHandlers['trouble'] = (thrown, about) => {
+    this.troubles.push(thrown);
+    this.concerned.push(subjectFields(about));
+  };
 
   count(type: Effect['type']): number {
     return this.effects.filter((effect) => effect.type === type).length;
@@ -256,6 +261,7 @@ test('archives a build only after its last frame is written', async () => {
   const error = { code: 'cancelled', message: 'by a user' } as const;
   await farm.record({ type: 'cancelled', at: farm.now, build, error });
   await until(() => handlers.troubles.length > 0);
+  assert.equal(handlers.concerned[0], { build });
   assert.is((await farm.build(build))?.status, 'cancelled');
   assert.is(await store.build(build), undefined);
   broken = false;
