@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createLogger, type Logger } from '../shared/log.ts';
 import { keepHeapSmall } from '../shared/small-heap.ts';
+import type { ProcessUsage } from '../shared/process-usage.ts';
 import { timersFrom, type Timers } from '../shared/timers.ts';
 import { version } from '../shared/version.ts';
 import { CertificateWatch } from './certificate-watch.ts';
@@ -13,6 +14,7 @@ import { EngineWatch } from './engine-watch.ts';
 import { Engine } from './engine/engine.ts';
 import { Journal } from './journal.ts';
 import { OwnImages } from './own-images.ts';
+import { ProcessWatch } from './process-watch.ts';
 import type { Parent } from './parent.ts';
 import { Reclaim } from './reclaim.ts';
 import { requireUnused, serveStatus } from './status-socket.ts';
@@ -56,7 +58,9 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
   await engine.start(stop.signal);
   const journal = await Journal.open(join(config.data, 'journal.ndjson'));
   const contexts = await ContextLink.open({ config, timers, log });
-  const worker = new Worker({ config, timers, engine, journal, contexts, images, log });
+  using watch = new ProcessWatch();
+  const usage = (): ProcessUsage => watch.take();
+  const worker = new Worker({ config, timers, engine, journal, contexts, images, usage, log });
   const facts = { pid: process.pid, version, name: config.name, coordinator: config.coordinator.href };
   await using _status = await serveStatus(config.data, () => ({
     ...facts,

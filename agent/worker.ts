@@ -2,10 +2,16 @@
 import { randomBytes } from 'node:crypto';
 import { untilAborted, within } from '../shared/abort.ts';
 import type { StoreUsage } from '../shared/context/store-usage.ts';
-import type { DiskSpace } from '../shared/disk-space.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/log.ts';
-import { PROTOCOL_VERSION, type AgentState, type Hello, type ToAgent } from '../shared/messages.ts';
+import {
+  PROTOCOL_VERSION,
+  type AgentState,
+  type Hello,
+  type ToAgent,
+  type ToCoordinator,
+} from '../shared/messages.ts';
+import type { ProcessUsage } from '../shared/process-usage.ts';
 import type { ProofOrder } from '../shared/proof.ts';
 import type { Task } from '../shared/task.ts';
 import type { Timers } from '../shared/timers.ts';
@@ -26,6 +32,8 @@ export interface WorkerOptions {
   readonly journal: Journal;
   readonly contexts: ContextLink;
   readonly images: OwnImages;
+  /** Of this process, asked for with each beat. */
+  readonly usage?: () => ProcessUsage;
   readonly log: Logger;
 }
 
@@ -152,9 +160,10 @@ export class Worker {
     return trouble === undefined ? { state: 'ready' } : { state: 'cordoned', reason: trouble };
   }
 
-  #news(): { state: AgentState; reason?: string; contexts: StoreUsage; disks: readonly DiskSpace[] } {
-    const { disks } = this.#options.engine;
-    return { ...this.#state(), contexts: this.#attempts.usage(), disks };
+  #news(): Omit<Extract<ToCoordinator, { type: 'beat' }>, 'type'> {
+    const { engine, usage } = this.#options;
+    const { disks } = engine;
+    return { ...this.#state(), contexts: this.#attempts.usage(), disks, usage: usage?.() };
   }
 
   #hello(): Hello {

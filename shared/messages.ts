@@ -8,6 +8,7 @@ import type { Digest } from './context/tree.ts';
 import type { DiskSpace } from './disk-space.ts';
 import type { ErrorInfo } from './errors.ts';
 import type { Policy } from './policy.ts';
+import type { ProcessUsage } from './process-usage.ts';
 import type { TaskEvent } from './progress.ts';
 import type { ProofOrder, ProofOutcome } from './proof.ts';
 import type { Outcome, RegistryAuth, Task } from './task.ts';
@@ -118,6 +119,8 @@ export type ToCoordinator =
       readonly contexts?: StoreUsage | undefined;
       /** Of the engine's images and the agent's own data, each file system once. */
       readonly disks?: readonly DiskSpace[] | undefined;
+      /** Of the agent's process. */
+      readonly usage?: ProcessUsage | undefined;
     }
   | { readonly type: 'accept'; readonly attempt: string }
   | { readonly type: 'decline'; readonly attempt: string; readonly reason: string }

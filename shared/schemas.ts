@@ -4,6 +4,7 @@ import { attemptGrammar } from './attempt.ts';
 import { storeUsageSchema } from './context/store-usage.ts';
 import { diskSpacesSchema } from './disk-space.ts';
 import { errorCodes } from './errors.ts';
+import { processUsageSchema } from './process-usage.ts';
 import { limits, type ToAgent, type ToCoordinator } from './messages.ts';
 
 /** A bound for every text that has none of its own: log lines are the longest. */
@@ -241,6 +242,7 @@ export const toCoordinatorSchema = v.variant('type', [
     reason: v.optional(text),
     contexts: v.optional(storeUsageSchema),
     disks: v.optional(diskSpacesSchema),
+    usage: v.optional(processUsageSchema),
   }),
   v.strictObject({ type: v.literal('accept'), attempt }),
   v.strictObject({ type: v.literal('decline'), attempt, reason: text }),

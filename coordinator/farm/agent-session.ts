@@ -219,9 +219,9 @@ export class AgentSession {
     channel.send({ type: 'answer', attempt: formatAttempt(attempt), ask, answer });
   }
 
-  #noteState(from: Pick<Beat, 'state' | 'reason' | 'contexts' | 'disks'>): void {
+  #noteState(from: Pick<Beat, 'state' | 'reason' | 'contexts' | 'disks' | 'usage'>): void {
     const { hello, services } = this.#options;
-    const { state, reason, contexts, disks } = from;
+    const { state, reason, contexts, disks, usage } = from;
     services.note({
       type: 'beat',
       at: services.now(),
@@ -231,6 +231,7 @@ export class AgentSession {
       reason,
       contexts,
       disks,
+      usage,
     });
   }
 

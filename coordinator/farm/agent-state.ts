@@ -4,6 +4,7 @@ import type { AttemptId } from '../../shared/attempt.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { refusedBy, type Demand, type Policy } from '../../shared/policy.ts';
 import type { DiskSpace } from '../../shared/disk-space.ts';
+import type { ProcessUsage } from '../../shared/process-usage.ts';
 import type { Timers } from '../../shared/timers.ts';
 import type { AgentFacts } from './events.ts';
 import { isCovered } from '../trust/repository-prefix.ts';
@@ -25,6 +26,8 @@ export interface Agent {
   contexts: StoreUsage | undefined;
   /** What is free on its host, where it has told. */
   disks: readonly DiskSpace[] | undefined;
+  /** Of its process, where it has told. */
+  usage: ProcessUsage | undefined;
   /**
    * The attempts that take a slot of it, by name: offered to it, or known from its own word. An attempt that
    * the farm gave up stays here for as long as the agent may still be working on it.
@@ -48,6 +51,7 @@ export function newAgent(
     reason: undefined,
     contexts: undefined,
     disks: undefined,
+    usage: undefined,
     held: new Map(attempts.map((attempt) => [formatAttempt(attempt), 'confirmed'])),
   };
 }
@@ -115,6 +119,8 @@ export interface AgentView {
   /** What its store of contents holds, and how often that helped. */
   readonly contexts: StoreUsage | undefined;
   readonly disks: readonly DiskSpace[] | undefined;
+  /** What its process takes of its host; not told with each change. */
+  readonly usage: ProcessUsage | undefined;
 }
 
 export function viewOf(agent: Agent, timers: Timers, at: number): AgentView {
@@ -133,6 +139,7 @@ export function viewOf(agent: Agent, timers: Timers, at: number): AgentView {
     attempts: [...agent.held.keys()],
     contexts: agent.contexts,
     disks: agent.disks,
+    usage: agent.usage,
   };
 }
 

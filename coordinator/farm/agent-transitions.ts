@@ -40,6 +40,7 @@ export function beat(step: Step, event: Beat): void {
   recovered(agent, event.state);
   agent.contexts = event.contexts ?? agent.contexts;
   agent.disks = event.disks ?? agent.disks;
+  agent.usage = event.usage ?? agent.usage;
   if (agent.state === event.state) return;
   agent.state = event.state;
   agent.stateAt = step.at;

@@ -9,6 +9,7 @@ import type { DiskSpace } from '../../shared/disk-space.ts';
 import type { ErrorInfo } from '../../shared/errors.ts';
 import type { Policy } from '../../shared/policy.ts';
 import type { Hello } from '../../shared/messages.ts';
+import type { ProcessUsage } from '../../shared/process-usage.ts';
 import type { ProofResult } from '../../shared/proof.ts';
 import type { BuildResult, Descriptor, StateEvent, Timings } from '../../shared/progress.ts';
 import type { PushedImage } from '../../shared/task.ts';
@@ -172,6 +173,7 @@ export type VolatileEvent = At &
         readonly reason?: string | undefined;
         readonly contexts?: StoreUsage | undefined;
         readonly disks?: readonly DiskSpace[] | undefined;
+        readonly usage?: ProcessUsage | undefined;
       }
     /** Somebody told an agent to take no new work, or to take some again; stored beside the events of builds. */
     | { readonly type: 'drained'; readonly agent: string; readonly by: string }

@@ -121,9 +121,9 @@ function toLine(line: FeedLine): Buffer {
   return Buffer.from(`${JSON.stringify(line)}\n`);
 }
 
-/** That seconds pass in its reason is no news of an agent. */
+/** That seconds pass in its reason is no news of an agent, nor is what its process takes. */
 function agentText(agent: AgentView): string {
-  return JSON.stringify({ ...agent, reason: agent.reason?.replace(/\d+ s\b/, '') });
+  return JSON.stringify({ ...agent, usage: undefined, reason: agent.reason?.replace(/\d+ s\b/, '') });
 }
 
 /** Those that are new or other than they were; `known` has them afterwards. */

@@ -65,6 +65,7 @@ export const messagesToCoordinator: readonly ToCoordinator[] = [
     type: 'beat',
     state: 'ready',
     contexts: { bytes: 5, maxBytes: 9, hits: 3, hitBytes: 4, misses: 1, missBytes: 5 },
+    usage: { memory: 80_000_000, cpu: 1500.5, lag: 0.25 },
   },
   { type: 'accept', attempt },
   { type: 'decline', attempt, reason: 'all slots are busy' },

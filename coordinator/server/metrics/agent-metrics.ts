@@ -50,6 +50,23 @@ export function addAgentMetrics(registry: Registry, agents: () => readonly Agent
   ofStore(counter, 'archfarm_agent_store_misses_total', 'Contents that an agent had to fetch.', 'misses');
   ofStore(counter, 'archfarm_agent_store_miss_bytes_total', 'Bytes of those.', 'missBytes');
 
+  of(gauge, 'archfarm_agent_memory_bytes', "Memory of an agent's process.", ({ usage }) => usage?.memory);
+  of(counter, 'archfarm_agent_cpu_seconds_total', "Processor time of an agent's process.", ({ usage }) =>
+    usage === undefined ? undefined : usage.cpu / 1000,
+  );
+  of(
+    gauge,
+    'archfarm_agent_event_loop_lag_seconds',
+    'How much later than due a timer of an agent ran at most, between its last two beats.',
+    ({ usage }) => (usage === undefined ? undefined : usage.lag / 1000),
+  );
+  ofDisks(
+    'archfarm_agent_disk_free_bytes',
+    "Free where an agent's engine or the agent keeps its files.",
+    'free',
+  );
+  ofDisks('archfarm_agent_disk_size_bytes', 'Size of those file systems.', 'size');
+
   function of(
     kind: typeof gauge,
     name: string,
@@ -61,6 +78,13 @@ export function addAgentMetrics(registry: Registry, agents: () => readonly Agent
         const known = value(agent);
         if (known !== undefined) tell({ agent: agent.name }, known);
       }
+    });
+  }
+
+  function ofDisks(name: string, help: string, key: 'free' | 'size'): void {
+    gauge(registry, { name, help, labelNames: ['agent', 'path'] }, (tell) => {
+      for (const { name: agent, disks = [] } of agents())
+        for (const disk of disks) tell({ agent, path: disk.path }, disk[key]);
     });
   }
 

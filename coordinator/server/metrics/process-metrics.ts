@@ -1,6 +1,7 @@
 /** The coordinator's own process, under the names that every Prometheus client gives these. */
 import { readdirSync } from 'node:fs';
 import { Histogram, type Registry } from 'prom-client';
+import { watchEventLoop } from '../../../shared/event-loop-lag.ts';
 import { PROTOCOL_VERSION } from '../../../shared/messages.ts';
 import { version } from '../../../shared/version.ts';
 import { counter, gauge } from './looked-up.ts';
@@ -47,11 +48,5 @@ export function addProcessMetrics(registry: Registry): Disposable {
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
     registers: [registry],
   });
-  let due = performance.now() + interval;
-  const timer = setInterval(() => {
-    const now = performance.now();
-    lag.observe(Math.max(0, now - due) / 1000);
-    due = now + interval;
-  }, interval).unref();
-  return { [Symbol.dispose]: () => clearInterval(timer) };
+  return watchEventLoop(interval, (late) => lag.observe(late / 1000));
 }

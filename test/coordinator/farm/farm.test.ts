@@ -318,6 +318,7 @@ test('shows agents as they are', async () => {
     engine: undefined,
     attempts: [],
     disks: undefined,
+    usage: undefined,
   });
 });
 

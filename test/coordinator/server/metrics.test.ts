@@ -36,6 +36,8 @@ test('a scrape tells of agents, of what waits, and of what has ended', async () 
     type: 'beat',
     state: 'ready',
     contexts: { bytes: 500, maxBytes: 900, hits: 30, hitBytes: 300, misses: 2, missBytes: 20 },
+    disks: [{ path: '/var/lib/docker', free: 40, size: 100 }],
+    usage: { memory: 7000, cpu: 2500, lag: 20 },
   });
   const build = await submitBuild(running, { platforms: [platform, 'linux/s390x'], waitAgent: 60_000 });
   const { attempt } = await agent.wait('offer');
@@ -61,6 +63,12 @@ test('a scrape tells of agents, of what waits, and of what has ended', async () 
   assert.is(during.value('archfarm_agent_slots', { agent: 'pi-01' }), 2);
   assert.is(during.value('archfarm_agent_busy_slots', { agent: 'pi-01' }), 1);
   assert.is(during.value('archfarm_agent_store_hit_bytes_total', { agent: 'pi-01' }), 300);
+  assert.is(during.value('archfarm_agent_memory_bytes', { agent: 'pi-01' }), 7000);
+  assert.is(during.value('archfarm_agent_cpu_seconds_total', { agent: 'pi-01' }), 2.5);
+  assert.is(during.value('archfarm_agent_event_loop_lag_seconds', { agent: 'pi-01' }), 0.02);
+  const docker = { agent: 'pi-01', path: '/var/lib/docker' };
+  assert.is(during.value('archfarm_agent_disk_free_bytes', docker), 40);
+  assert.is(during.value('archfarm_agent_disk_size_bytes', docker), 100);
   assert.ok((during.value('archfarm_store_misses_total') ?? 0) > 0, 'the client sent something');
   assert.ok((during.value('archfarm_registry_requests_total') ?? 0) > 1);
   assert.is(during.value('archfarm_registry_requests_total', { status: '503' }), 1);
