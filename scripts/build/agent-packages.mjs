@@ -15,8 +15,10 @@ const replacements = [
     by: { path: empty },
   },
   { what: /^debug$/, from: /\/docker-modem\//, by: { path: local('no-debug.cjs') } },
-  // pino's for transports in other threads.
-  { what: /^thread-stream$/, by: { path: empty } },
+  // A copy of Node's own streams, for Nodes of long ago.
+  { what: /^readable-stream$/, by: { path: 'node:stream', external: true } },
+  // pino's for transports in other threads, and for several destinations.
+  { what: /^\.\/(lib\/)?(transport|multistream)$/, from: /\/pino\//, by: { path: empty } },
 ];
 
 export const agentPackages = {
