@@ -1,12 +1,13 @@
 /** A farm as the README files set it up, look at it, save it and bring it back: their own lines, without an engine. */
-import { cp, readFile, rename, stat } from 'node:fs/promises';
+import { cp, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { startRegistry } from '../scripts/rig/registry.ts';
 import { Resources } from '../scripts/rig/resources.ts';
 import { scratchDirectory } from '../scripts/rig/scratch.ts';
-import { documentAt } from './support/documents.ts';
+import { codeSpans, documentAt, sectionOf } from './support/documents.ts';
 import { freePort, isolatedEnv } from './support/farm-processes.ts';
+import { pullDocument, pushSample } from './support/sample-image.ts';
 import { blockWith, ShownCommands } from './support/shown-commands.ts';
 import { until } from './support/until.ts';
 import { writeFiles } from './support/write-files.ts';
@@ -29,6 +30,7 @@ const shell = await ShownCommands.open({
   directory: dir,
   env: home,
   replaced: [
+    ['registry.lab:5000', registry.host],
     ['0.0.0.0:7480', `127.0.0.1:${port}`],
     ['127.0.0.1:7480', `127.0.0.1:${port}`],
     ['coordinator.lab:7480', `127.0.0.1:${port}`],
@@ -108,6 +110,31 @@ test('the API, the audit and the list of agents answer as they are asked', async
     await run(blockWith(coordinatorReadme, 'archfarm audit --since'), await admin()),
     /none of them altered/,
   );
+});
+
+test('what is said to those who made lists with other tools makes the same lists', async () => {
+  const image = `${registry.host}/onap/py-app`;
+  const platforms = {
+    amd64: { os: 'linux', architecture: 'amd64' },
+    arm64v8: { os: 'linux', architecture: 'arm64', variant: 'v8' },
+  };
+  for (const [suffix, platform] of Object.entries(platforms))
+    await pushSample({ host: registry.host, repository: `onap/py-app-${suffix}` }, { platform });
+  await run(`archfarm manifest create --push ${image} ${image}-amd64 ${image}-arm64v8`);
+  const manifests = Object.entries(platforms).map(([suffix, platform]) => ({
+    image: `${image}-${suffix}`,
+    platform,
+  }));
+  // JSON is YAML.
+  await writeFile(`${dir}/py-app.yaml`, JSON.stringify({ image: `${registry.host}/onap/spec`, manifests }));
+  const commands = codeSpans(sectionOf(readme, '## Coming from elsewhere')).filter((span) =>
+    /^archfarm (?:inspect|manifest|push) /.test(span),
+  );
+  assert.ok(commands.length >= 10, commands.join('\n'));
+  for (const command of commands) await run(command);
+  const wanted = await pullDocument({ host: registry.host, repository: 'onap/py-app' }, 'latest');
+  for (const repository of ['onap/list', 'onap/spec'])
+    assert.equal(await pullDocument({ host: registry.host, repository }, 'latest'), wanted, repository);
 });
 
 test('a copy of a coordinator that runs is brought back, and knows what it knew then', async () => {
