@@ -19,7 +19,10 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const milliseconds = v.pipe(v.number(), v.finite(), v.minValue(0));
 const digest = v.pipe(v.string(), v.regex(/^sha256:[0-9a-f]{64}$/, 'not a sha256 digest'));
 const attempt = v.pipe(v.string(), v.regex(attemptGrammar, 'not an attempt'));
-const platform = v.pipe(v.string(), v.regex(/^[a-z0-9_.-]+(\/[a-z0-9_.-]+){1,2}$/, 'not a platform'));
+const platform = v.pipe(
+  v.string(),
+  v.regex(/^[a-z0-9][a-z0-9_.-]*(\/[a-z0-9][a-z0-9_.-]*){1,2}$/, 'not a platform'),
+);
 const errorCode = v.picklist(errorCodes, 'unknown error code');
 const state = v.picklist(['ready', 'draining', 'cordoned']);
 

@@ -43,9 +43,23 @@ export async function dockerfileTree(
       hint: `name another one with -f, or create it${where || ` in ${dirname(source.path)}`}`,
     });
   }
+  checkText(dockerfile.content, source.path);
   const ignore = await readFrom(`${source.path}${ignoreFile}`);
   const files = [{ ...dockerfile, name }];
   return treeOf(name, ignore === undefined ? files : [...files, { ...ignore, name: `${name}${ignoreFile}` }]);
+}
+
+/** Engines have odd words for these. */
+function checkText(content: Buffer, path: string): void {
+  const isUtf16 = /^(?:fffe|feff)/.test(content.toString('hex', 0, 2));
+  if (content.length > 0 && !isUtf16) return;
+  throw new ArchfarmError(
+    'context-invalid',
+    `${path} is ${isUtf16 ? 'UTF-16' : 'empty'}, and so no Dockerfile`,
+    {
+      hint: isUtf16 ? 'save it as UTF-8' : 'name another one with -f',
+    },
+  );
 }
 
 interface SmallFile {

@@ -67,7 +67,7 @@ test('an unknown app name is answered with the nearest one', async () => {
   check(await build(dir, []), 2, /has several things to build\n  name one: py-app, web\n$/);
 });
 
-test('a context without a Dockerfile, or no context, is said by path', async () => {
+test('a context without a Dockerfile, or no context, is said by path [D1]', async () => {
   await using dir = await temporaryDirectory();
   await write(dir, { 'app/main.py': '' });
   check(await build(dir, ['app', ...image]), 2, /^archfarm: .*app\/Dockerfile/);
@@ -91,7 +91,7 @@ test('a file that may not be read is named', async () => {
   check(ended, 2, /^archfarm: .*secret\/key\.pem.*(permission denied|EACCES|not readable|cannot be read)/);
 });
 
-test('unknown platforms, invalid references and wrong flags are usage errors', async () => {
+test('unknown platforms, invalid references and wrong flags are usage errors [R1]', async () => {
   await using dir = await temporaryDirectory();
   await write(dir, { Dockerfile: 'FROM scratch\n' });
   const golden: [args: string[], message: RegExp][] = [
@@ -125,7 +125,7 @@ test('unknown platforms, invalid references and wrong flags are usage errors', a
   for (const [args, message] of golden) check(await build(dir, args), 2, message);
 });
 
-test('errors of a project file come with its line', async () => {
+test('errors of a project file come with its line [C1, C2]', async () => {
   await using dir = await temporaryDirectory();
   const golden: [yaml: string, message: RegExp][] = [
     ['services:\n  app:\n    build: [\n', /^archfarm: .*compose\.yaml:4:1: /],

@@ -26,7 +26,7 @@ async function highestMemory(pid: number): Promise<number> {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
 }
 
-test('a coordinator takes a context of very many files in less than 100 MB, also the second time', async () => {
+test('a coordinator takes a context of very many files in less than 100 MB, also the second time [X8]', async () => {
   await using context = await scratchDirectory('many-files');
   await writeContext(context.path);
   await using registry = await startRegistry();

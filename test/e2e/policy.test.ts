@@ -59,7 +59,7 @@ test('a build with the network of its host runs where that is allowed, and the p
   assert.ok(names.some((name) => stepOutput(frames, 'linux/amd64').includes(`${name}:`)));
 });
 
-test('where nobody allows it the build fails with 2, naming policy, agent and flag, and no attempt was made', async () => {
+test('where nobody allows it the build fails with 2, naming policy, agent and flag, and no attempt was made [D4]', async () => {
   const refused = await runBuild(
     [...(await flags('strict', ...from)), '--network', 'host', '--agent-label', 'owner=strict'],
     farm,
@@ -71,7 +71,7 @@ test('where nobody allows it the build fails with 2, naming policy, agent and fl
   assert.equal(platformOf(refused.result, 'linux/amd64').attempts, []);
 });
 
-test("a frontend that is not Docker's own is refused by its name before anything is pulled", async () => {
+test("a frontend that is not Docker's own is refused by its name before anything is pulled [D3]", async () => {
   for (const build of [
     await flags('syntax', `# syntax=${registry.host}/evil/front:1`, ...from),
     [...(await flags('argument', ...from)), '--build-arg', `BUILDKIT_SYNTAX=${registry.host}/evil/front:1`],
@@ -83,7 +83,7 @@ test("a frontend that is not Docker's own is refused by its name before anything
   assert.not.match((await registry.accessLog()).join('\n'), 'evil');
 });
 
-test('what a Dockerfile asks for by itself, the engine refuses', async () => {
+test('what a Dockerfile asks for by itself, the engine refuses [D4]', async () => {
   for (const option of ['--network=host', '--security=insecure']) {
     const refused = await runBuild(await flags('entitled', ...from, `RUN ${option} busybox id`), farm);
     assert.is(refused.status, 1, refused.stderr);

@@ -245,7 +245,7 @@ test('flags of TLS that do not go together are refused', async () => {
 });
 
 for (const tls of [true, false]) {
-  test(`connections that say nothing are dropped, and keep nobody out (${tls ? 'TLS' : 'plain'})`, async () => {
+  test(`connections that say nothing are dropped, and keep nobody out (${tls ? 'TLS' : 'plain'}) [B2]`, async () => {
     await using dir = await temporaryDirectory();
     await using served = await serve(dir.path, tls ? ['--tls'] : []);
     const { port } = served;

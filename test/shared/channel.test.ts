@@ -72,7 +72,7 @@ test('the first bad frame closes the connection, saying what is wrong', async ()
   }
 });
 
-test('a peer that talks too fast is read no faster than it may talk, and cut when it goes on', async () => {
+test('a peer that talks too fast is read no faster than it may talk, and cut when it goes on [B10]', async () => {
   await using pair = await socketPair();
   const messages: ToCoordinator[] = [];
   const pace = { messages: 1000, burst: 100, bytes: 1e9, byteBurst: 1e9, patience: 400 };
@@ -97,7 +97,7 @@ test('a peer that talks too fast is read no faster than it may talk, and cut whe
   assert.ok(messages.length < 100 + 1000 * seconds + 200, `${messages.length} in ${seconds} s`);
 });
 
-test('a message above the limit closes the connection as too big, and one at the limit does not', async () => {
+test('a message above the limit closes the connection as too big, and one at the limit does not [B4]', async () => {
   await using pair = await socketPair();
   const heard = listen(pair);
   const start = '{"type":"beat","state":"ready","reason":"';

@@ -31,7 +31,7 @@ test('every message comes out as it went in', () => {
   for (const message of messagesToAgent) assert.equal(decodeToAgent(frameOf(message)), message);
 });
 
-test('a message of the other direction is not one of this', () => {
+test('a message of the other direction is not one of this [B8]', () => {
   const isBeat = (message: { type: string }): boolean => message.type === 'beat';
   for (const message of messagesToCoordinator.filter((each) => !isBeat(each))) {
     assert.match(refusal(decodeToAgent, frameOf(message)), `bad message "${message.type}": type: `);
@@ -40,18 +40,18 @@ test('a message of the other direction is not one of this', () => {
     assert.match(refusal(decodeToCoordinator, frameOf(message)), `bad message "${message.type}": type: `);
 });
 
-test('what is no JSON is refused as such', () => {
+test('what is no JSON is refused as such [B5]', () => {
   const beat = '{"type":"beat","state":"ready"}';
   const broken = ['', '{', beat.slice(0, -1), `\uFEFF${beat}`, `${beat}\0`, '{"type":"\0"}', '[1,]', 'nul'];
   for (const text of broken) assert.is(refusal(decodeToCoordinator, text), 'message is not JSON', text);
 });
 
-test('JSON that is no object is refused naming the message', () => {
+test('JSON that is no object is refused naming the message [B5]', () => {
   for (const text of ['null', '1', '"beat"', '[]', '{}', '[{"type":"beat"}]'])
     assert.match(refusal(decodeToCoordinator, text), /^bad message: (message|type): /, text);
 });
 
-test('nesting is taken to its limit and refused one level beyond', () => {
+test('nesting is taken to its limit and refused one level beyond [B6]', () => {
   const nested = (levels: number): string =>
     `{"type":"beat","deep":${'['.repeat(levels - 1)}"[[["${']'.repeat(levels - 1)}}`;
   assert.match(refusal(decodeToCoordinator, nested(limits.depth)), /^bad message "beat": /);
@@ -59,7 +59,7 @@ test('nesting is taken to its limit and refused one level beyond', () => {
   assert.is(refusal(decodeToCoordinator, nested(100_000)), 'message nested deeper than 32 levels');
 });
 
-test('a wrong field is named', () => {
+test('a wrong field is named [B12]', () => {
   const hello = sampleHello();
   const log = { type: 'log', time: 1, step: 's', stream: 'stdout', text: 'x' };
   const progress = { type: 'progress', attempt: sampleAttempt, frame: 1 };
@@ -97,6 +97,45 @@ test('a wrong field is named', () => {
     assert.match(refusal(decodeToCoordinator, frameOf(message)), `bad message ${field}`);
 });
 
+test('digests, sizes and platforms that are none are refused by field [B12]', () => {
+  const [report] = messagesToCoordinator.filter(({ type }) => type === 'report');
+  const text = JSON.stringify(report);
+  const golden: [from: string | RegExp, to: string, field: string][] = [
+    [/"digest":"[^"]+"/, '"digest":"sha256:abc"', 'outcome.image.digest'],
+    [/"digest":"[^"]+"/, `"digest":"md5:${'a'.repeat(64)}"`, 'outcome.image.digest'],
+    [/"digest":"[^"]+"/, `"digest":"sha256:${'A'.repeat(64)}"`, 'outcome.image.digest'],
+    ['"size":500', '"size":-1', 'outcome.image.size'],
+    ['"size":500', `"size":${2 ** 60}`, 'outcome.image.size'],
+    ['"size":500', '"size":1e999', 'outcome.image.size'],
+    ['"size":500', '"size":0.5', 'outcome.image.size'],
+  ];
+  for (const [from, to, field] of golden) {
+    assert.match(
+      refusal(decodeToCoordinator, text.replace(from, to)),
+      `bad message "report": ${field}: `,
+      to,
+    );
+  }
+  for (const platform of ['linux/../x', 'linux/amd64/../..', '../../linux', 'linux/amd64\0', ''])
+    assert.match(
+      refusal(decodeToCoordinator, frameOf(sampleHello({ platforms: [{ platform, native: true }] }))),
+      'bad message "hello": platforms.0.platform: ',
+    );
+});
+
+test('numbers that JSON has and programs have not, repeated keys and halves of characters do no harm [B5]', () => {
+  const beat = (frame: string): string =>
+    `{"type":"progress","attempt":${JSON.stringify(sampleAttempt)},"frame":${frame},"events":[]}`;
+  for (const number of ['9007199254740993', '1e999', '-0', '-1', '1.5', '1e-400'])
+    assert.match(refusal(decodeToCoordinator, beat(number)), 'bad message "progress": frame: ', number);
+  assert.match(
+    refusal(decodeToCoordinator, '{"type":"beat","state":"ready","type":"x"}'),
+    'bad message "x": ',
+  );
+  const half = decodeToCoordinator(Buffer.from('{"type":"beat","state":"cordoned","reason":"\\ud800"}'));
+  assert.equal(half, { type: 'beat', state: 'cordoned', reason: '\ud800' });
+});
+
 test('a refusal repeats no secret', () => {
   const answer = { kind: 'secret', value: 'hunter2 is no base64' };
   const frame = frameOf({ type: 'answer', attempt: sampleAttempt, ask: 1, answer });
@@ -105,7 +144,7 @@ test('a refusal repeats no secret', () => {
   assert.not.match(message, 'hunter2');
 });
 
-test('keys that JavaScript reserves are refused and change no prototype', () => {
+test('keys that JavaScript reserves are refused and change no prototype [B7]', () => {
   for (const key of ['__proto__', 'constructor', 'prototype']) {
     const labels = `"labels":{"${key}":"x"}`;
     const text = JSON.stringify(sampleHello({ labels: {} })).replace('"labels":{}', labels);

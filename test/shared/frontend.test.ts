@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { frontendOf, isBelow, isDockersOwn, syntaxOf } from '../../shared/frontend.ts';
 
-test('a frontend is found wherever some version of BuildKit looks for it', () => {
+test('a frontend is found wherever some version of BuildKit looks for it [D3]', () => {
   const dockerfiles = [
     '# syntax=evil/front:1\nFROM scratch',
     '#syntax = evil/front:1',
@@ -37,7 +37,7 @@ test('an argument goes before the text', () => {
   assert.is(frontendOf('# syntax=docker/dockerfile:1', { BUILDKIT_SYNTAX: '' }), 'docker/dockerfile:1');
 });
 
-test("Docker's own frontends are told from those that look like them", () => {
+test("Docker's own frontends are told from those that look like them [D3]", () => {
   const own = [
     'docker/dockerfile',
     'docker/dockerfile:1.7-labs',

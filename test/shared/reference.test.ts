@@ -93,7 +93,7 @@ const wrong = [
   'n'.repeat(300),
 ];
 
-test('references are read as the registries read them', () => {
+test('references are read as the registries read them [R1]', () => {
   for (const [text, registry, repository, rest = ''] of right) {
     const reference = parseReference(text);
     assert.is(reference.registry, registry, text);
@@ -103,7 +103,7 @@ test('references are read as the registries read them', () => {
   }
 });
 
-test('what is no reference is a usage error that names it', () => {
+test('what is no reference is a usage error that names it [R1]', () => {
   for (const text of wrong) {
     let thrown: unknown;
     try {

@@ -23,7 +23,7 @@ test('leaves a Dockerfile without FROM, or without stages to add, as it is', () 
   assert.is(staged('FROM a\nCOPY --from=0 / /', []), 'FROM a\nCOPY --from=0 / /');
 });
 
-test('keeps a byte order mark first, and carriage returns', () => {
+test('keeps a byte order mark first, and carriage returns [D1]', () => {
   assert.is(staged('\uFEFFFROM a\r\nRUN b\r\n'), '\uFEFFFROM local/lib:1 AS lib\nFROM a\r\nRUN b\r\n');
 });
 

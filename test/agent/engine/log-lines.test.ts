@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { LogLines } from '../../../agent/engine/log-lines.ts';
 import { Mask } from '../../../shared/mask/mask.ts';
 
-test('gives the same lines wherever the output is cut', () => {
+test('gives the same lines wherever the output is cut [L1]', () => {
   const output = Buffer.from('first\n\nhéllo 日本 😀\r\nlast without end');
   for (let cut = 0; cut <= output.length; cut++) {
     const lines = new LogLines(new Mask());
@@ -16,7 +16,7 @@ test('gives the same lines wherever the output is cut', () => {
   }
 });
 
-test('bounds a line that never ends, without splitting a character', () => {
+test('bounds a line that never ends, without splitting a character [L1]', () => {
   const lines = new LogLines(new Mask());
   const output = '€'.repeat(100_000);
   const texts = [...lines.push(Buffer.from(output)), ...lines.end()];

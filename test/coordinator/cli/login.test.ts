@@ -83,7 +83,7 @@ async function addUser({ run, url }: Rig, args: readonly string[]): Promise<stri
   return added.stdout.trim();
 }
 
-test('a user is added, signs in, is who it is, signs out, and is removed', async () => {
+test('a user is added, signs in, is who it is, signs out, and is removed [C2]', async () => {
   await using farm = await rig();
   const { run, url, home } = farm;
   const token = await addUser(farm, ['alice', '--role', 'build', '--repo', 'lab:5000/onap/']);

@@ -1,4 +1,4 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -28,7 +28,7 @@ async function contentsOf(tree: DockerfileTree): Promise<Record<string, string>>
   return contents;
 }
 
-test('holds the Dockerfile and its ignore file, and nothing beside them', async () => {
+test('holds the Dockerfile and its ignore file, and nothing beside them [D2]', async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, 'Web.Dockerfile');
   await writeFile(path, 'FROM scratch');
@@ -56,13 +56,23 @@ test('text in the project file is a Dockerfile too', async () => {
   assert.equal(await contentsOf(tree), { Dockerfile: 'FROM inline' });
 });
 
-test('says which Dockerfile is missing or is none, and what to do', async () => {
+test('says which Dockerfile is missing or is none, and what to do [D1]', async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, 'Dockerfile');
   const missing = await failureOf(dockerfileTree({ type: 'file', path }));
   assert.is(missing.code, 'context-invalid');
   assert.ok(missing.message.startsWith(`No Dockerfile: ${path}`));
   assert.match(missing.hint ?? '', /-f/);
+  for (const [content, said] of [
+    [Buffer.alloc(0), 'is empty'],
+    [Buffer.from('\uFEFFFROM scratch', 'utf16le'), 'is UTF-16'],
+  ] as const) {
+    await writeFile(path, content);
+    const unusable = await failureOf(dockerfileTree({ type: 'file', path }));
+    assert.is(unusable.code, 'context-invalid');
+    assert.ok(unusable.message.startsWith(`${path} ${said}`), unusable.message);
+  }
+  await rm(path);
   await mkdir(path);
   const wrong = await failureOf(dockerfileTree({ type: 'file', path }));
   assert.is(wrong.code, 'context-invalid');

@@ -102,7 +102,7 @@ test('a git repository is checked out at a branch, a tag, a commit or a director
   assert.equal(await leftovers(), before);
 });
 
-test('what cannot be fetched is an error with URL and reference, and leaves nothing', async () => {
+test('what cannot be fetched is an error with URL and reference, and leaves nothing [X2]', async () => {
   await using directory = await temporaryDirectory();
   const repository = await writeFiles(join(directory.path, 'repository'), files);
   git(repository, 'init', '--quiet');

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, link, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
@@ -52,7 +52,7 @@ async function fetchFile(snapshot: Snapshot, offset = 0): Promise<Buffer> {
   return collect((await source.open({ kind: 'blob', digest, size, offset }, signal)).chunks);
 }
 
-test('keeps types, modes, links and names of all kinds', async () => {
+test('keeps types, modes, links and names of all kinds [X3, X6]', async () => {
   await using directory = await temporaryDirectory();
   const root = directory.path;
   await write(root, { 'run.sh': '#!', 'ü/💡 new\nline': 'x', '-dash': '', 'z first.txt': 'linked' });
@@ -122,7 +122,7 @@ test('an invalid pattern names the ignore file and the line', async () => {
   assert.match(error.message, /\.dockerignore, line 2: invalid pattern "\["/);
 });
 
-test('sockets and pipes are left out with one warning that names them', async () => {
+test('sockets and pipes are left out with one warning that names them [X4]', async () => {
   await using directory = await temporaryDirectory();
   await write(directory.path, { file: 'x', '.dockerignore': 'ignored*' });
   for (const name of ['pipe', 'ignored pipe']) execFileSync('mkfifo', [join(directory.path, name)]);
@@ -175,7 +175,7 @@ test('an interrupt ends the scan', async () => {
   }
 });
 
-test('an unreadable file is an error that names it, unless it is ignored', async () => {
+test('an unreadable file is an error that names it, unless it is ignored [X12]', async () => {
   await using directory = await temporaryDirectory();
   await write(directory.path, { 'sub/secret': 'x', 'sub/plain': 'y' });
   await chmod(directory.path, 0o755);
@@ -195,7 +195,7 @@ test('an unreadable file is an error that names it, unless it is ignored', async
   }
 });
 
-test('a name that is not UTF-8 is an error', async () => {
+test('a name that is not UTF-8 is an error [X6]', async () => {
   await using directory = await temporaryDirectory();
   await writeFile(Buffer.concat([Buffer.from(`${directory.path}/caf`), Buffer.from([0xe9])]), '');
   const error = await failureOf(scan(directory.path));
@@ -203,7 +203,7 @@ test('a name that is not UTF-8 is an error', async () => {
   assert.match(error.message, /not UTF-8/);
 });
 
-test('limits are errors that say which, the value, and how to raise it', async () => {
+test('limits are errors that say which, the value, and how to raise it [X6, X7, X8]', async () => {
   await using directory = await temporaryDirectory();
   await write(directory.path, { a: '12345', 'sub/b': '6' });
   await link(join(directory.path, 'a'), join(directory.path, 'a2'));
@@ -228,6 +228,18 @@ test('limits are errors that say which, the value, and how to raise it', async (
   await scan(directory.path, { limits: { entries: 4, bytes: 6, pathBytes: 5, nameBytes: 3 } });
 });
 
+test('a sparse file counts as what it says it holds, and is not read for that [X5]', async () => {
+  await using directory = await temporaryDirectory();
+  await write(directory.path, { sparse: '' });
+  await truncate(join(directory.path, 'sparse'), 30 * 1024 ** 3);
+  const started = performance.now();
+  const error = await failureOf(scan(directory.path));
+  assert.is(error.code, 'context-limit');
+  assert.match(error.message, /32212254720 bytes of files/);
+  // To read it takes a minute.
+  assert.ok(performance.now() - started < 10_000);
+});
+
 test('a context that is missing or no directory is an error that names it', async () => {
   await using directory = await temporaryDirectory();
   await write(directory.path, { file: '' });
@@ -247,7 +259,7 @@ test('sends a file whole or from an offset', async () => {
   assert.ok((await fetchFile(snapshot, 131_071)).equals(content.subarray(131_071)));
 });
 
-test('a file that is not what was scanned is an error that names it, however it changed', async () => {
+test('a file that is not what was scanned is an error that names it, however it changed [X12]', async () => {
   const changes: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
     grew: (path) => writeFile(path, Buffer.alloc(300_001, 'x')),
     shrank: (path) => writeFile(path, 'x'),

@@ -52,7 +52,7 @@ test('an agent whose connection breaks every seven seconds keeps its work, and b
   assert.is(bench.take('publish').length, 1);
 });
 
-test('an agent that vanishes with every offer gets fewer of them, and none is a try of the build', () => {
+test('an agent that vanishes with every offer gets fewer of them, and none is a try of the build [B11]', () => {
   const bench = new FarmBench();
   bench.submit('one', { ...single, waitAgent: 600 * second });
   let offers = 0;

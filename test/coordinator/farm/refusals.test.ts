@@ -54,7 +54,7 @@ const ways: Readonly<Record<string, (bench: FarmBench) => (id: string) => void>>
 };
 
 for (const [way, how] of Object.entries(ways)) {
-  test(`an agent that ${way} three offers in a row is asked no more for a while`, () => {
+  test(`an agent that ${way} three offers in a row is asked no more for a while [B11]`, () => {
     const bench = benchOfTwo();
     refuse(bench, ['one', 'two', 'three'], how(bench));
     bench.state.acquaintance.clear();

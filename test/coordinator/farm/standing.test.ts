@@ -130,7 +130,7 @@ test('an image, a build error or the fault of somebody else breaks the row', () 
   assert.is(stateOf(bench, 'a'), 'ready');
 });
 
-test('an attempt without a sign for fifteen minutes has failed, and is not tried again', () => {
+test('an attempt without a sign for fifteen minutes has failed, and is not tried again [B11]', () => {
   const bench = benchOfTwo();
   bench.submit('one', single);
   bench.tell({ type: 'accepted', attempt: attempt('one', amd64) });

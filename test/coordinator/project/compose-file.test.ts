@@ -54,7 +54,7 @@ test('the environment wins over .env, and unset variables are told', async () =>
   assert.match(await failure(project.build('db')), /service db in .* has no build section/);
 });
 
-test('a file that is not YAML, or too much of it, is refused with its place', async () => {
+test('a file that is not YAML, or too much of it, is refused with its place [C1]', async () => {
   await using dir = await temporaryDirectory();
   const file = path.join(dir.path, 'compose.yaml');
   const levels = 'abcdefgh'

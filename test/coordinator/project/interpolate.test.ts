@@ -26,7 +26,7 @@ test('names the variables that became nothing', () => {
   assert.equal(interpolate('$A${B}${C:-c}$A', environment).unset, ['A', 'B']);
 });
 
-test('refuses what is not a variable, and says what a required one is for', () => {
+test('refuses what is not a variable, and says what a required one is for [C2]', () => {
   const golden: [source: string, message: RegExp][] = [
     ['${MISSING:?set the registry}', /MISSING must be set: set the registry/],
     ['${EMPTY:?}', /EMPTY must be set/],

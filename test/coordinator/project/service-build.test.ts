@@ -254,7 +254,7 @@ test('x-archfarm says what Compose has no key for, beside build or in it', () =>
   assert.equal(readBuild('x-archfarm:', ...indented('  ')), expected);
 });
 
-test('a slip of the pen is refused, not overlooked', () => {
+test('a slip of the pen is refused, not overlooked [C2]', () => {
   const service = (line: string): ProjectBuild => read('services:', '  app:', '    build: .', `    ${line}`);
   assert.throws(
     () => service('x-archfarm: {verfy: x}'),

@@ -35,7 +35,7 @@ test('takes the first of a repeated parameter and survives nonsense', () => {
   assert.equal(read('Bearer realm="never closed'), read('Bearer realm="never closed'));
 });
 
-test('is linear and bounded on hostile headers', () => {
+test('is linear and bounded on hostile headers [R4]', () => {
   const start = performance.now();
   for (const piece of ['"', '\\', 'a=', 'a="', ' ', 'a ', 'a,', '="']) read(piece.repeat(500_000));
   assert.ok(performance.now() - start < 1_000);

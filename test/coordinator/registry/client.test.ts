@@ -117,7 +117,7 @@ test('does not try again what will not change', async () => {
   }
 });
 
-test('bounds every body, and shows 2 KiB of an error', async () => {
+test('bounds every body, and shows 2 KiB of an error [R2, R6]', async () => {
   await using large = await startServer(flood(200));
   assert.match((await failureOf(read(large.host))).message, 'larger than 4194304 bytes');
   await using broken = await startServer(flood(400));
@@ -134,7 +134,7 @@ test('an answer that drips is cut off, and a signal ends any wait at once', asyn
   assert.match(String(await reading), 'enough');
 });
 
-test('follows a redirect to another host without the credentials', async () => {
+test('follows a redirect to another host without the credentials [R3]', async () => {
   const seen: (string | undefined)[] = [];
   const note = (request: IncomingMessage): void => void seen.push(request.headers.authorization);
   await using elsewhere = await startServer((request, response) => {
@@ -152,12 +152,12 @@ test('follows a redirect to another host without the credentials', async () => {
   assert.equal(seen, [undefined, `Basic ${Buffer.from('bob:secret').toString('base64')}`, undefined]);
 });
 
-test('does not go round in circles', async () => {
+test('does not go round in circles [R3]', async () => {
   await using circle = await startServer((_, response) => answer(response, 302, { location: '/again' }));
   assert.match((await failureOf(read(circle.host))).message, 'too many redirects');
 });
 
-test('a registry elsewhere cannot send us to this machine', async () => {
+test('a registry elsewhere cannot send us to this machine [R3]', async () => {
   const address = Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;

@@ -38,7 +38,7 @@ async function withHelper<T>(name: string, script: string, work: () => Promise<T
   }
 }
 
-test('splits the user from the password at the first colon', async () => {
+test('splits the user from the password at the first colon [C3]', async () => {
   const config = { auths: { 'reg.example:5000': { auth: base64('bob:p:w?>ÿ') } } };
   assert.equal(await find(config, 'reg.example:5000'), {
     type: 'password',
@@ -49,7 +49,7 @@ test('splits the user from the password at the first colon', async () => {
   assert.is(await find(config, 'eg.example:5000'), undefined);
 });
 
-test('finds Docker Hub under its old key, and keys that carry a scheme and a path', async () => {
+test('finds Docker Hub under its old key, and keys that carry a scheme and a path [C3]', async () => {
   const expected = { type: 'password', username: 'u', password: 'p' };
   const entry = { auth: base64('u:p') };
   assert.equal(await find({ auths: { 'https://index.docker.io/v1/': entry } }, 'docker.io'), expected);
@@ -61,7 +61,7 @@ test('prefers an identity token over the password beside it', async () => {
   assert.equal(await find(config, 'acr.example'), { type: 'identity', username: '0000', token: 'long' });
 });
 
-test('is anonymous without a file, and says which file is broken without showing what is in it', async () => {
+test('is anonymous without a file, and says which file is broken without showing what is in it [C3]', async () => {
   await using directory = await temporaryDirectory();
   const options = { directory: directory.path, helperTimeout: 1_000, signal };
   assert.is(await findCredential(endpointOf('a.example', []), options), undefined);
@@ -98,7 +98,7 @@ test('takes <token> as an identity token, and "not found" as anonymous', async (
   assert.is(await withHelper('two', none, () => find({ credsStore: 'two' }, 'a.example')), undefined);
 });
 
-test('a helper that is missing, fails, hangs, floods or has a bad name is an error that names it', async () => {
+test('a helper that is missing, fails, hangs, floods or has a bad name is an error that names it [C3]', async () => {
   const config = { credsStore: 'three' };
   const ask = async (helperTimeout: number): Promise<unknown> => {
     await using directory = await dockerConfig(config);

@@ -327,7 +327,8 @@ const cases: Readonly<Record<string, Case>> = {
 
 const registry = await hostileRegistry();
 
-for (const [name, one] of Object.entries(cases)) test(name, () => registry.run(one));
+for (const [name, one] of Object.entries(cases))
+  test(`a registry answers with ${name} [R2, R3, R6]`, () => registry.run(one));
 
 test('what served ends', async () => {
   await registry[Symbol.asyncDispose]();

@@ -232,7 +232,8 @@ const cases: Readonly<Record<string, Case>> = {
 
 const registry = await hostileRegistry();
 
-for (const [name, one] of Object.entries(cases)) test(name, () => registry.run(one));
+for (const [name, one] of Object.entries(cases))
+  test(`a registry answers with ${name} [R4, R5]`, () => registry.run(one));
 
 test('what served ends', async () => {
   await registry[Symbol.asyncDispose]();

@@ -117,7 +117,7 @@ test('stores tell how large they are: each agent’s with its beats, the coordin
   assert.ok(after.missBytes > 0 && after.bytes > 0, JSON.stringify(after));
 });
 
-test('a hello of another protocol version is refused with both versions named, however it looks', async () => {
+test('a hello of another protocol version is refused with both versions named, however it looks [B8]', async () => {
   await using running = await runningCoordinator();
   const hellos = [
     sampleHello({ protocol: PROTOCOL_VERSION + 1 }),
@@ -138,7 +138,7 @@ test('a hello of another protocol version is refused with both versions named, h
   assert.equal(await agentsOf(running), []);
 });
 
-test('what comes before a hello, a second hello, and silence close the connection', async () => {
+test('what comes before a hello, a second hello, and silence close the connection [B9]', async () => {
   await using running = await runningCoordinator({ hello: 1000 });
   const early = await running.connect('/v1/agent');
   const closedEarly = closeOf(early);
@@ -239,7 +239,7 @@ test('an attempt runs over the wire: offer, frames in the log under their number
   );
 });
 
-test('a report ahead of its frames is not believed yet', async () => {
+test('a report ahead of its frames is not believed yet [B9]', async () => {
   await using running = await runningCoordinator();
   const agent = await running.agent();
   await agent.wait('welcome');
@@ -256,7 +256,7 @@ test('a report ahead of its frames is not believed yet', async () => {
   assert.equal([task?.status, task?.attempts.length], ['running', 1]);
 });
 
-test('what an agent says of attempts that are not its own is settled and has no effect', async () => {
+test('what an agent says of attempts that are not its own is settled and has no effect [B9]', async () => {
   await using running = await runningCoordinator();
   const owner = await running.agent({ name: 'owner', session: 'owner-session' });
   await owner.wait('welcome');

@@ -30,7 +30,7 @@ test('counts files, bytes and entries, and names all digests', async () => {
   assert.equal([...times].toSorted(), [...tree.allTimes.keys()].toSorted());
 });
 
-test('every limit is an error that says which, the value and how to raise it', async () => {
+test('every limit is an error that says which, the value and how to raise it [X7, X8]', async () => {
   const tree = memoryTree(dir(['directory', dir(['file', 'content'], ['more', 'x'])]));
   const cases: readonly [Partial<ContextLimits>, RegExp][] = [
     [{ entries: 2 }, /3 files, directories and links, more than the limit of 2/],
@@ -46,7 +46,7 @@ test('every limit is an error that says which, the value and how to raise it', a
   }
 });
 
-test('a few records that describe a tree without end are refused at the limit', async () => {
+test('a few records that describe a tree without end are refused at the limit [X7]', async () => {
   const records = new Map<string, Buffer>();
   let root = '';
   for (let level = 0; level < 60; level++) {
@@ -86,7 +86,7 @@ test('refuses times that are not those of their directory, or are said to be lar
   }
 });
 
-test('refuses a hard link that leads to no earlier file', async () => {
+test('refuses a hard link that leads to no earlier file [X2]', async () => {
   const error = await failureOf(fetch(memoryTree(dir(['a', { hardlink: 'b' }], ['b', 'later']))));
   assert.is(error.code, 'context-invalid');
   assert.match(error.message, /"a" is a hard link to "b"/);

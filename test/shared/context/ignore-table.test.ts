@@ -68,7 +68,7 @@ function isIgnored({ rules, own }: IgnoreCase): boolean {
  */
 const refusedHere = ['\\b*', 'x{2}*', 'a*\\'];
 
-test(`${table.cases.length} ignore files leave what they leave with BuildKit`, async () => {
+test(`${table.cases.length} ignore files leave what they leave with BuildKit [D5]`, async () => {
   await using directory = await temporaryDirectory();
   await writeIgnoreTree(directory.path);
   const wrong: string[] = [];

@@ -162,7 +162,7 @@ test('reads files with marks, comments, spaces and carriage returns', () => {
   assert.ok(matches(matcher, 'spaced name'));
 });
 
-test('an invalid pattern is an error that names file, line and pattern', () => {
+test('an invalid pattern is an error that names file, line and pattern [D5]', () => {
   for (const pattern of [
     '[',
     '[]',
@@ -186,7 +186,7 @@ test('an invalid pattern is an error that names file, line and pattern', () => {
   }
 });
 
-test('patterns that drive backtracking engines mad are matched in linear time', () => {
+test('patterns that drive backtracking engines mad are matched in linear time [D5]', () => {
   const text = 'a'.repeat(250);
   const evil = [
     `${'*a'.repeat(500)}b`,

@@ -60,7 +60,7 @@ test('brings a tree and its contents here once, and knows them from then on', as
   assert.is(here.receiver.receivedBytes, total);
 });
 
-test('a connection that is cut anywhere is followed by one that brings the rest', async () => {
+test('a connection that is cut anywhere is followed by one that brings the rest [X11]', async () => {
   const random = new Random(seed);
   for (let round = 0; round < rounds; round++) {
     const tree = someTree();
@@ -245,7 +245,7 @@ test('a content that fails in the middle takes none of its batch with it', async
   );
 });
 
-test('bytes that are not those of the digest are refused, large or small, and not stored', async () => {
+test('bytes that are not those of the digest are refused, large or small, and not stored [X11]', async () => {
   for (const size of [100, 200_000]) {
     const digest = digestOf(randomBytes(size));
     const source: ContentSource = { open: async () => ({ size, chunks: inChunks(randomBytes(size)) }) };

@@ -35,7 +35,7 @@ const golden: [what: string, raw: string, lines: string[]][] = [
 ]; // prettier-ignore
 
 for (const [what, raw, lines] of golden) {
-  test(`handles ${what}, wherever it is cut`, () => {
+  test(`handles ${what}, wherever it is cut [L1]`, () => {
     assert.equal(clean([raw]), lines);
     for (let at = 1; at < raw.length; at++) {
       // A chunk of text never ends inside a surrogate pair: bytes are decoded by a streaming decoder.
@@ -76,7 +76,7 @@ test('only text and colours come out of random bytes', () => {
   }
 });
 
-test('a line without end is broken, not kept', () => {
+test('a line without end is broken, not kept [L1]', () => {
   const lines = clean(['x'.repeat(200_000)]);
   assert.is(lines.join('').length, 200_000);
   assert.ok(lines.every((line) => line.length <= 64 * 1024));
