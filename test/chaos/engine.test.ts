@@ -1,12 +1,16 @@
 /** Engines that are killed, hang, vanish or lose what was built, while another is there. */
 import { execFile } from 'node:child_process';
-import { rename } from 'node:fs/promises';
+import { chmod, chown, rename } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { platformOf } from '../support/build-command.ts';
 import { agentOf, agentReason, agentState, attemptsOf, other } from '../support/chaos-builds.ts';
+import { scratchDirectory } from '../../scripts/rig/scratch.ts';
+import { startService, type RunningService } from '../../scripts/rig/service.ts';
 import { amd64, startLab } from '../support/chaos-lab.ts';
+import { agentCommand } from '../support/farm-processes.ts';
+import { startScriptedEngine } from '../support/scripted-engine.ts';
 import { stepProcesses } from '../support/step-processes.ts';
 import { until } from '../support/until.ts';
 import { rowsOf } from './row.ts';
@@ -16,6 +20,7 @@ const lab = await startLab();
 const row = rowsOf(lab);
 const { gate } = lab;
 const patience = { timeout: 120_000 };
+const nobody = 65534;
 
 /** The engine is back, and its agent has seen it. */
 async function isReady(name: string): Promise<void> {
@@ -91,6 +96,48 @@ row('F15: without its engine’s socket an agent stays, takes no work and says w
     await rename(`${socket}.away`, socket);
   }
   await isReady('a');
+});
+
+/** Beside the agents of the farm, for one row: it is there, and takes no work. */
+function cordonedAgent(
+  name: string,
+  options: { as?: number; data: string; engine: string },
+): Promise<RunningService> {
+  const { as: user, data, engine } = options;
+  const who =
+    user === undefined ? [] : ['setpriv', '--reuid', `${user}`, '--regid', `${user}`, '--clear-groups'];
+  const flags = ['--coordinator', lab.farm.address, '--name', name, '--platform', amd64, '--data', data];
+  return startService([...who, process.execPath, agentCommand, 'run', ...flags], {
+    log: `${lab.dir}/${name}.log`,
+    env: { ...lab.farm.env, ARCHFARM_TIMERS: '0.1', DOCKER_HOST: engine },
+    ready: async () => (await agentState(lab, name)) === 'cordoned',
+  });
+}
+
+row('F15b: an agent that may not open its engine’s socket says so, and works once it may', async () => {
+  await using own = await scratchDirectory('unprivileged');
+  await chown(own.path, nobody, nobody);
+  const { dir, host } = lab.agent('a').engine;
+  const data = `${own.path}/data`;
+  await using _agent = await cordonedAgent('outsider', { as: nobody, data, engine: host });
+  assert.match((await agentReason(lab, 'outsider')) ?? '', /EACCES.*docker\.sock/);
+  await chmod(dir, 0o711);
+  await chmod(host.replace('unix://', ''), 0o666);
+  await isReady('outsider');
+});
+
+row('F15c: an agent whose engine is too old says which it needs, and works once it has that', async () => {
+  await using own = await scratchDirectory('old-engine');
+  let apiVersion = '1.38';
+  await using engine = await startScriptedEngine({
+    architecture: 'amd64',
+    machine: 'x86_64',
+    apiVersion: () => apiVersion,
+  });
+  await using _agent = await cordonedAgent('elder', { data: `${own.path}/data`, engine: engine.host });
+  assert.match((await agentReason(lab, 'elder')) ?? '', /no BuildKit.*1\.38/);
+  apiVersion = '1.52';
+  await isReady('elder');
 });
 
 row(

@@ -1,7 +1,4 @@
-/**
- * Farms that lack an agent, have one twice, one that claims too much, or very many that come at once. Skew of protocol
- * versions: test/coordinator/server.
- */
+/** Farms that lack an agent, have one twice, one that claims too much, or very many that come at once. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { WebSocket } from 'ws';

@@ -1,13 +1,17 @@
-/** Messages that come twice, late, or in another order than they were said. */
+/** Messages that come twice, late, or in another order than they were said, and those of another version. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { PROTOCOL_VERSION } from '../../shared/messages.ts';
+import { agentProtocol, agentState } from '../support/chaos-builds.ts';
 import { amd64, arm64, startLab } from '../support/chaos-lab.ts';
 import { startMessageProxy, type MessageProxy, type Treatment } from '../support/message-proxy.ts';
+import { until } from '../support/until.ts';
 import { rowsOf } from './row.ts';
 
 let proxy: MessageProxy | undefined;
 const lab = await startLab({ before: async (coordinator) => (proxy = await startMessageProxy(coordinator)) });
 const row = rowsOf(lab);
+const agents = ['a', 'b'].map((name) => ({ name, ...lab.agent(name) }));
 
 /** A connection begins with these, and with nothing else. */
 const greetings = new Set(['hello', 'welcome']);
@@ -72,6 +76,55 @@ for (const types of late) {
     },
   );
 }
+
+/** Both agents dial again, and say that they speak this version. */
+function speak(protocol: number): void {
+  proxy?.rewrite((message) => {
+    if (message['type'] !== 'hello') return message;
+    // Version 3 brought it.
+    const { policy: _policy, ...older } = message;
+    return { ...(protocol < PROTOCOL_VERSION ? older : message), protocol };
+  });
+  for (const { link } of agents) link.cut();
+}
+
+/** Until the coordinator takes both for agents of this version that are in this state. */
+async function are(state: string, protocol: number): Promise<void> {
+  for (const { name } of agents) {
+    const isSo = async (): Promise<boolean> =>
+      (await agentState(lab, name)) === state && (await agentProtocol(lab, name)) === protocol;
+    await until(isSo, { timeout: 60_000, every: 50, what: `${name} is ${state}, protocol ${protocol}` });
+  }
+}
+
+row(
+  'F11: agents of the version before build, and those of the next are told both versions and dial on',
+  async (name) => {
+    const older = PROTOCOL_VERSION - 1;
+    const newer = PROTOCOL_VERSION + 1;
+    try {
+      speak(older);
+      await are('ready', older);
+      const order = await lab.order(name);
+      await using build = lab.start(order);
+      const { status, stderr } = await build.ended();
+      assert.is(status, 0, stderr);
+
+      speak(newer);
+      for (const { service } of agents) {
+        const told = new RegExp(
+          `agent speaks protocol ${newer}, coordinator \\S+ speaks .*${PROTOCOL_VERSION}`,
+        );
+        const isTold = async (): Promise<boolean> => told.test(await service.logs());
+        await until(isTold, { timeout: 60_000, every: 50, what: 'the agent is told both versions' });
+      }
+      await are('offline', older);
+    } finally {
+      proxy?.rewrite();
+    }
+    await are('ready', PROTOCOL_VERSION);
+  },
+);
 
 test('gives everything back', async () => {
   await lab[Symbol.asyncDispose]();

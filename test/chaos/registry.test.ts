@@ -1,10 +1,12 @@
 /** Registries that fail, wait, lie, lose and collect garbage. */
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { platformOf } from '../support/build-command.ts';
 import { amd64, arm64, startLab } from '../support/chaos-lab.ts';
 import { readPublished } from '../support/published-image.ts';
 import { rowsOf } from './row.ts';
@@ -125,6 +127,45 @@ row('F43: a registry that forbids is believed at once, and named with what it fo
   assert.is(asked, 1, 'a refusal was asked again');
   assert.match(stderr, `${lab.host}/${name}`);
 });
+
+row(
+  'F43b: a token that ends in the middle of a push is replaced, and nothing is built again',
+  async (name) => {
+    const good = new Set<string>();
+    const ended: string[] = [];
+    /** What its token does not live to see: the engine’s last request, and the coordinator’s. */
+    const late = new Set([`/v2/${name}-amd64/manifests/latest`, `/v2/${name}/manifests/latest`]);
+    lab.disturb((request, response) => {
+      const { method, url = '', headers } = request;
+      if (url.startsWith('/token?')) {
+        const token = randomUUID();
+        good.add(token);
+        response.end(JSON.stringify({ token, expires_in: 5 }));
+        return true;
+      }
+      const token = headers.authorization?.replace('Bearer ', '') ?? '';
+      if (method === 'PUT' && late.delete(url)) {
+        good.delete(token);
+        ended.push(url);
+      }
+      if (good.has(token)) return false;
+      request.resume();
+      const [, repository = ''] = /^\/v2\/(.+)\/(?:blobs|manifests)\//.exec(url) ?? [];
+      const scope = repository === '' ? '' : `,scope="repository:${repository}:pull,push"`;
+      const challenge = `Bearer realm="http://${lab.host}/token",service="lab"${scope}`;
+      response.writeHead(401, { 'www-authenticate': challenge, 'content-type': 'application/json' });
+      response.end('{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}');
+      return true;
+    });
+    const order = await lab.order(name);
+    await using build = lab.start(order);
+    const { status, stderr, result } = await build.ended();
+    assert.is(status, 0, stderr);
+    assert.equal(ended, [`/v2/${name}-amd64/manifests/latest`, `/v2/${name}/manifests/latest`]);
+    assert.is(platformOf(result, amd64).attempts.length, 1);
+    assert.is(lab.gate.runs(order.nonce), 1, 'it was built again');
+  },
+);
 
 row('F44: a registry that is slow is waited for', async (name) => {
   let slow = 0;

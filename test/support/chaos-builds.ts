@@ -38,8 +38,14 @@ export async function agentReason({ farm }: Lab, name: string): Promise<string |
   return (await agentView(farm.address, name))?.reason;
 }
 
+/** Which it spoke when it last said hello. */
+export async function agentProtocol({ farm }: Lab, name: string): Promise<number | undefined> {
+  return (await agentView(farm.address, name))?.protocol;
+}
+
 interface AgentView {
   readonly state: string;
+  readonly protocol: number;
   readonly reason?: string | undefined;
 }
 
@@ -50,5 +56,12 @@ async function agentView(coordinator: string, name: string): Promise<AgentView |
 }
 
 const agentList = v.object({
-  agents: v.array(v.object({ name: v.string(), state: v.string(), reason: v.optional(v.string()) })),
+  agents: v.array(
+    v.object({
+      name: v.string(),
+      state: v.string(),
+      reason: v.optional(v.string()),
+      protocol: v.number(),
+    }),
+  ),
 });

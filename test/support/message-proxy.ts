@@ -1,8 +1,12 @@
 /** Stands between agents and a coordinator, and does to single messages of their control connection what it is told. */
+import * as v from 'valibot';
 import { WebSocket, type RawData } from 'ws';
 import { toBuffer } from '../../shared/channel.ts';
 import { limits } from '../../shared/messages.ts';
 import { socketServer } from './web-sockets.ts';
+
+/** What is said in the place of a message. */
+export type Rewriting = (message: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>;
 
 /** What becomes of a message: it arrives at these times, in milliseconds from now; `[0]` is undisturbed. */
 export type Treatment = (type: string) => readonly number[];
@@ -13,11 +17,14 @@ export interface MessageProxy extends AsyncDisposable {
   /** How many messages of each type came. */
   readonly seen: ReadonlyMap<string, number>;
   treat(treatment: Treatment): void;
+  /** All messages from now on; without an argument they stay what they are. */
+  rewrite(rewriting?: Rewriting): void;
 }
 
 export async function startMessageProxy(coordinator: string): Promise<MessageProxy> {
   const seen = new Map<string, number>();
   let treatment: Treatment = () => [0];
+  let rewriting: Rewriting | undefined;
 
   function relay(from: WebSocket, to: WebSocket, isControl: boolean): void {
     const early: (() => void)[] = [];
@@ -30,12 +37,15 @@ export async function startMessageProxy(coordinator: string): Promise<MessagePro
       else send();
     };
     from.on('message', (data, binary) => {
-      const type = isControl && !binary ? typeOf(data) : '';
+      const message = isControl && !binary ? parsed(data) : {};
+      const type = String(message['type'] ?? '');
+      const said =
+        rewriting === undefined || type === '' ? data : Buffer.from(JSON.stringify(rewriting(message)));
       seen.set(type, (seen.get(type) ?? 0) + 1);
       for (const late of isControl ? treatment(type) : [0]) {
         // In the order of their coming where nothing is late.
-        if (late === 0) pass(data, binary);
-        else setTimeout(() => pass(data, binary), late).unref();
+        if (late === 0) pass(said, binary);
+        else setTimeout(() => pass(said, binary), late).unref();
       }
     });
     from.on('close', (code, reason) => {
@@ -57,11 +67,11 @@ export async function startMessageProxy(coordinator: string): Promise<MessagePro
     address: server.url.host,
     seen,
     treat: (next) => void (treatment = next),
+    rewrite: (next) => void (rewriting = next),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
 
-function typeOf(data: RawData): string {
-  const message: unknown = JSON.parse(toBuffer(data).toString());
-  return String(Reflect.get(Object(message), 'type'));
+function parsed(data: RawData): Record<string, unknown> {
+  return v.parse(v.record(v.string(), v.unknown()), JSON.parse(toBuffer(data).toString()));
 }

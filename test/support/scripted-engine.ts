@@ -25,9 +25,12 @@ export interface ScriptedEngineOptions {
   readonly machine: string;
   /** So many pushes find that somebody else moved the tag to another image. */
   readonly stolenPushes?: number;
+  /** Of its API; 1.52 if not given. */
+  readonly apiVersion?: () => string;
 }
 
 export async function startScriptedEngine(options: ScriptedEngineOptions): Promise<ScriptedEngine> {
+  const { apiVersion = () => '1.52' } = options;
   const scratch = await scratchDirectory('scripted');
   const path = `${scratch.path}/docker.sock`;
   const built: ProvenImage[] = [];
@@ -42,7 +45,7 @@ export async function startScriptedEngine(options: ScriptedEngineOptions): Promi
     const [, verb] = /([^/]+)$/.exec(pathname) ?? [];
     const image = built.find(({ index }) => pathname.includes(index.digest));
     if (pathname === '/_ping') response.end('OK');
-    else if (pathname === '/version') json(response, { Version: '29.0.0', ApiVersion: '1.52' });
+    else if (pathname === '/version') json(response, { Version: '29.0.0', ApiVersion: apiVersion() });
     else if (pathname === '/info') json(response, { OSType: 'linux', Architecture: options.machine });
     else if (pathname === '/containers/json') json(response, []);
     else if (pathname === '/build') build(response);
