@@ -122,6 +122,7 @@ export interface BuildResult {
   readonly 'containerimage.digest'?: string | undefined;
   readonly 'containerimage.descriptor'?: Descriptor | undefined;
   readonly context: {
+    /** The same for the same context; made of its root's digest, which is not told. */
     readonly digest: string;
     readonly files: number;
     readonly bytes: number;

@@ -1,4 +1,6 @@
 /** A build as users and scripts see it: what `show --json` prints and `--metadata-file` holds. */
+import { digestOf } from '../../shared/context/encoding.ts';
+import type { Digest } from '../../shared/context/tree.ts';
 import type { BuildResult, PlatformResult, Timings } from '../../shared/progress.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import { liveAttempt } from './build-state.ts';
@@ -31,7 +33,7 @@ export function resultOf(build: Build, options: ResultOptions): BuildResult {
           'containerimage.descriptor': published.descriptor,
         }),
     context: {
-      digest: spec.context.root,
+      digest: shownDigest(spec.context.root),
       files: spec.context.files,
       bytes: spec.context.bytes,
       sentBytes: build.sentBytes,
@@ -45,6 +47,14 @@ export function resultOf(build: Build, options: ResultOptions): BuildResult {
       total: at - build.createdAt,
     },
   };
+}
+
+/**
+ * Tells whether two contexts are alike, and is good for nothing else: by the root's own digest, whoever may look at builds
+ * could have the files of others built into an image.
+ */
+function shownDigest(root: Digest): Digest {
+  return digestOf(Buffer.from(`context ${root}`));
 }
 
 function platformResult(spec: BuildSpec, task: TaskState, at: number): PlatformResult {

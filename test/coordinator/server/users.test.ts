@@ -61,6 +61,24 @@ test('whose build it is decides who may do what with it, and its submitter is no
   assert.is(ended.error?.message, 'cancelled by alice');
 });
 
+test('what builds of others show is not enough to have their contents built', async () => {
+  await using running = await runningCoordinator();
+  const alice = await addUser(running, 'alice', { role: 'build', repositories: ['localhost:5000/onap'] });
+  const bob = await addUser(running, 'bob', { role: 'build', repositories: ['localhost:5000/bob'] });
+  const build = await submit(running, alice);
+  const shown = JSON.stringify((await askAs(running, ['GET', `/v1/builds/${build}`], bob)).body);
+  const [digest] = shown.match(/sha256:[0-9a-f]{64}/) ?? [];
+  assert.ok(digest);
+  assert.is(shown.split('sha256:').length, 2, 'no other digest is shown');
+  const context = { root: digest, name: 'c', files: 1, bytes: 1 };
+  const spec = { ...specOf('localhost:5000/bob/taken:1'), context };
+  const { status, body } = await askAs(running, ['POST', '/v1/builds', { spec }], bob);
+  assert.is.not(status, 201);
+  assert.match(JSON.stringify(body), 'client-gone');
+  const again = await submit(running, alice);
+  assert.match(JSON.stringify((await askAs(running, ['GET', `/v1/builds/${again}`], bob)).body), digest);
+});
+
 test('every tag of a build must lie where its user may publish, also of one that goes on from it', async () => {
   await using running = await runningCoordinator();
   const wide = await addUser(running, 'alice', { role: 'build' });
