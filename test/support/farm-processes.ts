@@ -125,7 +125,7 @@ export async function isServed(address: string): Promise<boolean> {
   return (await agentsAt(address)) !== undefined;
 }
 
-async function isConnected(agent: string, address: string): Promise<boolean> {
+export async function isConnected(agent: string, address: string): Promise<boolean> {
   return (await agentsAt(address))?.includes(`"name":"${agent}"`) === true;
 }
 

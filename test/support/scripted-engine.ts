@@ -6,6 +6,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { scratchDirectory } from '../../scripts/rig/scratch.ts';
 import { parseReference } from '../../shared/reference.ts';
 import { provenImage, pushProven, type ProvenImage } from './provenance.ts';
@@ -17,6 +18,8 @@ export interface ScriptedEngine extends AsyncDisposable {
   readonly built: readonly ProvenImage[];
   /** References of pushes, in order. */
   readonly pushes: readonly string[];
+  /** Bodies of builds, in order: the tars of clients that open no session. */
+  readonly contexts: readonly Buffer[];
 }
 
 export interface ScriptedEngineOptions {
@@ -27,6 +30,8 @@ export interface ScriptedEngineOptions {
   readonly stolenPushes?: number;
   /** Of its API; 1.52 if not given. */
   readonly apiVersion?: () => string;
+  /** A build fails whose context, sent as a tar, has this text. */
+  readonly failsOn?: string;
 }
 
 export async function startScriptedEngine(options: ScriptedEngineOptions): Promise<ScriptedEngine> {
@@ -35,6 +40,7 @@ export async function startScriptedEngine(options: ScriptedEngineOptions): Promi
   const path = `${scratch.path}/docker.sock`;
   const built: ProvenImage[] = [];
   const pushes: string[] = [];
+  const contexts: Buffer[] = [];
   const tags = new Map<string, ProvenImage>();
   const sessions = new Set<Duplex>();
 
@@ -48,8 +54,12 @@ export async function startScriptedEngine(options: ScriptedEngineOptions): Promi
     else if (pathname === '/version') json(response, { Version: '29.0.0', ApiVersion: apiVersion() });
     else if (pathname === '/info') json(response, { OSType: 'linux', Architecture: options.machine });
     else if (pathname === '/containers/json') json(response, []);
-    else if (pathname === '/build') build(response);
-    else if (verb === 'json' && image !== undefined) {
+    else if (pathname === '/build') {
+      const context = await buffer(request);
+      contexts.push(context);
+      if (options.failsOn !== undefined && context.includes(options.failsOn)) fail(response);
+      else build(response);
+    } else if (verb === 'json' && image !== undefined) {
       const { os, architecture } = image.platform;
       json(response, { Id: image.index.digest, Os: os, Architecture: architecture, RepoDigests: [] });
     } else if (verb === 'tag' && image !== undefined) {
@@ -59,6 +69,11 @@ export async function startScriptedEngine(options: ScriptedEngineOptions): Promi
       const name = pathname.slice('/images/'.length, -'/push'.length);
       await push(`${name}:${url.searchParams.get('tag')}`, response);
     } else json(response, { message: `no such thing: ${pathname}` }, 404);
+  }
+
+  function fail(response: ServerResponse): void {
+    response.write(line({ stream: 'Step 1/1 : RUN make\n' }) + line({ stream: 'no rule to make it\n' }));
+    response.end(line({ error: 'make returned a non-zero code: 2' }));
   }
 
   function build(response: ServerResponse): void {
@@ -81,8 +96,9 @@ export async function startScriptedEngine(options: ScriptedEngineOptions): Promi
   }
 
   const server = createServer((request, response) => {
-    request.resume();
-    answer(request, response).catch(() => response.destroy());
+    answer(request, response)
+      .finally(() => request.resume())
+      .catch(() => response.destroy());
   });
   // The session is opened, and this engine asks nothing over it.
   server.on('upgrade', (_request, socket: Duplex) => {
@@ -96,6 +112,7 @@ export async function startScriptedEngine(options: ScriptedEngineOptions): Promi
     host: `unix://${path}`,
     built,
     pushes,
+    contexts,
     async [Symbol.asyncDispose]() {
       for (const socket of sessions) socket.destroy();
       server.closeAllConnections();
