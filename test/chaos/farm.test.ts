@@ -41,14 +41,18 @@ row('F9: of two agents of one name the first stays as long as it lives, however 
   const order = await lab.order(name, { hold: true });
   await using build = lab.start(order);
   await gate.arrived(order.nonce);
-  const rivals = Array.from({ length: 200 }, (_, index) => {
+  const rival = (index: number): ReturnType<typeof closeOf> => {
     const socket = new WebSocket(`ws://${farm.address}/v1/agent`, { perMessageDeflate: false });
     socket.once('open', () =>
       socket.send(JSON.stringify(sampleHello({ name: 'a', session: `rival-of-a-${index}` }))),
     );
     return closeOf(socket);
-  });
-  for (const { code } of await Promise.all(rivals)) assert.is(code, 4409);
+  };
+  // Of more at once, a busy machine sends some hellos too late for timers that are ten times faster.
+  for (let index = 0; index < 200; index += 10) {
+    const rivals = Array.from({ length: 10 }, (_, more) => rival(index + more));
+    for (const { code } of await Promise.all(rivals)) assert.is(code, 4409);
+  }
   assert.is(await agentState(lab, 'a'), 'ready');
   gate.open(order.nonce);
   const { status, stderr, result } = await build.ended();
