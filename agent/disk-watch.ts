@@ -1,5 +1,5 @@
 /** Whether a file system has room for one more build: below the watermark a host takes none. */
-import { stat, statfs } from 'node:fs/promises';
+import { access, constants, stat, statfs } from 'node:fs/promises';
 import type { DiskSpace } from '../shared/disk-space.ts';
 import { ArchfarmError, messageOf, systemCode } from '../shared/errors.ts';
 import { formatSize, parseSize } from '../shared/size.ts';
@@ -66,7 +66,19 @@ export async function lackOfSpace(path: string, { share, bytes }: Watermark): Pr
   if (least > 0 && files > 0 && ffree === 0) {
     return { reason: `disk: no inode is free at ${path}`, missing: Infinity };
   }
+  if (await isReadOnly(path)) {
+    const reason = `disk: the file system at ${path} is read-only: dmesg on this host may say why`;
+    return { reason, missing: 0 };
+  }
   return undefined;
+}
+
+/** As the kernel makes one whose disk fails. */
+async function isReadOnly(path: string): Promise<boolean> {
+  return access(path, constants.W_OK).then(
+    () => false,
+    (error: unknown) => systemCode(error) === 'EROFS',
+  );
 }
 
 /** Of the file systems below these paths, each once; what cannot be looked at is left out. */

@@ -47,6 +47,11 @@ export function fromFailedBuild(
       hint: 'free space on that host, for example with `docker builder prune`',
     });
   }
+  if (/read-only file system/i.test(text)) {
+    return new ArchfarmError('engine-error', `Docker engine at ${host}: ${text}`, {
+      hint: 'the disk of that host may have failed: see what dmesg says there',
+    });
+  }
   if (isDenied(text)) {
     // Docker 20.10 leaves out what was pulled.
     const base = /(?:load metadata for|FROM) (\S+)/.exec(`${text}\n${step}`)?.[1]?.replace(/[:,]$/, '');

@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Disks } from '../../agent/disks.ts';
@@ -14,6 +16,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
 import { currentVersion, startFakeEngine } from './engine/fake-engine.ts';
 
+const run = promisify(execFile);
 // No interpreter of a Linux kernel makes a host one of this.
 const foreign = 'windows/amd64';
 const s390x = JSON.stringify({ OSType: 'linux', Architecture: 's390x' });
@@ -106,7 +109,7 @@ test('an engine that hangs is noticed within four looks, and is trusted again wh
   await running;
 });
 
-test('a disk below the watermark keeps an agent from work, until there is room again', async () => {
+test('a disk below the watermark, or read-only, keeps an agent from work until it is well again', async () => {
   await using disk = await smallDisk(4 * 1024 ** 2);
   await using data = await temporaryDirectory();
   const socket = join(data.path, 'docker.sock');
@@ -132,6 +135,16 @@ test('a disk below the watermark keeps an agent from work, until there is room a
   assert.match(watch.trouble ?? '', /^disk: 1\.\d MB free at .*, less than 2\.1 MB$/);
   assert.is(watch.silence(), 0, 'what runs goes on');
   await rm(join(disk.path, 'large'));
+  await until(() => watch.trouble === undefined);
+
+  // As the kernel does to a disk that has failed.
+  await run('mount', ['-o', 'remount,ro', disk.path]);
+  await until(() => watch.trouble !== undefined);
+  assert.is(
+    watch.trouble,
+    `disk: the file system at ${disk.path} is read-only: dmesg on this host may say why`,
+  );
+  await run('mount', ['-o', 'remount,rw', disk.path]);
   await until(() => watch.trouble === undefined);
   stop.abort();
   await running;

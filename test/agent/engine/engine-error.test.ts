@@ -30,6 +30,17 @@ test('a step that fails in the words of a registry is the failure of that step',
   assert.is(fromFailedBuild(text, { host, step: '[2/2] RUN docker pull x' }).code, 'build-failed');
 });
 
+test('a read-only file system of the engine is no fault of the build, and one that a step meets is', () => {
+  const engines =
+    'failed to solve: failed to prepare ab12: mkdir /var/lib/docker/overlay2/ab12: read-only file system';
+  const error = fromFailedBuild(engines, { host });
+  assert.is(error.code, 'engine-error');
+  assert.match(error.hint ?? '', 'dmesg');
+  const steps =
+    'executor failed running [/bin/sh -c touch /proc/x || echo read-only file system]: exit code: 1';
+  assert.is(fromFailedBuild(steps, { host }).code, 'build-failed');
+});
+
 test('a base that is not there, and a registry that is not, are not taken for a denial', () => {
   const missing = fromFailedBuild(`failed to create LLB definition: ${base}: not found`, {
     host,
