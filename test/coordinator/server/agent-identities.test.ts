@@ -1,12 +1,17 @@
 /** Who an agent is: as its certificate says, and nobody else. */
+import { writeFile } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { CertificateWatch } from '../../../agent/certificate-watch.ts';
+import { trustWith } from '../../../agent/certificate.ts';
+import { silentLogger } from '../../../shared/log.ts';
 import { closeCodes } from '../../../shared/messages.ts';
 import type { TlsTrust } from '../../../shared/trust.ts';
-import { testAuthority } from '../../support/certificates.ts';
+import { testAuthority, type TestAuthority } from '../../support/certificates.ts';
 import { joinableCoordinator, joinAs, refusalIn, refusalOf } from '../../support/joined-agent.ts';
 import { testToken, type RunningCoordinator } from '../../support/running-coordinator.ts';
 import { submitBuild } from '../../support/submitted-build.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 import { closeOf } from '../../support/web-sockets.ts';
 
@@ -118,6 +123,54 @@ test('certificates of an authority of our own choice count by their common name,
   assert.is((await closed).code, closeCodes.revoked);
   const renewed = await refusalOf(running, '/v1/agent', { trust: await sign('pi-01') });
   assert.match(renewed.text, 'agent-removed');
+});
+
+test('an authority and a certificate that are replaced count from the next connection on, and nobody is hung up on', async () => {
+  await using former = await testAuthority();
+  await using latter = await testAuthority();
+  await using directory = await temporaryDirectory();
+  const clientCa = `${directory.path}/ca.crt`;
+  const at = { certificate: `${directory.path}/agent.crt`, key: `${directory.path}/agent.key` };
+  const show = async (authority: TestAuthority): Promise<void> => {
+    const { certificate, key } = await authority.sign('DNS:x', { commonName: 'pi-01' });
+    await writeFile(at.key, key);
+    await writeFile(at.certificate, certificate);
+  };
+  await writeFile(clientCa, former.certificate);
+  await show(former);
+  await using running = await joinableCoordinator({}, { clientCa });
+  const trust = trustWith({}, { files: at, isOwn: false });
+  const stop = new AbortController();
+  const changed = new Promise<void>((resolve) => {
+    const watch = new CertificateWatch({
+      coordinator: running.url,
+      trust,
+      files: at,
+      data: undefined,
+      interval: 50,
+      log: silentLogger,
+      changed: resolve,
+    });
+    void watch.run(stop.signal);
+  });
+  using _stop = { [Symbol.dispose]: () => stop.abort() };
+  const agent = await running.agent({}, trust());
+  await agent.wait('welcome');
+  const old = trust();
+  await writeFile(clientCa, latter.certificate);
+  await show(latter);
+  await changed;
+  agent.send({ type: 'beat', state: 'ready' });
+  await agent.wait('beat');
+  // The coordinator looks once a second.
+  const next = await until(() => running.agent({}, trust()).catch(() => undefined), { timeout: 30_000 });
+  await next.wait('welcome');
+  assert.match(
+    (await refusalOf(running, '/v1/agent', { trust: old })).text,
+    'an authority that is not trusted',
+  );
+  next.send({ type: 'beat', state: 'ready' });
+  await next.wait('beat');
 });
 
 test('of two live processes with one identity one is connected at any time, and nobody flaps', async () => {
