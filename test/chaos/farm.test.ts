@@ -95,14 +95,17 @@ row('F36: after a restart all of many agents are back in time, and what runs goe
     const check = (): boolean => crowd.every((agent) => agent.connected === connected);
     await until(check, { timeout: 45_000, what: `connected: ${connected}` });
   };
-  await are(true);
-  await farm.killCoordinator();
-  await are(false);
-  await farm.startCoordinator();
-  const from = performance.now();
-  await are(true);
-  console.log(`F36: ${count} agents were back after ${Math.round(performance.now() - from)} ms`);
-  for (const agent of crowd) agent.close();
+  try {
+    await are(true);
+    await farm.killCoordinator();
+    await are(false);
+    await farm.startCoordinator();
+    const from = performance.now();
+    await are(true);
+    console.log(`F36: ${count} agents were back after ${Math.round(performance.now() - from)} ms`);
+  } finally {
+    for (const agent of crowd) agent.close();
+  }
   gate.open(order.nonce);
   const { status, stderr, result } = await build.ended();
   assert.is(status, 0, stderr);
