@@ -80,7 +80,7 @@ function ending(result: BuildResult, { report, quiet }: { report: FailureReport;
     case 'succeeded':
       return [...withoutOptional(result, report), ...(quiet ? [] : result.tags)];
     case 'superseded':
-      return [`WARNING: a newer build has published ${result.tags.join(', ')}: they are left as they are`];
+      return [`WARNING: a newer build has published ${result.tags.join(', ')}: left as by that build`];
     default: {
       const { message, hint } = errorOf(result);
       const what = result.status === 'cancelled' ? 'cancelled' : 'the build failed';

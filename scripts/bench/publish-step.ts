@@ -30,7 +30,7 @@ export type StepCase = (typeof stepCases)[number];
 
 /** One coordinator publishes these after each other, each time into repositories that nobody has seen. */
 export async function publishSteps(
-  proxy: DelayingProxy,
+  proxy: Omit<DelayingProxy, typeof Symbol.asyncDispose>,
   { name, upstream }: { name: string; upstream: string },
   note: (step: StepCase, figures: { time: number; requests: number; depth: number }) => void,
 ): Promise<void> {

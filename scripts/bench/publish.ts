@@ -9,6 +9,7 @@ import { startRegistry } from '../rig/registry.ts';
 import { scratchDirectory } from '../rig/scratch.ts';
 import { startDelayingProxy } from './delaying-proxy.ts';
 import { median, spread } from './figures.ts';
+import { publishBare } from './publish-bare.ts';
 import { newBlobs, putImage } from './publish-images.ts';
 import { publishSteps, stepCases, type StepCase, type StepFigures } from './publish-step.ts';
 import { publishTools } from './publish-tools.ts';
@@ -121,4 +122,35 @@ for (const delay of [0, 20]) {
       process.exitCode = 1;
     }
   }
+}
+
+// Without a proxy to count, which takes its share of the processors; and beside it the bare requests of the same step.
+const straight = new Map<StepCase | 'bare', number[]>(
+  [...stepCases, 'bare' as const].map((step) => [step, []]),
+);
+const uncounted = { host: registry.host, requests: 0, depth: 0, restart() {}, fromHere() {} };
+for (let turn = 0; turn <= runs; turn++) {
+  if (!values.busy) await untilQuiet();
+  const place = { name: `straight-${turn}`, upstream: registry.host };
+  await publishSteps(uncounted, place, (step, { time }) => {
+    if (turn > 0) straight.get(step)?.push(time);
+  });
+  if (!values.busy) await untilQuiet();
+  const bare = await publishBare(registry.host, `straight-${turn}`);
+  if (turn > 0) straight.get('bare')?.push(bare);
+}
+for (const [step, times] of straight) {
+  console.log(
+    `publish step, ${step}, straight to the registry: ${spread(times)}, least ${Math.min(...times).toFixed(1)} ms`,
+  );
+  console.log(
+    JSON.stringify({
+      bench: 'publish-step',
+      case: step,
+      straight: true,
+      runs,
+      milliseconds: Math.round(median(times)),
+      least: Number(Math.min(...times).toFixed(1)),
+    }),
+  );
 }
