@@ -47,6 +47,9 @@ let failed = 0;
     TMPDIR: temporary.path,
     // Whoever runs them may have signed in somewhere.
     XDG_CONFIG_HOME: `${temporary.path}/config`,
+    // Builds of the tests are not those of the CI system that may run them.
+    GITHUB_ACTIONS: undefined,
+    GITLAB_CI: undefined,
     // Set for this process alone by the scripts: in TMPDIR tsx may keep its cache.
     TSX_DISABLE_CACHE: undefined,
     ...(flags.full ? { ARCHFARM_TEST_FULL: '1' } : {}),
