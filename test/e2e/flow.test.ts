@@ -8,8 +8,10 @@ import type { Frame } from '../../shared/progress.ts';
 import { startFarm } from '../../scripts/rig/farm.ts';
 import { archfarm } from '../support/archfarm-command.ts';
 import { framesOf, platformOf } from '../support/build-command.ts';
+import { codeSpans, documentAt, sectionOf } from '../support/documents.ts';
 import { publishBase, runImage } from '../support/image-run.ts';
 import { pullDocument } from '../support/sample-image.ts';
+import { blockWith, ShownCommands } from '../support/shown-commands.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { writeFiles } from '../support/write-files.ts';
 
@@ -240,6 +242,29 @@ test('the same build again publishes the same digest, from what is there', async
   assert.is(again.status, 0, again.stderr);
   assert.is(again.stdout, built.stdout);
   assert.match(again.stderr, /^\[linux\/arm64\/v8 4\/4\] CACHED$/m);
+});
+
+test('what the README tells those who built with other tools does what it says', async () => {
+  const readme = await documentAt('README.md');
+  const hello = await writeFiles(`${directory.path}/hello`, {
+    Dockerfile: `FROM ${base}\nCOPY Dockerfile /\n`,
+  });
+  const replaced = [
+    ['registry.lab:5000', farm.registry],
+    ['archfarm build ', 'archfarm build --allow-emulation '],
+    ['archfarm verify ', 'archfarm verify --allow-emulation '],
+    ['logs ID', 'logs $(archfarm builds --quiet --limit 1)'],
+  ] as const;
+  const commands = codeSpans(sectionOf(readme, '## Coming from elsewhere')).filter((span) =>
+    /^archfarm (?:agents$|build |builds|logs|verify)/.test(span),
+  );
+  assert.ok(commands.length >= 9, commands.join('\n'));
+  for (const command of [...commands, blockWith(readme, 'archfarm agents\n')]) {
+    const cwd = command.includes('build . ') ? hello : project;
+    const shell = await ShownCommands.open({ directory: cwd, env: farm.env, replaced });
+    const { status, stderr } = await shell.run(command);
+    assert.is(status, 0, `${command}: ${stderr}`);
+  }
 });
 
 test('gives everything back', async () => {
