@@ -133,11 +133,22 @@ export interface BuildResult {
     readonly missing?: MissingContents | undefined;
   };
   readonly platforms: readonly PlatformResult[];
+  /** Where one build is asked for. */
+  readonly repeat?: RepeatFlags | undefined;
   readonly timings: {
     readonly context?: number | undefined;
     readonly publish?: number | undefined;
     readonly total: number;
   };
+}
+
+/** Flags of a command that builds the same again. */
+export interface RepeatFlags {
+  /** Name of its Dockerfile, where that is an unusual one. */
+  readonly dockerfile?: string | undefined;
+  readonly target?: string | undefined;
+  /** `NAME=VALUE`; the name alone of what looks like a secret. */
+  readonly args: readonly string[];
 }
 
 /** Contents that tasks of a build want and its coordinator lacks. */
@@ -160,7 +171,10 @@ export interface PlatformResult {
   readonly optional: boolean;
   readonly reference: string;
   readonly digest?: string | undefined;
+  /** Of its manifest. */
   readonly size?: number | undefined;
+  /** Of what a client pulls of it: config and layers, compressed, each once. */
+  readonly imageSize?: number | undefined;
   readonly config?: string | undefined;
   readonly agent?: string | undefined;
   readonly native?: boolean | undefined;

@@ -38,6 +38,7 @@ const platformResult = v.object({
   reference: v.string(),
   digest: v.optional(v.string()),
   size: v.optional(count),
+  imageSize: v.optional(count),
   config: v.optional(v.string()),
   agent: v.optional(v.string()),
   native: v.optional(v.boolean()),

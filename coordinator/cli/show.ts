@@ -24,6 +24,14 @@ function contextOf({ context: { complete, missing } }: BuildResult): string | un
   return `${what} (${formatSize(bytes)}) still with the client: ${paths.join(', ')}${more}`;
 }
 
+/** Of the images, compressed. */
+function sizesOf({ platforms }: BuildResult): string | undefined {
+  const known = platforms.flatMap(({ platform, imageSize }) =>
+    imageSize === undefined ? [] : [`${platform} ${formatSize(imageSize)}`],
+  );
+  return known.length === 0 ? undefined : known.join(', ');
+}
+
 async function description(result: BuildResult): Promise<string> {
   const facts: [label: string, value: string | undefined][] = [
     ['build', result.build],
@@ -35,6 +43,7 @@ async function description(result: BuildResult): Promise<string> {
     ['time', formatDuration(result.timings.total)],
     ['tags', result.tags.join(' ')],
     ['digest', result['containerimage.digest']],
+    ['sizes', sizesOf(result)],
     ['context', contextOf(result)],
     ['error', result.error?.message],
     ['hint', result.error?.hint],

@@ -1,7 +1,7 @@
 /** A build as users and scripts see it: what `show --json` prints and `--metadata-file` holds. */
 import { digestOf } from '../../shared/context/encoding.ts';
 import type { Digest } from '../../shared/context/tree.ts';
-import type { BuildResult, PlatformResult, Timings } from '../../shared/progress.ts';
+import type { BuildResult, Descriptor, PlatformResult, Timings } from '../../shared/progress.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import { liveAttempt } from './build-state.ts';
 import type { Attempt, Build, TaskState } from './build-state.ts';
@@ -71,6 +71,7 @@ function platformResult(spec: BuildSpec, task: TaskState, at: number): PlatformR
       : {
           digest: task.image.descriptor.digest,
           size: task.image.descriptor.size,
+          imageSize: sizeOf(task.image.blobs),
           config: task.image.config,
         }),
     ...(shown === undefined ? {} : { agent: shown.agent, native: shown.native }),
@@ -83,6 +84,12 @@ function platformResult(spec: BuildSpec, task: TaskState, at: number): PlatformR
     timings: timingsOf(task, shown, at),
     context: { sentBytes: tries.reduce((sum, attempt) => sum + attempt.sentBytes, 0) },
   };
+}
+
+/** An image may have the same layer more than once. */
+function sizeOf(blobs: readonly Descriptor[]): number {
+  const sizes = new Map(blobs.map(({ digest, size }) => [digest, size]));
+  return [...sizes.values()].reduce((sum, size) => sum + size, 0);
 }
 
 function timingsOf(task: TaskState, shown: Attempt | undefined, at: number): Timings {

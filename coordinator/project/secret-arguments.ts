@@ -15,7 +15,7 @@ export function secretArgumentWarnings({
   return [...new Set(given)].filter(looksSecret).map(warningFor);
 }
 
-function looksSecret(name: string): boolean {
+export function looksSecret(name: string): boolean {
   return secretWord.test(name) && !publicWord.test(name);
 }
 

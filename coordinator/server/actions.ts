@@ -22,6 +22,7 @@ import type { FrameLog } from '../store/frames.ts';
 import type { FarmFeed } from './farm-feed.ts';
 import type { AmendRequest, CheckedFollowUp, FollowUps } from './follow-ups.ts';
 import { reported, type Preflight } from './preflight.ts';
+import { repeatFlags } from './repeat.ts';
 import type { Secrets } from './secrets.ts';
 import { normalizeSpec } from './spec-schema.ts';
 
@@ -165,8 +166,11 @@ export class Actions implements ApiActions {
   }
 
   async show(id: string, signal: AbortSignal): Promise<BuildResult> {
-    const result = await this.build(id);
-    const missing = await this.#parts.contexts.missing(result.build, signal);
+    const { farm, contexts } = this.#parts;
+    const found = await this.build(id);
+    const spec = farm.spec(found.build) ?? (await farm.remains(found.build))?.spec;
+    const result = spec === undefined ? found : { ...found, repeat: repeatFlags(spec) };
+    const missing = await contexts.missing(result.build, signal);
     if (missing === undefined) return result;
     return { ...result, context: { ...result.context, complete: missing.files === 0, missing } };
   }

@@ -71,7 +71,9 @@ export class BuildSource {
       this.#picture = undefined;
       batch(() => {
         this.version.value += 1;
-        if (this.record.result !== undefined) this.result.value = this.record.result;
+        const { result } = this.record;
+        // What the end of the log does not tell is known from before.
+        if (result !== undefined) this.result.value = { ...result, repeat: this.result.value?.repeat };
       });
     });
   }

@@ -2,6 +2,7 @@
 import type { BuildResult } from '../../../shared/progress.ts';
 import { isOpen } from '../builds/history.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
+import { repeatCommand } from './repeat-command.ts';
 
 export function Commands({ result }: { readonly result: BuildResult }) {
   return (
@@ -33,7 +34,7 @@ function commandsOf(result: BuildResult): (readonly [what: string, command: stri
       ['follow it', `archfarm attach ${build}`],
       ['cancel it', `archfarm cancel ${build}`],
     ];
-  const repeat = ['build it again', repeatCommand(result)] as const;
+  const repeat = ['build it again, where its files are', repeatCommand(result)] as const;
   if (digest === undefined)
     return [
       repeat,
@@ -46,10 +47,4 @@ function commandsOf(result: BuildResult): (readonly [what: string, command: stri
     ['run it everywhere', `archfarm verify ${tag}`],
     ['see what it holds', `archfarm inspect --verbose ${tag}`],
   ];
-}
-
-/** What names, platforms and tags say; the rest is in the project file. */
-function repeatCommand({ name, platforms, tags }: BuildResult): string {
-  const list = platforms.map(({ platform }) => platform).join(',');
-  return ['archfarm build', name, ...tags.map((tag) => `-t ${tag}`), `--platform ${list}`].join(' ');
 }

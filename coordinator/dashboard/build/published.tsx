@@ -42,11 +42,15 @@ export function Published({ result }: { readonly result: BuildResult }) {
       )}
       {children.length > 0 && (
         <ul class="children">
-          {children.map(({ platform, reference, digest = '', size = 0 }) => (
+          {children.map(({ platform, reference, digest = '', imageSize }) => (
             <li key={platform}>
               <div class="child-head">
                 <b>{platform}</b>
-                <span class="muted number">manifest of {formatSize(size)}</span>
+                {imageSize !== undefined && (
+                  <span class="muted number" title="config and layers, compressed">
+                    {formatSize(imageSize)}
+                  </span>
+                )}
               </div>
               <div class="mono muted" title={digest}>
                 {shortDigest(digest)}

@@ -85,7 +85,10 @@ test('does nothing before the event that asks for it is stored, and gives the id
   assert.ok(farm.wants(attempt, 'a'));
   await farm.record({ type: 'accepted', at: farm.now, attempt });
   await farm.record({ type: 'reported', at: farm.now, attempt, image });
-  await farm.record({ type: 'verified', at: farm.now, attempt, image: verifiedFrom(attempt, image) });
+  const layer = { mediaType: 'layer', digest: 'sha256:layer', size: 300 };
+  const blobs = [{ mediaType: 'config', digest: 'sha256:config', size: 20 }, layer, layer];
+  const verified = { ...verifiedFrom(attempt, image), blobs };
+  await farm.record({ type: 'verified', at: farm.now, attempt, image: verified });
   await until(() => handlers.count('publish') === 1);
   const descriptor = { mediaType: 'list', digest: 'sha256:list', size: 1 };
   await farm.record({ type: 'published', at: farm.now, build, descriptor, tags: spec.tags, duration: 1 });
@@ -105,7 +108,9 @@ test('does nothing before the event that asks for it is stored, and gives the id
     'stored published',
     'finished',
   ]);
-  assert.is((await farm.build(build))?.status, 'succeeded');
+  const result = await farm.build(build);
+  assert.is(result?.status, 'succeeded');
+  assert.is(result?.platforms[0]?.imageSize, 320, 'a layer that is there twice is pulled once');
   await until(async () => (await store.load()).events.length === 0);
 });
 
