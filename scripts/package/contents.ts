@@ -44,7 +44,7 @@ export async function agentPackage(root: string): Promise<DebianPackage> {
     user: 'archfarm-agent',
     environment: { path: '/etc/archfarm/agent.env', text: emptyEnvironment },
     description: 'builds container images with the engine of this host',
-    hint: 'archfarm agents add NAME prints how this host joins a farm; run that as archfarm-agent, then:',
+    hint: 'archfarm agents add NAME prints how this host joins a farm; run that with sudo, then:',
   });
   return {
     ...common,

@@ -18,6 +18,8 @@ export function maintainerScripts({ unit, user, hint }: ServicePackage): Record<
   if ! getent passwd ${user} >/dev/null; then
     adduser --system --group --quiet --home ${data} --no-create-home ${user}
   fi
+  # systemd would make it, but root may join before: what is in it goes to whom it belongs to.
+  [ -d ${data} ] || install -d -m 0700 -o ${user} -g ${user} ${data}
   if [ -e /etc/systemd/system/${unit} ]; then
     echo "/etc/systemd/system/${unit} takes the place of this package's unit; remove it to use this one" >&2
   fi

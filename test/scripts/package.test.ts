@@ -5,7 +5,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { startDaemon } from '../../scripts/rig/daemon.ts';
+import { archfarmCommand } from '../../scripts/rig/farm.ts';
+import { archfarm } from '../support/archfarm-command.ts';
 import { debianSystem, type DebianSystem } from '../support/debian-system.ts';
+import { freePort, isServed, isolatedEnv } from '../support/farm-processes.ts';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.ts';
 
 const run = promisify(execFile);
@@ -86,10 +90,11 @@ for (const { kind, name, command, verb, user } of [
     assert.match(await done(system, `${command} ${verb} --help`), `Usage: ${command} ${verb}`);
     assert.match(await done(system, `getent passwd ${user}`), `:${data}:`);
     assert.is(await done(system, `stat -c '%a %U' ${settings}`), '600 root\n');
+    assert.is(await done(system, `stat -c '%a %U' ${data}`), `700 ${user}\n`);
     const verified = await done(system, `systemd-analyze verify /lib/systemd/system/${name}.service`);
     assert.not.match(verified, 'archfarm');
 
-    await done(system, `echo ARCHFARM_TOKEN=mine >> ${settings}; mkdir ${data}; touch ${data}/kept`);
+    await done(system, `echo ARCHFARM_TOKEN=mine >> ${settings}; touch ${data}/kept`);
     const again = await done(system, `dpkg -i ${deb}`);
     assert.not.match(again, 'enable --now', 'it is set up already');
     assert.match(await done(system, `cat ${settings}`), 'ARCHFARM_TOKEN=mine');
@@ -103,6 +108,38 @@ for (const { kind, name, command, verb, user } of [
     assert.not.match(left, /^\/|^archfarm/m);
   });
 }
+
+test('a host that has the package joins as root, and its service can read who it is', async () => {
+  await using apart = await temporaryDirectory();
+  const deb = join(apart.path, 'it.deb');
+  await copyFile(debs.agent, deb);
+  await using system = await debianSystem(apart.path);
+  assert.match(await done(system, `dpkg -i ${deb}`), 'run that with sudo');
+  const address = `127.0.0.1:${await freePort()}`;
+  const data = `${apart.path}/coordinator`;
+  const home = await isolatedEnv(apart.path);
+  await using _coordinator = await startDaemon(
+    [process.execPath, archfarmCommand, 'serve', '--tls', '--listen', address, '--data', data],
+    {
+      log: `${apart.path}/coordinator.log`,
+      env: { ...home, ARCHFARM_TOKEN: 'shared' },
+      ready: () => isServed(address),
+    },
+  );
+  const added = await archfarm(['agents', 'add', 'here'], {
+    env: {
+      ...home,
+      ARCHFARM_COORDINATOR: `https://${address}`,
+      ARCHFARM_TOKEN: 'shared',
+      ARCHFARM_CA: `${data}/tls/ca.crt`,
+    },
+  });
+  assert.is(added.status, 0, added.stderr);
+  await done(system, added.stdout.trim());
+  const asService = 'setpriv --reuid archfarm-agent --regid archfarm-agent --clear-groups';
+  const identity = '/var/lib/archfarm-agent/identity';
+  assert.match(await done(system, `${asService} cat ${identity}/agent.json ${identity}/agent.pem`), '"here"');
+});
 
 test('the agent’s own install leaves the service to the package', async () => {
   await using apart = await temporaryDirectory();
