@@ -11,7 +11,8 @@ import { query, setQuery } from '../parts/router.ts';
 import { SearchField } from '../parts/search-field.tsx';
 import { Status, toneOf } from '../parts/status.tsx';
 import { VirtualRows } from '../parts/virtual-rows.tsx';
-import { History, type ListedBuild } from './history.ts';
+import { History } from './history.ts';
+import type { ListedBuild } from './listed-builds.ts';
 
 const columns = [
   { name: 'Status', class: 'build-status' },

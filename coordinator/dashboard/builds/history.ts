@@ -1,23 +1,10 @@
 /** Builds as the list shows them: a page at a time from the coordinator, and what has changed since. */
 import { computed, signal } from '@preact/signals';
-import type { BuildResult, BuildStatus, TaskStatus } from '../../../shared/progress.ts';
+import type { BuildResult, BuildStatus } from '../../../shared/progress.ts';
 import type { BuildSummary } from '../../farm/summary.ts';
 import { getJson, RequestError } from '../api/request.ts';
 import { ended, openBuilds } from '../farm/farm.ts';
-
-export interface ListedBuild {
-  readonly build: string;
-  readonly name: string;
-  readonly status: BuildStatus;
-  readonly created: number;
-  readonly client: string;
-  readonly tags: readonly string[];
-  readonly platforms: readonly { readonly platform: string; readonly status: TaskStatus }[];
-  readonly digest?: string | undefined;
-  /** Milliseconds; undefined while it goes on. */
-  readonly took?: number | undefined;
-  readonly error?: string | undefined;
-}
+import { withTold, type ListedBuild } from './listed-builds.ts';
 
 export interface BuildFilter {
   readonly status: BuildStatus | undefined;
@@ -35,7 +22,8 @@ const pageSize = 100;
 /** One list that is being looked at; a new filter takes a new one. */
 export class History {
   readonly #filter: BuildFilter;
-  readonly #results = signal<readonly BuildResult[]>([]);
+  /** Of the pages that were read: newest first, as the coordinator gives them. */
+  readonly #read = signal<readonly ListedBuild[]>([]);
   #next: string | undefined;
   #reading = false;
   readonly atEnd = signal(false);
@@ -46,12 +34,9 @@ export class History {
   }
 
   readonly builds = computed((): readonly ListedBuild[] => {
-    const all = new Map(this.#results.value.map((result) => [result.build, fromResult(result)]));
-    for (const result of ended.value) all.set(result.build, fromResult(result));
-    for (const summary of openBuilds.value) all.set(summary.build, fromSummary(summary));
-    return [...all.values()]
-      .filter((build) => matches(build, this.#filter))
-      .toSorted((a, b) => (a.build < b.build ? 1 : -1));
+    const told = new Map(ended.value.map((result) => [result.build, fromResult(result)]));
+    for (const summary of openBuilds.value) told.set(summary.build, fromSummary(summary));
+    return withTold(this.#read.value, told, (build) => matches(build, this.#filter));
   });
 
   /** The next page, unless there is none. */
@@ -64,7 +49,8 @@ export class History {
       if (this.#filter.text !== '') query.set('text', this.#filter.text);
       if (this.#next !== undefined) query.set('before', this.#next);
       const { builds, next } = await getJson<Page>(`/v1/builds?${query}`);
-      this.#results.value = [...this.#results.value, ...builds];
+      const page = builds.map(fromResult).filter((build) => matches(build, this.#filter));
+      this.#read.value = [...this.#read.value, ...page];
       this.#next = next;
       this.error.value = undefined;
       if (next === undefined) this.atEnd.value = true;
