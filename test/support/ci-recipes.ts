@@ -96,7 +96,7 @@ export const github: Recipe = async ({ checkout, scratch, settings }, interrupt)
   for (const step of jobs.image.steps) {
     artifact = evaluated(step.with)['path'] ?? artifact;
     if (step.run === undefined || status !== 0) continue;
-    const kept = (await readFile(`${scratch}/GITHUB_ENV`, 'utf8')).split('\n').filter((line) => line !== '');
+    const kept = (await readFile(`${scratch}/GITHUB_ENV`, 'utf8')).matchAll(/^([^=\n]+)=(.*)$/gm);
     const env = {
       CI: 'true',
       GITHUB_ACTIONS: 'true',
@@ -104,7 +104,7 @@ export const github: Recipe = async ({ checkout, scratch, settings }, interrupt)
       GITHUB_WORKSPACE: checkout,
       RUNNER_TEMP: scratch,
       ...files,
-      ...Object.fromEntries(kept.map((line) => line.split(/=(.*)/s).slice(0, 2) as [string, string])),
+      ...Object.fromEntries([...kept].map(([, name = '', value = '']) => [name, value])),
       ...evaluated(jobs.image.env),
       ...evaluated(step.env),
     };

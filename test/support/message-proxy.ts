@@ -38,7 +38,7 @@ export async function startMessageProxy(coordinator: string): Promise<MessagePro
     };
     from.on('message', (data, binary) => {
       const message = isControl && !binary ? parsed(data) : {};
-      const type = String(message['type'] ?? '');
+      const type = typeof message['type'] === 'string' ? message['type'] : '';
       const said =
         rewriting === undefined || type === '' ? data : Buffer.from(JSON.stringify(rewriting(message)));
       seen.set(type, (seen.get(type) ?? 0) + 1);
