@@ -14,13 +14,16 @@ export interface JoinToken {
   readonly secret: string;
 }
 
+/** A pin alone may begin with a hyphen, and every command would take the word for a flag. */
+const start = 'afj_';
+
 export function formatJoinToken({ pin, secret }: JoinToken): string {
-  return `${pin}.${secret}`;
+  return `${start}${pin}.${secret}`;
 }
 
 /** Throws `usage`, and never tells the text. */
 export function parseJoinToken(text: string): JoinToken {
-  const [, pin, secret] = /^([\w-]{43})\.([\w-]{32})$/.exec(text.trim()) ?? [];
+  const [, pin, secret] = /^afj_([\w-]{43})\.([\w-]{32})$/.exec(text.trim()) ?? [];
   if (pin !== undefined && secret !== undefined) return { pin, secret };
   throw new ArchfarmError('usage', 'this is no token to join with', {
     hint: 'archfarm agents add NAME prints the whole command for the host',

@@ -83,6 +83,8 @@ for (const { kind, name, command, verb, user } of [
     await using system = await debianSystem(apart.path);
     const settings = `/etc/archfarm/${kind}.env`;
     const data = `/var/lib/${user}`;
+    // A coordinator of root's may have been here.
+    await done(system, `rm -rf ${data}`);
 
     const said = await done(system, `dpkg -i ${deb}`);
     assert.match(said, `systemctl enable --now ${name}.service`);
