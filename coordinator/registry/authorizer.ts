@@ -54,6 +54,22 @@ export class Authorizer {
     return credential === undefined ? undefined : basicAuthorization(credential);
   }
 
+  /**
+   * The same for the first try of a request. Where what the registry asked for before does not work any more it may sign in
+   * elsewhere by now, or not at all: it is to say so itself.
+   */
+  async remembered(scopes: readonly Scope[], signal: AbortSignal): Promise<string | undefined> {
+    const challenge = this.#challenge;
+    try {
+      return await this.authorization(scopes, signal);
+    } catch (error) {
+      const isStale = error instanceof RegistryError && error.status !== undefined && !error.temporary;
+      if (!isStale || error.code === 'registry-denied') throw error;
+      if (this.#challenge === challenge) this.#challenge = undefined;
+      return undefined;
+    }
+  }
+
   /** Takes in what a 401 said about a request that was signed with `used`. */
   refused(header: string | undefined, used: string | undefined): void {
     this.learn(header);

@@ -83,7 +83,7 @@ export class RegistryClient {
 
   /** One try, with the body still to be taken. A refused signature is renewed once. */
   async open(request: RegistryRequest, signal: AbortSignal): Promise<Answer> {
-    const authorization = await this.#authorizer.authorization(request.scopes, signal);
+    const authorization = await this.#authorizer.remembered(request.scopes, signal);
     const answer = await this.#follow(request, authorization, signal);
     if (request.expected.includes(answer.status)) return answer;
     const failure = await this.#failure(request, answer, authorization);

@@ -256,6 +256,29 @@ test('an identity token is exchanged by POST, and by GET where the server knows 
   }
 });
 
+test('a registry that signs in elsewhere by now, or not at all, is asked anew', async () => {
+  let realm: string | undefined = '/token';
+  await using server = await startServer((request, response) => {
+    const path = new URL(request.url ?? '', 'http://host').pathname;
+    if (path === realm) return void response.end(`{"token":"of${realm}","expires_in":1}`);
+    if (path.includes('token')) return answer(response, 404);
+    if (realm === undefined || request.headers.authorization === `Bearer of${realm}`)
+      return void response.end(manifest);
+    return answer(response, 401, { 'www-authenticate': `Bearer realm="${realm}",service="s"` });
+  });
+  await using registries = new Registries({ timing: quick });
+  // Of several repositories, as each has tokens of its own.
+  const has = async (repository: string): Promise<boolean> => {
+    const asked = registries.repository(parseReference(`${server.host}/${repository}`));
+    return (await getManifest(asked, 'latest', new AbortController().signal)) !== undefined;
+  };
+  assert.ok(await has('a'));
+  realm = '/other-token';
+  assert.ok(await has('b'));
+  realm = undefined;
+  assert.ok(await has('c'));
+});
+
 test('content that is not what its digest says is refused', async () => {
   await using server = await startServer((_, response) => {
     response.writeHead(200, { 'docker-content-digest': `sha256:${'0'.repeat(64)}` }).end(manifest);
