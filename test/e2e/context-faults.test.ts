@@ -25,7 +25,7 @@ const platform = 'linux/amd64';
 const timers = { ARCHFARM_TIMERS: '0.2' };
 const seed = Number(process.env['ARCHFARM_TEST_SEED'] ?? Date.now() % 1_000_000_000);
 const random = new Random(seed);
-const cuts = process.env['ARCHFARM_TEST_FULL'] === '1' ? 60 : 20;
+const cuts = process.env['ARCHFARM_TEST_FULL'] === '1' ? 60 : 8;
 
 const shared = new Resources();
 const registry = shared.use(await startRegistry());
