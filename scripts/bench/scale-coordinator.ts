@@ -1,7 +1,8 @@
 /** The coordinator under load: a real process on a port and a data directory that outlive it. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { archfarmCommand, freePort, listens } from '../rig/farm.ts';
+import { archfarmCommand, listens } from '../rig/farm.ts';
+import { freePort } from '../rig/free-port.ts';
 import { Resources } from '../rig/resources.ts';
 import { scratchDirectory } from '../rig/scratch.ts';
 import { startService } from '../rig/service.ts';

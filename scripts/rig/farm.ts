@@ -1,11 +1,11 @@
 /** A farm on one machine: a registry, a coordinator, and two agents with an engine each, all separate processes. */
-import { once } from 'node:events';
-import { createConnection, createServer } from 'node:net';
+import { createConnection } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { startEmulation } from './emulation.ts';
 import { startEngine, type RunningEngine } from './engine.ts';
 import { startRegistry, type RegistryOptions } from './registry.ts';
+import { freePort } from './free-port.ts';
 import { Resources } from './resources.ts';
 import { scratchDirectory } from './scratch.ts';
 import { startService, type RunningService } from './service.ts';
@@ -112,16 +112,6 @@ async function isReady(name: string, coordinator: string): Promise<boolean> {
 }
 
 const agentList = v.object({ agents: v.array(v.object({ name: v.string(), state: v.string() })) });
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
 
 export function listens(address: string): Promise<boolean> {
   const { hostname, port } = new URL(`http://${address}`);

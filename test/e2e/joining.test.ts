@@ -13,7 +13,8 @@ import { Resources } from '../../scripts/rig/resources.ts';
 import { scratchDirectory } from '../../scripts/rig/scratch.ts';
 import { archfarm } from '../support/archfarm-command.ts';
 import { runBuild, startBuild } from '../support/build-command.ts';
-import { agentCommand, freePort, isolatedEnv, isServed } from '../support/farm-processes.ts';
+import { agentCommand, isolatedEnv, isServed } from '../support/farm-processes.ts';
+import { freePort } from '../../scripts/rig/free-port.ts';
 import { readPublished } from '../support/published-image.ts';
 import { until } from '../support/until.ts';
 

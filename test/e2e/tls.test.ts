@@ -11,7 +11,8 @@ import { archfarmCommand } from '../../scripts/rig/farm.ts';
 import { currentVersion, startFakeEngine } from '../agent/engine/fake-engine.ts';
 import { archfarm } from '../support/archfarm-command.ts';
 import { testAuthority, type Pair } from '../support/certificates.ts';
-import { agentCommand, freePort, isolatedEnv, isServed } from '../support/farm-processes.ts';
+import { agentCommand, isolatedEnv, isServed } from '../support/farm-processes.ts';
+import { freePort } from '../../scripts/rig/free-port.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
 

@@ -9,7 +9,8 @@ import { startDaemon } from '../../scripts/rig/daemon.ts';
 import { archfarmCommand } from '../../scripts/rig/farm.ts';
 import { archfarm } from '../support/archfarm-command.ts';
 import { debianSystem, type DebianSystem } from '../support/debian-system.ts';
-import { freePort, isServed, isolatedEnv } from '../support/farm-processes.ts';
+import { isServed, isolatedEnv } from '../support/farm-processes.ts';
+import { freePort } from '../../scripts/rig/free-port.ts';
 import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.ts';
 
 const run = promisify(execFile);

@@ -1,10 +1,9 @@
 /** A coordinator and its agents as processes of their own, over engines and registries of the test's choice. */
-import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { startDaemon, type Daemon } from '../../scripts/rig/daemon.ts';
 import { archfarmCommand } from '../../scripts/rig/farm.ts';
+import { freePort } from '../../scripts/rig/free-port.ts';
 import { Resources } from '../../scripts/rig/resources.ts';
 import { scratchDirectory } from '../../scripts/rig/scratch.ts';
 
@@ -108,16 +107,6 @@ export async function isolatedEnv(home: string): Promise<NodeJS.ProcessEnv> {
     ARCHFARM_TOKEN: undefined,
     SSH_AUTH_SOCK: undefined,
   };
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }
 
 /** Whether a coordinator answers there, be it with a refusal. */

@@ -8,7 +8,8 @@ import * as assert from 'uvu/assert';
 import { startDaemon } from '../../../scripts/rig/daemon.ts';
 import { archfarmCommand } from '../../../scripts/rig/farm.ts';
 import { archfarm } from '../../support/archfarm-command.ts';
-import { agentCommand, freePort, isolatedEnv, isServed } from '../../support/farm-processes.ts';
+import { agentCommand, isolatedEnv, isServed } from '../../support/farm-processes.ts';
+import { freePort } from '../../../scripts/rig/free-port.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { filesWith, processesWith } from '../../support/text-search.ts';
 
