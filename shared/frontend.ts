@@ -2,6 +2,7 @@
  * The image that an engine hands a Dockerfile to, where its text or an argument names one: a frontend is a program that
  * decides what is built. Read as BuildKit of any version would, so that none is missed.
  */
+import { directiveOf } from './directive.ts';
 import { parseReference } from './reference.ts';
 
 /** Goes before what the text says. */
@@ -19,7 +20,8 @@ export function frontendInArguments(args: Readonly<Record<string, string>>): str
 /** What the first lines name by `# syntax=`, or newer engines by `// syntax=` or as JSON. */
 export function syntaxOf(dockerfile: string): string | undefined {
   const text = dockerfile.replace(/^\uFEFF/, '').replace(/^#!.*(?:\r?\n|$)/, '');
-  return directiveOf(text, '#') ?? directiveOf(text, '//') ?? syntaxInJson(text);
+  const named = directiveOf(text, { name: 'syntax' }) ?? directiveOf(text, { name: 'syntax', comment: '//' });
+  return firstWord(named) ?? syntaxInJson(text);
 }
 
 /** Docker's own: nobody else can push to that namespace. */
@@ -32,19 +34,6 @@ export function isBelow(frontend: string, prefix: string): boolean {
   const wanted = withRegistry(prefix);
   const repository = repositoryOf(frontend);
   return wanted.endsWith('/') ? repository.startsWith(wanted) : repository === wanted;
-}
-
-/** Directives come before everything else, an empty line included. */
-function directiveOf(text: string, comment: '#' | '//'): string | undefined {
-  const line = new RegExp(
-    `[^\\S\\n]*${comment}[^\\S\\n]*([A-Za-z][A-Za-z0-9]*)[^\\S\\n]*=([^\\n]*)(?:\\n|$)`,
-    'y',
-  );
-  for (let found = line.exec(text); found !== null; found = line.exec(text)) {
-    const [, name = '', value = ''] = found;
-    if (name.toLowerCase() === 'syntax') return firstWord(value);
-  }
-  return undefined;
 }
 
 function syntaxInJson(text: string): string | undefined {

@@ -1,4 +1,5 @@
 /** A Dockerfile's instructions and where they stand, read as BuildKit's parser does (frontend/dockerfile/parser). */
+import { directiveOf } from '../../shared/directive.ts';
 
 export interface Instruction {
   /** Of its first line, counted from 1. */
@@ -12,17 +13,15 @@ export interface Instruction {
 
 /** Of a text that BuildKit refuses, what can be made out. */
 export function readInstructions(dockerfile: string): Instruction[] {
-  const lines = dockerfile
-    .replace(/^\uFEFF/, '')
-    .split('\n')
-    .map((line) => line.replace(/\r$/, ''));
-  const escape = escapeOf(lines);
+  const text = dockerfile.replace(/^\uFEFF/, '');
+  const escape = directiveOf(text, { name: 'escape' })?.trim() === '`' ? '`' : '\\';
+  const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
   const instructions: Instruction[] = [];
   for (let next = 0; next < lines.length;) {
     const first = next;
-    const text = lines[next++] ?? '';
-    if (isNothing(text)) continue;
-    let { part: joined, goesOn } = continued(text.trimStart(), escape);
+    const start = lines[next++] ?? '';
+    if (isNothing(start)) continue;
+    let { part: joined, goesOn } = continued(start.trimStart(), escape);
     while (goesOn && next < lines.length) {
       const line = lines[next++] ?? '';
       // Neither a comment nor an empty line ends an instruction that goes on.
@@ -48,16 +47,6 @@ export function readInstructions(dockerfile: string): Instruction[] {
     });
   }
   return instructions;
-}
-
-/** `# escape=` counts among the directives, which come before everything else. */
-function escapeOf(lines: readonly string[]): '\\' | '`' {
-  for (const line of lines) {
-    const [, name, value] = /^\s*#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.*?)\s*$/.exec(line) ?? [];
-    if (name === undefined) break;
-    if (name.toLowerCase() === 'escape' && value === '`') return '`';
-  }
-  return '\\';
 }
 
 function isNothing(line: string): boolean {
