@@ -32,8 +32,8 @@ export async function runAudit(
   const from = since === undefined ? 0 : parseSince(since, Date.now());
   using api = new TrustApi(await requireCoordinator(global));
   const pages = entriesOf(api, from, global.signal);
-  if (global.json) await printJsonPages(pages);
-  else await printAll(formatPages(['TIME', 'WHO', 'FROM', 'ACTION', 'WHAT'], rowsOf(pages)));
+  if (global.json) await printJsonPages(pages, global.signal);
+  else await printAll(formatPages(['TIME', 'WHO', 'FROM', 'ACTION', 'WHAT'], rowsOf(pages)), global.signal);
 }
 
 /** A page at a time: an audit may have a million rows. */

@@ -1,5 +1,6 @@
 /** What commands write: to standard output what was asked for and nothing else, to standard error what else people should know. */
 import { once } from 'node:events';
+import { untilAborted } from '../../shared/abort.ts';
 import { guardJson, guardIn, isReadByRunner } from './progress/ci/workflow-commands.ts';
 
 /** Writes lines of text; the last one is ended too. */
@@ -23,24 +24,27 @@ function ended(text: string): string {
 }
 
 /** Lines of more text than one has at a time: no more is asked for before the reader has taken what there is. */
-export async function printAll(texts: AsyncIterable<string>): Promise<void> {
-  for await (const text of texts) await taken(guardIn(process.env, ended(text)));
+export async function printAll(texts: AsyncIterable<string>, signal: AbortSignal): Promise<void> {
+  for await (const text of texts) await taken(guardIn(process.env, ended(text)), signal);
 }
 
 /** The array that holds all of these, as `printJson` writes it. */
-export async function printJsonPages(pages: AsyncIterable<readonly unknown[]>): Promise<void> {
+export async function printJsonPages(
+  pages: AsyncIterable<readonly unknown[]>,
+  signal: AbortSignal,
+): Promise<void> {
   let isEmpty = true;
   for await (const page of pages) {
     const texts = page.map((value) => JSON.stringify([value], undefined, 2).slice(1, -2));
     if (texts.length === 0) continue;
     const json = `${isEmpty ? '[' : ','}${texts.join(',')}`;
     isEmpty = false;
-    await taken(isReadByRunner(process.env) ? guardJson(json) : json);
+    await taken(isReadByRunner(process.env) ? guardJson(json) : json, signal);
   }
-  await taken(isEmpty ? '[]\n' : '\n]\n');
+  await taken(isEmpty ? '[]\n' : '\n]\n', signal);
 }
 
 /** Resolves when there is room for more. */
-async function taken(text: string): Promise<void> {
-  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+async function taken(text: string, signal: AbortSignal): Promise<void> {
+  if (!process.stdout.write(text)) await untilAborted(once(process.stdout, 'drain'), signal);
 }
