@@ -149,16 +149,13 @@ export class FarmQueries {
 
   /** What it was offered or works on. */
   workOf(agent: string): AttemptId[] {
-    const work = this.#attemptsOf(agent).filter(({ status }) => status === 'offered' || status === 'running');
-    return work.map(({ id }) => id);
+    return this.attemptsOf(agent).flatMap(({ id, status }) =>
+      status === 'offered' || status === 'running' ? [id] : [],
+    );
   }
 
-  /** All that it ever had in builds that go on. */
-  protected attemptsOf(agent: string): AttemptId[] {
-    return this.#attemptsOf(agent).map(({ id }) => id);
-  }
-
-  #attemptsOf(agent: string): Attempt[] {
+  /** All that it ever had in builds that go on, and that may count. */
+  protected attemptsOf(agent: string): Attempt[] {
     const tasks = [...this.state.builds.values()].flatMap((build) => [...build.tasks.values()]);
     const attempts = tasks.flatMap((task) => task.attempts);
     return attempts.filter((attempt) => attempt.agent === agent && !attempt.isVoid);

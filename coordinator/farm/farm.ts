@@ -3,13 +3,14 @@
  * effects on in order, and asks the scheduler what is next.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ArchfarmError, type ErrorInfo } from '../../shared/errors.ts';
+import { ArchfarmError } from '../../shared/errors.ts';
 import type { BuildResult } from '../../shared/progress.ts';
 import type { BuildSpec } from '../project/spec.ts';
+import { AgentOrders } from './agent-orders.ts';
 import { newBuildId } from './build-id.ts';
 import { isDurable } from './events.ts';
 import type { DurableEvent, Effect, FarmEvent, NewBuild, VolatileEvent } from './events.ts';
-import { FarmQueries, type QueryOptions } from './farm-queries.ts';
+import type { QueryOptions } from './farm-queries.ts';
 import { createState } from './farm-state.ts';
 import { decide } from './scheduler.ts';
 import { apply, unfinishedWork } from './state.ts';
@@ -51,7 +52,7 @@ interface Queued {
   readonly done: (failure?: unknown) => void;
 }
 
-export class Farm extends FarmQueries implements AsyncDisposable {
+export class Farm extends AgentOrders implements AsyncDisposable {
   readonly #handlers: EffectHandlers;
   readonly #onArchived: FarmOptions['onArchived'];
   /** Submissions by key whose event is not stored yet. */
@@ -106,52 +107,6 @@ export class Farm extends FarmQueries implements AsyncDisposable {
     }
   }
 
-  /** The agent gets no new work until `undrain`, whoever restarts meanwhile; what it has it finishes. */
-  async drain(agent: string, by: string): Promise<void> {
-    const at = this.now;
-    await this.store.drain(agent, { by, at });
-    this.note({ type: 'drained', at, agent, by });
-  }
-
-  async undrain(agent: string): Promise<void> {
-    await this.store.undrain(agent);
-    this.note({ type: 'undrained', at: this.now, agent });
-  }
-
-  /**
-   * Nothing is remembered of an agent that is away, and nothing counts that it brought or may still bring to builds that
-   * have not begun to publish: others do that. On disk when it resolves.
-   */
-  async removeAgent(agent: string): Promise<void> {
-    await this.store.undrain(agent);
-    const event = { type: 'agent-removed', at: this.now, agent } as const;
-    // Offers to it may be ahead of this.
-    await new Promise<void>((resolve) => this.#enqueue({ event, done: () => resolve() }));
-    const error = {
-      code: 'agent-lost',
-      message: `agent ${agent} was removed from the farm`,
-    } as const;
-    const voided = this.attemptsOf(agent).map((attempt) =>
-      this.record({ type: 'voided', at: this.now, attempt, error }),
-    );
-    await Promise.all(voided);
-  }
-
-  /** Gives the work of an agent that may not come back to others, as that of a lost one. On disk when it resolves. */
-  async loseWork(agent: string, error: ErrorInfo): Promise<void> {
-    const lost = this.workOf(agent).map((attempt) =>
-      this.record({
-        type: 'failed',
-        at: this.now,
-        attempt,
-        outcome: 'lost',
-        kind: 'infrastructure',
-        error,
-      }),
-    );
-    await Promise.all(lost);
-  }
-
   /** Resolves when the event is stored and its effects are handed on; rejects when it could not be stored. */
   record(event: DurableEvent): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -164,6 +119,10 @@ export class Farm extends FarmQueries implements AsyncDisposable {
 
   note(event: VolatileEvent): void {
     this.#enqueue({ event, done: () => {} });
+  }
+
+  protected noted(event: VolatileEvent): Promise<void> {
+    return new Promise((resolve) => this.#enqueue({ event, done: () => resolve() }));
   }
 
   /** A look at the deadlines; by itself every `timers.tick` milliseconds once restored. */
