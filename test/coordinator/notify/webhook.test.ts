@@ -6,7 +6,12 @@ import * as assert from 'uvu/assert';
 import * as v from 'valibot';
 import { DeliveryQueue } from '../../../coordinator/notify/delivery-queue.ts';
 import { Notifications } from '../../../coordinator/notify/notifications.ts';
-import { signatureOf, Webhook, webhookTiming } from '../../../coordinator/notify/webhook.ts';
+import {
+  signatureOf,
+  Webhook,
+  webhookTiming,
+  type WebhookOptions,
+} from '../../../coordinator/notify/webhook.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import { keepCollecting } from '../../support/garbage.ts';
 import { startServer } from '../../support/logged-server.ts';
@@ -28,6 +33,10 @@ interface Heard {
   readonly event: string;
   readonly signature: string;
   readonly body: string;
+}
+
+function optionsOf(url: URL, { path }: { readonly path: string }): WebhookOptions {
+  return { url, secret, directory: path, log: silentLogger, timing };
 }
 
 /** A receiver that answers as it is told to. */
@@ -57,13 +66,7 @@ test('a webhook hears of a whole build, signed and in order, however often it ha
   await using directory = await temporaryDirectory();
   let refused = 0;
   await using there = await receiver(() => (refused++ < 2 ? 503 : 204));
-  const webhook = new Webhook({
-    url: there.url,
-    secret,
-    directory: directory.path,
-    log: silentLogger,
-    timing,
-  });
+  const webhook = new Webhook(optionsOf(there.url, directory));
   await using notifications = new Notifications({
     webhooks: [webhook],
     onPublish: undefined,
@@ -100,7 +103,7 @@ test('what was not told is told by the next process, once', async () => {
   await using directory = await temporaryDirectory();
   let up = false;
   await using there = await receiver(() => (up ? 200 : 500));
-  const options = { url: there.url, secret, directory: directory.path, log: silentLogger, timing };
+  const options = optionsOf(there.url, directory);
   const first = new Webhook(options);
   first.tell({ id: 'a.queued', build: 'a', event: 'build.queued', body: '{"n":1}' });
   first.tell({ id: 'a.failed', build: 'a', event: 'build.failed', body: '{"n":2}' });
@@ -129,13 +132,7 @@ test('what was not told is told by the next process, once', async () => {
 test('what a receiver does not want is given up, and the next is told', async () => {
   await using directory = await temporaryDirectory();
   await using there = await receiver(({ id }) => (id === 'a' ? 400 : 200));
-  const webhook = new Webhook({
-    url: there.url,
-    secret,
-    directory: directory.path,
-    log: silentLogger,
-    timing,
-  });
+  const webhook = new Webhook(optionsOf(there.url, directory));
   for (const id of ['a', 'b']) webhook.tell({ id, build: 'a', event: 'build.failed', body: '{}' });
   await until(() => webhook.waiting === 0);
   await webhook.close();
@@ -149,13 +146,7 @@ test('what is not taken holds up the news of its own build alone', async () => {
   await using directory = await temporaryDirectory();
   let ready = false;
   await using there = await receiver(({ id }) => (ready || id !== 'a.queued' ? 200 : 503));
-  const webhook = new Webhook({
-    url: there.url,
-    secret,
-    directory: directory.path,
-    log: silentLogger,
-    timing,
-  });
+  const webhook = new Webhook(optionsOf(there.url, directory));
   const news = ['a.queued', 'a.running', 'b.queued', 'a.failed', 'b.running', 'b.failed'];
   for (const id of news) webhook.tell({ id, build: id.slice(0, 1), event: 'build.news', body: '{}' });
   await until(() => there.heard.some(({ id }) => id === 'b.failed') && webhook.waiting === 3);
@@ -176,11 +167,8 @@ test('a queue has a bound, and its log names no secret of the URL', async () => 
   const lines: string[] = [];
   const { pino } = await import('pino');
   const webhook = new Webhook({
-    url: there.url,
-    secret,
-    directory: directory.path,
+    ...optionsOf(there.url, directory),
     log: pino({}, { write: (line) => lines.push(line) }),
-    timing,
     bounds: { deliveries: 2, bytes: 1000 },
   });
   for (const id of ['a', 'b', 'c', 'd']) webhook.tell({ id, build: 'a', event: 'build.failed', body: '{}' });
@@ -199,10 +187,7 @@ test('a receiver that says nothing is asked again after its time', async () => {
     if (++asked > 1) response.writeHead(204).end();
   });
   const webhook = new Webhook({
-    url: new URL(`http://${silent.host}/`),
-    secret,
-    directory: directory.path,
-    log: silentLogger,
+    ...optionsOf(new URL(`http://${silent.host}/`), directory),
     timing: { ...timing, answer: 500 },
   });
   // Node may take what limits a wait for garbage.

@@ -1,60 +1,33 @@
 /** What an agent that has joined can reach: its own attempts, where it may push, and nothing once it was removed. */
-import { randomBytes } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as v from 'valibot';
-import { ContextUpload } from '../../../coordinator/cli/context-upload.ts';
 import { toBuffer } from '../../../shared/channel.ts';
 import { digestOf } from '../../../shared/context/encoding.ts';
 import { closeCodes, type Question } from '../../../shared/messages.ts';
 import type { TlsTrust } from '../../../shared/trust.ts';
-import { sampleSpec } from '../../support/farm-fixtures.ts';
 import { joinableCoordinator, joinAs, refusalOf } from '../../support/joined-agent.ts';
-import { dir, memoryTree } from '../../support/memory-tree.ts';
-import { testToken, type RunningCoordinator } from '../../support/running-coordinator.ts';
+import type { RunningCoordinator } from '../../support/running-coordinator.ts';
 import { sampleDigest } from '../../support/sample-messages.ts';
+import { submitBuild, tree } from '../../support/submitted-build.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 import { closeOf } from '../../support/web-sockets.ts';
 
 const platform = 'linux/arm64/v8';
-const tree = memoryTree(dir(['Dockerfile', 'FROM scratch\n']));
-const buildAnswer = v.object({ build: v.string() });
 const resultAnswer = v.object({
   platforms: v.array(v.object({ status: v.string(), agent: v.optional(v.string()) })),
 });
 
-async function submit(
+function submit(
   running: RunningCoordinator,
   {
     tag = 'localhost:5000/onap/py-app:latest',
     secrets = {},
   }: { tag?: string; secrets?: Record<string, string> } = {},
 ): Promise<string> {
-  const link = randomBytes(12).toString('base64url');
-  const upload = new ContextUpload({
-    coordinator: running.url,
-    token: testToken,
-    trust: running.trust,
-    link,
-    source: tree,
-  });
-  try {
-    const spec = sampleSpec({
-      tags: [tag],
-      platforms: [platform],
-      context: { root: tree.root, name: 'c', files: 1, bytes: 1 },
-      dockerfile: { root: tree.root, name: 'Dockerfile' },
-      secrets: Object.keys(secrets),
-      ssh: ['default'],
-      waitAgent: 600_000,
-    });
-    const answer = await running.ask('/v1/builds', { method: 'POST', body: { spec, secrets, link } });
-    assert.is(answer.status, 201, JSON.stringify(answer.body));
-    return v.parse(buildAnswer, answer.body).build;
-  } finally {
-    await upload.close();
-  }
+  const asked = { secrets: Object.keys(secrets), ssh: ['default'], waitAgent: 600_000 };
+  return submitBuild(running, { tags: [tag], platforms: [platform], ...asked }, secrets);
 }
 
 async function taskOf(
