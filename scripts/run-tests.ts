@@ -25,7 +25,7 @@ const { values: flags, positionals: filters } = parseArgs({
   },
 });
 
-/** Files with whole farms. */
+/** Files with whole farms, of which more than two at once take as much longer each. */
 const heavy = /^test\/(e2e|chaos)\//;
 
 const interrupted = new AbortController();
@@ -55,12 +55,13 @@ let failed = 0;
     ...(flags.full ? { ARCHFARM_TEST_FULL: '1' } : {}),
   };
   const light = files.filter((file) => !heavy.test(file));
-  await runAll(light, { env, node });
+  // One more than there are processors: of their time a good part is waiting.
+  await runAll(light, Math.max(2, availableParallelism()) + 1, { env, node });
   const withFarms = files.filter((file) => heavy.test(file));
   if (withFarms.length > 0) {
     // Not before: while there is an emulator, engines try it several times in every build.
     await using _emulation = await startEmulation();
-    await runAll(withFarms, { env, node });
+    await runAll(withFarms, 2, { env, node });
   }
   if (files.length === 0) fail('no test file matches');
   if (interrupted.signal.aborted) fail('interrupted');
@@ -85,9 +86,11 @@ async function testFiles(): Promise<string[]> {
     .toSorted();
 }
 
-async function runAll(files: readonly string[], options: Omit<TestFileOptions, 'timeout'>): Promise<void> {
-  // One more than there are processors: of a file's time a good part is waiting.
-  const width = Math.max(2, availableParallelism()) + 1;
+async function runAll(
+  files: readonly string[],
+  width: number,
+  options: Omit<TestFileOptions, 'timeout'>,
+): Promise<void> {
   const queue = files.values();
   const work = async (): Promise<void> => {
     for (const file of queue) if (!interrupted.signal.aborted) await runOne(file, options);

@@ -14,11 +14,18 @@ export interface BuildxOptions {
   readonly file?: string;
 }
 
+export type BuildxOutcome = { readonly image: string } | { readonly refused: string };
+
 /** The image's id, or why there is none. Without the cache, since the engine would hand back another's layer. */
-export async function buildxImage(
-  context: string,
-  { engine, state, file }: BuildxOptions,
-): Promise<{ readonly image: string } | { readonly refused: string }> {
+export async function buildxImage(context: string, options: BuildxOptions): Promise<BuildxOutcome> {
+  return await tryBuildx(context, options).catch((error: unknown) => {
+    // Of builds at the same time BuildKit cancels one now and then that nobody cancelled (docker/buildx#369).
+    if (/failed to solve: context canceled/.test(String(error))) return tryBuildx(context, options);
+    throw error;
+  });
+}
+
+async function tryBuildx(context: string, { engine, state, file }: BuildxOptions): Promise<BuildxOutcome> {
   const env = { ...process.env, DOCKER_HOST: engine, DOCKER_CONFIG: state, BUILDX_CONFIG: state };
   const flags = ['--no-cache', '--quiet', ...(file === undefined ? [] : ['--file', file])];
   try {
