@@ -10,9 +10,9 @@ export interface ShellCommand {
 }
 
 /**
- * In the order in which they are reached, those in `$(…)`, `<(…)` and pipes included, and without their `sudo`. Every one
- * succeeds and prints nothing. `scripts` are those that the text may name by a path, as it names them. Throws where the
- * shell finds no sense, or no such script.
+ * In the order in which they are reached, those in `$(…)` and `<(…)` included, and without their `sudo`; the parts of a pipe
+ * come in any order. Every one succeeds and prints nothing. `scripts` are those that the text may name by a path, as it names
+ * them. Throws where the shell finds no sense, or no such script.
  */
 export async function shellCommands(text: string, scripts: readonly string[] = []): Promise<ShellCommand[]> {
   if (/>\s*\/(?!dev\/null\b)/.test(text))

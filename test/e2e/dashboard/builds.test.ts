@@ -120,7 +120,7 @@ test('shows a build from its submission to the published list, without a reload'
   await published.getByText(`${registry.host}/onap/app:latest`, { exact: true }).first().waitFor();
   await sees(`archfarm verify ${registry.host}/onap/app:latest`);
   await sees(
-    `archfarm build py-app -t ${registry.host}/onap/app:latest --platform linux/amd64,linux/arm64/v8`,
+    `archfarm build py-app -f app.dockerfile -t ${registry.host}/onap/app:latest --platform linux/amd64,linux/arm64/v8`,
   );
   await picture('build');
   await watched.assertAccessible();
