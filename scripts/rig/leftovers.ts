@@ -25,7 +25,7 @@ export async function removeEngine(dir: string): Promise<void> {
   await rm(dir, { recursive: true, force: true });
 }
 
-/** Removes the engines and directories of processes that died without doing so. */
+/** Removes the engines and directories of processes that died without doing so; others may do it at the same time. */
 export async function sweepDeadOwners(): Promise<void> {
   for (const name of await readdir(scratchRoot)) {
     const owner = scratchOwner(name);
@@ -92,12 +92,20 @@ function kill(pid: number): void {
 
 /** The deepest first; a small disk of a test is the directory itself. */
 async function removeMountsAt(dir: string): Promise<void> {
+  for (const point of (await mountsAt(dir)).toReversed()) {
+    await run('umount', ['--lazy', point]).catch(async (error: unknown) => {
+      // Another sweep was quicker.
+      if ((await mountsAt(dir)).includes(point)) throw error;
+    });
+  }
+}
+
+async function mountsAt(dir: string): Promise<string[]> {
   const mountinfo = await readFile('/proc/self/mountinfo', 'utf8');
-  const points = mountinfo
+  return mountinfo
     .split('\n')
     .map((line) => line.split(' ')[4] ?? '')
     .filter((point) => point === dir || point.startsWith(`${dir}/`));
-  for (const point of points.toReversed()) await run('umount', ['--lazy', point]);
 }
 
 /** Sockets that shims keep outside the engine's directory, and forget when they are killed. */
@@ -140,10 +148,11 @@ async function removeBridge(mark: string): Promise<void> {
   for (const name of await readdir('/sys/class/net')) {
     const alias = await readFile(`/sys/class/net/${name}/ifalias`, 'utf8').catch(() => '');
     if (alias.trim() !== mark) continue;
-    for (const port of await readdir(`/sys/class/net/${name}/brif`)) {
-      // It may go by itself meanwhile, as its container's network namespace does.
+    // A port may go by itself meanwhile, as its container's network namespace does; all may by another sweep.
+    for (const port of await readdir(`/sys/class/net/${name}/brif`).catch(() => []))
       await run('ip', ['link', 'del', port]).catch(() => undefined);
-    }
-    await run('ip', ['link', 'del', name]);
+    await run('ip', ['link', 'del', name]).catch(async (error: unknown) => {
+      if ((await readdir('/sys/class/net')).includes(name)) throw error;
+    });
   }
 }
