@@ -1,6 +1,6 @@
 /** `archfarm platforms`: what a reference offers, and what a client of some platform would get of it. */
 import { parsePlatform } from '../../shared/platform.ts';
-import { imageFor, listPlatforms } from '../manifest/platforms.ts';
+import { formatOffered, imageFor, listPlatforms } from '../manifest/platforms.ts';
 import { Registries } from '../registry/registries.ts';
 import type { GlobalOptions } from './global-options.ts';
 import { print, printJson } from './output.ts';
@@ -22,8 +22,9 @@ export async function runPlatforms(reference: string, options: PlatformsOptions)
   if (wanted !== undefined) {
     const image = imageFor(wanted, { offered, reference });
     if (global.json) return printJson(image);
-    return print(`${plainText(image.platform)} ${image.digest}`);
+    return print(`${plainText(formatOffered(image))} ${image.digest}`);
   }
-  if (global.json) return printJson(offered.map(({ platform }) => platform));
-  for (const { platform } of offered) print(plainText(platform));
+  const lines = offered.map(formatOffered);
+  if (global.json) return printJson(lines);
+  for (const line of lines) print(plainText(line));
 }

@@ -10,6 +10,8 @@ import { isList } from './media-types.ts';
 export interface OfferedImage {
   /** Formatted; `unknown` where a list does not say. */
   readonly platform: string;
+  /** What tells several images of one platform apart, as with Windows; absent where nothing does. */
+  readonly osVersion?: string;
   readonly digest: string;
 }
 
@@ -22,14 +24,20 @@ export async function listPlatforms(
   const found = await lookUp(text, registries, signal);
   const { manifest, name } = found;
   if (!isList(manifest.mediaType)) {
-    return [{ platform: format(await imagePlatform(found, signal)), digest: manifest.digest }];
+    return [offer(await imagePlatform(found, signal), manifest.digest)];
   }
   return parseList(manifest, name)
     .manifests.filter((entry) => !isAttestation(entry))
-    .map(({ platform, digest }) => ({
-      platform: platform === undefined ? 'unknown' : format(platform),
-      digest,
-    }));
+    .map(({ platform, digest }) =>
+      platform === undefined ? { platform: 'unknown', digest } : offer(platform, digest),
+    );
+}
+
+/** `windows(10.0.17763.2114)/amd64`: as containerd writes it (github.com/containerd/platforms, FormatAll). */
+export function formatOffered({ platform, osVersion }: OfferedImage): string {
+  if (osVersion === undefined) return platform;
+  const [os, ...others] = platform.split('/');
+  return [`${os}(${osVersion})`, ...others].join('/');
 }
 
 /** Throws `not-found` when a client on that platform would get none of them. */
@@ -42,10 +50,17 @@ export function imageFor(
     if (image !== undefined) return image;
   }
   throw new ArchfarmError('not-found', `${reference} has no image for ${formatPlatform(wanted)}`, {
-    hint: `it offers ${offered.map(({ platform }) => platform).join(', ') || 'none'}`,
+    hint: `it offers ${offered.map(formatOffered).join(', ') || 'none'}`,
   });
 }
 
-function format({ os, architecture, variant }: PlatformFields): string {
-  return formatPlatform(normalizePlatform({ os, architecture, ...(variant ? { variant } : {}) }));
+function offer(
+  { os, architecture, variant, 'os.version': osVersion }: PlatformFields,
+  digest: string,
+): OfferedImage {
+  return {
+    platform: formatPlatform(normalizePlatform({ os, architecture, ...(variant ? { variant } : {}) })),
+    ...(osVersion ? { osVersion } : {}),
+    digest,
+  };
 }

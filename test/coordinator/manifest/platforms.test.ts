@@ -1,12 +1,12 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { describeReference } from '../../../coordinator/manifest/describe.ts';
-import { imageFor, listPlatforms } from '../../../coordinator/manifest/platforms.ts';
+import { formatOffered, imageFor, listPlatforms } from '../../../coordinator/manifest/platforms.ts';
 import { Registries } from '../../../coordinator/registry/registries.ts';
 import { parsePlatform } from '../../../shared/platform.ts';
 import { startRegistry } from '../../../scripts/rig/registry.ts';
 import { failureOf } from '../../support/failure.ts';
-import { pullDocument } from '../../support/sample-image.ts';
+import { pullDocument, pushDocument, pushSample } from '../../support/sample-image.ts';
 import { publishSample } from '../../support/sample-list.ts';
 
 const { signal } = new AbortController();
@@ -22,6 +22,31 @@ test('lists the platforms of lists, by tag and digest, and of single images', as
   };
   assert.equal(await platforms(`app@${list?.digest}`), ['linux/amd64', 'linux/arm64/v8']);
   assert.equal(await platforms('app-arm64v8'), ['linux/arm64/v8']);
+});
+
+test('tells images of one platform apart by the version of their system', async () => {
+  await using registry = await startRegistry();
+  await using registries = new Registries({ configDirectory: '/nonexistent' });
+  const target = { host: registry.host, repository: 'windows' };
+  const versions = ['10.0.17763.2114', '10.0.20348.169'];
+  const mediaType = 'application/vnd.docker.distribution.manifest.list.v2+json';
+  const manifests = [];
+  for (const version of versions) {
+    const platform = { os: 'windows', architecture: 'amd64', 'os.version': version };
+    const image = await pushSample({ ...target, tag: version }, { platform });
+    manifests.push({ mediaType: image.mediaType, size: image.bytes.length, digest: image.digest, platform });
+  }
+  await pushDocument(target, {
+    mediaType,
+    bytes: Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests })),
+  });
+  const offered = async (tag: string): Promise<string[]> =>
+    (await listPlatforms(`${registry.host}/windows:${tag}`, registries, signal)).map(formatOffered);
+  assert.equal(
+    await offered('latest'),
+    versions.map((version) => `windows(${version})/amd64`),
+  );
+  assert.equal(await offered('10.0.20348.169'), ['windows(10.0.20348.169)/amd64']);
 });
 
 test('says which image a client of some platform gets, or that it gets none', () => {
