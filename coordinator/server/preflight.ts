@@ -13,6 +13,7 @@ import type { BuildSpec } from '../project/spec.ts';
 import { canPush } from '../registry/preflight.ts';
 import type { Registries } from '../registry/registries.ts';
 import type { Repository } from '../registry/repository.ts';
+import { GoodAnswers, type AskOptions } from './good-answers.ts';
 
 /** `platforms`: those that the list will have, optional ones with them. `force`: a tag may lose platforms. */
 export type PreflightRequest = Pick<BuildSpec, 'tags' | 'platforms' | 'suffix' | 'force'>;
@@ -45,23 +46,20 @@ export interface PreflightTiming {
 }
 
 const defaultTiming: PreflightTiming = { patience: 15_000, memory: 60_000 };
-/** Good answers that are kept; the oldest give way. */
-const maxKept = 1_000;
-
 export class Preflight {
   readonly #registries: Registries;
   readonly #timing: PreflightTiming;
-  /** Until when a good answer is believed, by its question. */
-  readonly #kept = new Map<string, number>();
+  readonly #answers: GoodAnswers;
 
   constructor(registries: Registries, timing: PreflightTiming = defaultTiming) {
     this.#registries = registries;
     this.#timing = timing;
+    this.#answers = new GoodAnswers(timing.memory);
   }
 
   /**
    * Throws what would keep the build from being published: `registry-denied`, `registry-unreachable`, `registry-error`
-   * or `platform-loss`. What was found good a moment ago is not asked again.
+   * or `platform-loss`. What was found good a moment ago, or is just being asked, is not asked again.
    */
   async check(request: PreflightRequest, signal: AbortSignal): Promise<void> {
     const { repositories, tags } = await this.#ask(request, { signal, believe: true });
@@ -74,10 +72,7 @@ export class Preflight {
     return this.#ask(request, { signal, believe: false });
   }
 
-  async #ask(
-    request: PreflightRequest,
-    { signal, believe }: { signal: AbortSignal; believe: boolean },
-  ): Promise<Findings> {
+  async #ask(request: PreflightRequest, { signal, believe }: AskOptions): Promise<Findings> {
     const targets = this.#targets(request);
     const wanted = request.platforms.map((platform) => formatPlatform(parsePlatform(platform)));
     const asked = await Promise.all(
@@ -86,12 +81,14 @@ export class Preflight {
         // A registry that takes no push need not be asked for the tags, which has more patience.
         const refused = new AbortController();
         const [error, ...found] = await Promise.all([
-          this.#believed(`push ${repository.fullName}`, believe, () =>
-            this.#patiently(repository, signal, (patient) => this.#mayPush(target, patient)),
-          ).then(noError, (thrown: unknown) => {
-            refused.abort(thrown);
-            return thrown;
-          }),
+          this.#answers
+            .ask(`push ${repository.fullName}`, { signal, believe }, (signal) =>
+              this.#patiently(repository, signal, (patient) => this.#mayPush(target, patient)),
+            )
+            .then(noError, (thrown: unknown) => {
+              refused.abort(thrown);
+              return thrown;
+            }),
           ...tags.map((tag) =>
             this.#tag(tag, {
               wanted,
@@ -139,13 +136,13 @@ export class Preflight {
 
   async #tag(
     tag: FinalTag,
-    options: { wanted: readonly string[]; force: boolean; believe: boolean; signal: AbortSignal },
+    options: AskOptions & { readonly wanted: readonly string[]; readonly force: boolean },
   ): Promise<TagFinding> {
-    const { wanted, force, believe, signal } = options;
+    const { wanted, force } = options;
     const name = tagName(tag);
     let platforms: readonly string[] | undefined;
     try {
-      await this.#believed(`tag ${name} ${wanted.toSorted().join()} ${force}`, believe, async () => {
+      await this.#answers.ask(`tag ${name} ${wanted.toSorted().join()} ${force}`, options, async (signal) => {
         const state = await this.#patiently(tag.repository, signal, (patient) => readTag(tag, patient));
         if (state.manifest !== undefined) platforms = state.platforms;
         const lost = lostPlatforms(state.platforms, wanted);
@@ -155,17 +152,6 @@ export class Preflight {
     } catch (error) {
       return { tag: name, platforms, error };
     }
-  }
-
-  /** Does not ask what was answered well a moment ago. */
-  async #believed(question: string, believe: boolean, ask: () => Promise<void>): Promise<void> {
-    const now = performance.now();
-    if (believe && (this.#kept.get(question) ?? 0) > now) return;
-    this.#kept.delete(question);
-    await ask();
-    this.#kept.set(question, now + this.#timing.memory);
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > maxKept && oldest !== undefined) this.#kept.delete(oldest);
   }
 
   async #patiently<T>(

@@ -73,6 +73,28 @@ test('asks every repository once, at the same time, and believes a good answer f
   assert.equal(asked().slice(before), ['GET /v2/app/manifests/3']);
 });
 
+test('asks for many builds of one tag at once what it asks for one, also when the first is given up', async () => {
+  await using registry = await startRegistry();
+  let answers = false;
+  await using proxy = await startFaultProxy(registry.host, async () => {
+    await until(() => answers);
+    return false;
+  });
+  await using config = await dockerConfig({});
+  await using registries = open(config);
+  const preflight = new Preflight(registries);
+  const request = requestFor([`${proxy.host}/app:1`]);
+  const first = new AbortController();
+  const given = preflight.check(request, first.signal);
+  const others = Array.from({ length: 20 }, () => preflight.check(request, signal));
+  await until(() => proxy.log.length === 4, { what: 'the questions of one build' });
+  first.abort(new Error('given up'));
+  assert.match(String(await given.catch((error: unknown) => error)), 'given up');
+  answers = true;
+  await Promise.all(others);
+  assert.is(proxy.log.filter((line) => !line.startsWith('DELETE ')).length, 4);
+});
+
 test('forgets a good answer in time, and never keeps a bad one', async () => {
   await using registry = await startRegistry();
   let denied = true;
