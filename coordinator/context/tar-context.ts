@@ -139,6 +139,8 @@ class TarReader {
 
   async take(entry: Entry): Promise<void> {
     const { header } = entry;
+    // What tar-stream makes of the size -1.
+    if (Object.is(header.size, -0)) throw refused(header.name, 'its size is negative');
     checkLimit(this.#limits, { limit: 'entries', value: ++this.entries });
     checkLimit(this.#limits, {
       limit: 'pathBytes',
