@@ -87,7 +87,7 @@ test('while a build with a private base, a secret and a password for its push ru
   await buildImage([await busyboxBase(), '-t', `${door.host}/team/base`, ...platform], farm);
   const steps = [
     `FROM ${door.host}/team/base`,
-    'RUN --mount=type=secret,id=token busybox sha256sum /run/secrets/token',
+    'RUN --mount=type=secret,id=token cd /run/secrets && busybox cat token && echo && busybox base64 -w 0 token',
   ];
   await writeFile(`${dir}/dockerfile`, `${steps.join('\n')}\n`);
   const flags = ['-f', `${dir}/dockerfile`, '--secret', `id=token,src=${dir}/token`, ...platform];
@@ -111,7 +111,11 @@ test('while a build with a private base, a secret and a password for its push ru
   const { status, stderr, result } = await ended;
   assert.is(status, 0, stderr);
   const told = await archfarm(['show', result.build, '--json'], farm);
-  for (const canary of canaries) assert.not.ok(`${stderr}${told.stdout}`.includes(canary));
+  const logged = await archfarm(['logs', result.build], farm);
+  assert.is(logged.stdout.match(/\*\*\*/g)?.length, 2, 'the step printed it plain and in base64');
+  for (const canary of canaries) {
+    assert.not.ok(`${stderr}${told.stdout}${logged.stdout}${logged.stderr}`.includes(canary));
+  }
 });
 
 test('and afterwards they are nowhere, the disks of coordinator, agent, engine and registry included', async () => {

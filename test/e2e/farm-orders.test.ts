@@ -125,6 +125,8 @@ test('an agent can be removed, connected or not, and a wrong name gets the right
   const wrong = await run('agents', 'drain', 'pi-1');
   assert.is(wrong.status, 1);
   assert.match(wrong.stderr, /no agent is called "pi-1"\n {2}did you mean pi-01\?/);
+  // The coordinator was killed, and knows an agent with the token by its connection alone.
+  await until(async () => /ready/.test(await stateOf('rack')), { what: 'it is back', timeout: 60_000 });
   const connected = await run('agents', 'rm', 'rack');
   assert.is(connected.status, 0, connected.stderr);
   assert.is(await farm.agents[0]?.ended, 'exit code 78');
