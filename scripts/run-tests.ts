@@ -5,7 +5,7 @@
  *
  *     node --import tsx scripts/run-tests.ts [--full] [--timeout SECONDS] [PATH…]
  */
-import { chmod, readdir } from 'node:fs/promises';
+import { chmod, readdir, readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { relative } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -58,10 +58,16 @@ let failed = 0;
   // One more than there are processors: of their time a good part is waiting.
   await runAll(light, Math.max(2, availableParallelism()) + 1, { env, node });
   const withFarms = files.filter((file) => heavy.test(file));
-  if (withFarms.length > 0) {
-    // Not before: while there is an emulator, engines try it several times in every build.
+  const emulated = await filesNaming(/arm64|startEmulation/, withFarms);
+  await runAll(
+    withFarms.filter((file) => !emulated.has(file)),
+    2,
+    { env, node },
+  );
+  if (emulated.size > 0) {
+    // For these alone: while there is an emulator, engines try it several times in every build.
     await using _emulation = await startEmulation();
-    await runAll(withFarms, 2, { env, node });
+    await runAll([...emulated], 2, { env, node });
   }
   if (files.length === 0) fail('no test file matches');
   if (interrupted.signal.aborted) fail('interrupted');
@@ -84,6 +90,11 @@ async function testFiles(): Promise<string[]> {
       (file) => wanted.length === 0 || wanted.some((path) => file === path || file.startsWith(`${path}/`)),
     )
     .toSorted();
+}
+
+async function filesNaming(what: RegExp, files: readonly string[]): Promise<Set<string>> {
+  const texts = await Promise.all(files.map((file) => readFile(file, 'utf8')));
+  return new Set(files.filter((_, index) => what.test(texts[index] ?? '')));
 }
 
 async function runAll(

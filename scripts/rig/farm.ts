@@ -54,7 +54,9 @@ const twoAgents: readonly FarmAgent[] = [
 export async function startFarm(options: FarmOptions = {}): Promise<RunningFarm> {
   await using started = new Resources();
   const scratch = started.use(await scratchDirectory('farm'));
-  started.use(await startEmulation());
+  const { agents: offered = twoAgents } = options;
+  // Not without need: engines try an emulator several times in every build.
+  if (offered.some(({ platforms }) => platforms.includes('linux/arm64'))) started.use(await startEmulation());
   // One after the other: with what a failed start leaves half done, there would be nobody to end it.
   const registry = started.use(await startRegistry(options.registry));
   const engines = {
@@ -81,7 +83,7 @@ export async function startFarm(options: FarmOptions = {}): Promise<RunningFarm>
     }),
   );
   const agents = new Map<string, RunningService>();
-  for (const { name, engine, platforms, slots = 2 } of options.agents ?? twoAgents) {
+  for (const { name, engine, platforms, slots = 2 } of offered) {
     const offer = ['--name', name, '--platform', platforms.join(','), '--slots', String(slots)];
     const flags = [...offer, '--data', `${scratch.path}/agent-${name}`];
     const agent = await startService([process.execPath, `${dist}/archfarm-agent.js`, 'run', ...flags], {

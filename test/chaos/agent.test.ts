@@ -13,7 +13,7 @@ import { stepProcesses } from '../support/step-processes.ts';
 import { until } from '../support/until.ts';
 import { rowsOf } from './row.ts';
 
-const lab = await startLab();
+const lab = await startLab({ emulated: true });
 const row = rowsOf(lab);
 const { gate } = lab;
 const patience = { timeout: 60_000 };

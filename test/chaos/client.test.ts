@@ -8,7 +8,7 @@ import { amd64, arm64, startLab } from '../support/chaos-lab.ts';
 import { until } from '../support/until.ts';
 import { rowsOf } from './row.ts';
 
-const lab = await startLab();
+const lab = await startLab({ emulated: true });
 const row = rowsOf(lab);
 const { gate, farm } = lab;
 const isFull = process.env['ARCHFARM_TEST_FULL'] === '1';

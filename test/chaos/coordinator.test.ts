@@ -18,6 +18,7 @@ const scratch = await scratchDirectory('failpoints');
 const killAt = `${scratch.path}/kill-at`;
 const disk = await smallDisk(64 * 1024 * 1024);
 const lab = await startLab({
+  emulated: true,
   coordinatorData: `${disk.path}/data`,
   coordinatorEnv: { NODE_OPTIONS: `--require ${killer}`, ARCHFARM_TEST_KILL_AT: killAt },
 });

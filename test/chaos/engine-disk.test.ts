@@ -88,7 +88,7 @@ row(
     const keepFull = (): Promise<void> =>
       fill(0).catch((error: NodeJS.ErrnoException) => assert.is(error.code, 'ENOSPC'));
     try {
-      await fill(8);
+      await fill(3);
       await goesElsewhere(await lab.order(name));
       await bIs('cordoned', keepFull);
       assert.match((await agentReason(lab, 'b')) ?? '', 'no inode is free');

@@ -14,6 +14,7 @@ import { closeOf } from '../support/web-sockets.ts';
 import { rowsOf } from './row.ts';
 
 const lab = await startLab({
+  emulated: true,
   sharing: { b: 'a' },
   platforms: { a: 'linux/amd64', b: 'linux/arm64' },
 });

@@ -9,7 +9,10 @@ import { until } from '../support/until.ts';
 import { rowsOf } from './row.ts';
 
 let proxy: MessageProxy | undefined;
-const lab = await startLab({ before: async (coordinator) => (proxy = await startMessageProxy(coordinator)) });
+const lab = await startLab({
+  emulated: true,
+  before: async (coordinator) => (proxy = await startMessageProxy(coordinator)),
+});
 const row = rowsOf(lab);
 const agents = ['a', 'b'].map((name) => ({ name, ...lab.agent(name) }));
 

@@ -9,7 +9,7 @@ import { dropPackets, portOf, resetPackets, type Direction } from '../support/pa
 import { until } from '../support/until.ts';
 import { rowsOf } from './row.ts';
 
-const lab = await startLab();
+const lab = await startLab({ emulated: true });
 const row = rowsOf(lab);
 const { gate } = lab;
 const links = ['a', 'b'].map((name) => lab.agent(name).link);

@@ -8,7 +8,7 @@ import { until } from '../support/until.ts';
 import { isWhole, randomFaults, type RandomFault } from './random-faults.ts';
 import { rowsOf } from './row.ts';
 
-const lab = await startLab();
+const lab = await startLab({ emulated: true });
 const row = rowsOf(lab, { once: true });
 const { gate } = lab;
 const isFull = process.env['ARCHFARM_TEST_FULL'] === '1';

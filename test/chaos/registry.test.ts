@@ -12,7 +12,7 @@ import { readPublished } from '../support/published-image.ts';
 import { rowsOf } from './row.ts';
 
 const run = promisify(execFile);
-const lab = await startLab();
+const lab = await startLab({ emulated: true });
 const row = rowsOf(lab);
 const isFull = process.env['ARCHFARM_TEST_FULL'] === '1';
 

@@ -29,6 +29,7 @@ const width = 2;
 const random = new Random(Number(values.seed));
 console.log(`soak of ${minutes} minutes, seed ${values.seed}`);
 await using lab = await startLab({
+  emulated: true,
   agents,
   sharing: { c: 'a', d: 'b' },
   witness: true,

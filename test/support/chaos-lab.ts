@@ -64,8 +64,10 @@ export interface LabOptions {
   readonly sharing?: Readonly<Record<string, string>>;
   /** Where engines keep their images, by name. */
   readonly engineData?: Readonly<Record<string, string>>;
-  /** Platforms of agents by name; both if not given. */
+  /** Platforms of agents by name; those of others depend on `emulated`. */
   readonly platforms?: Readonly<Record<string, string>>;
+  /** Agents offer both platforms, not amd64 alone. */
+  readonly emulated?: boolean;
   /** What stands before the coordinator; the agents' links lead to it. */
   readonly before?: (coordinator: string) => Promise<AsyncDisposable & { readonly address: string }>;
   readonly registry?: RegistryOptions;
@@ -109,10 +111,11 @@ export interface Lab extends AsyncDisposable {
 }
 
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
-  const { agents: names = ['a', 'b'], sharing = {}, timers = 0.1 } = options;
+  const { agents: names = ['a', 'b'], sharing = {}, timers = 0.1, emulated = false } = options;
   await using started = new Resources();
   const { path: dir } = started.use(await scratchDirectory('lab'));
-  started.use(await startEmulation());
+  // Not without need: engines try an emulator several times in every build.
+  if (emulated) started.use(await startEmulation());
   const registry = started.use(await startRegistry(options.registry));
   const journal = started.use(await startRegistryJournal(registry.host));
   let hook: Hook = () => false;
@@ -142,7 +145,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
     const link = started.use(await slowLink(before?.address ?? farm.address));
     const service = await startAgentProcess(farm, {
       name,
-      platform: options.platforms?.[name] ?? 'linux/amd64,linux/arm64',
+      platform: options.platforms?.[name] ?? (emulated ? `${amd64},${arm64}` : amd64),
       engine: engine.host,
       coordinator: link.address,
       env: { ...speed, ARCHFARM_ALLOW: 'network-host', ...options.agentEnv },
