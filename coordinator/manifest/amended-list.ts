@@ -4,47 +4,79 @@ import { ArchfarmError } from '../../shared/errors.ts';
 import { formatPlatform, samePlatform } from '../../shared/platform.ts';
 import type { VerifiedImage } from '../farm/events.ts';
 import { noAnnotations, type Annotations } from '../project/annotations.ts';
+import { findDigest } from '../registry/manifests.ts';
 import type { Registries } from '../registry/registries.ts';
 import { parseList, type Manifest } from './document.ts';
-import { platformOf } from './list.ts';
+import { platformOf, type ListedImage } from './list.ts';
 import { lookUp } from './lookup.ts';
 import { isList, ociIndex } from './media-types.ts';
 import type { Publication } from './publish.ts';
-import { readSource, type SourceImage } from './sources.ts';
+import { readSource } from './sources.ts';
+import { finalTag } from './tags.ts';
+import { together } from './together.ts';
+
+export interface AmendOptions {
+  readonly signal: AbortSignal;
+  readonly onWarning: (message: string) => void;
+}
 
 /**
- * The publication of the list that the first tag stands for now, with these children in it. Throws `not-found` when the
- * tag is gone.
+ * The publication of the list that the first tag stands for now, with these children in it. Other tags that stand for
+ * another list are left alone, with a warning. Throws `not-found` when the first tag is gone.
  */
 export async function amendedPublication(
   publication: Publication,
   registries: Registries,
-  signal: AbortSignal,
+  { signal, onWarning }: AmendOptions,
 ): Promise<Publication> {
   const { children, tags, annotations = noAnnotations } = publication;
   const { repository, name, manifest } = await lookUp(tags[0] ?? '', registries, signal);
   // By digest, as the tag may move meanwhile.
   const image = repository.reference(manifest.digest);
-  const listed = await readSource({ image }, { registries, attestations: 'keep', signal });
-  const said = isList(manifest.mediaType) ? annotationsIn(manifest, name) : {};
+  const [listed, others] = await Promise.all([
+    readSource({ image }, { registries, attestations: 'keep', signal }),
+    // Where an earlier run of this publication began to move them, it had looked.
+    publication.previous === undefined ? digestsOf(tags.slice(1), registries, signal) : [],
+  ]);
+  const elsewhere = tags
+    .slice(1)
+    .filter((_, index) => (others[index] ?? manifest.digest) !== manifest.digest);
+  for (const tag of elsewhere)
+    onWarning(`${tag} stands for another list than ${tags[0]} by now, and is left alone`);
   return {
     ...publication,
+    tags: tags.filter((tag) => !elsewhere.includes(tag)),
     children: withChildren(
-      listed.map((source) => source.image),
-      children,
+      listed.map(({ image, annotations }) => ({ ...image, annotations })),
+      children.map((image) => ({ ...image, annotations: annotationsFor(image, annotations) })),
     ),
     // What an earlier run of this publication put there is what it would put there again.
     platforms: undefined,
     type: manifest.mediaType === ociIndex ? 'oci' : publication.type,
-    annotations: annotationsOf(listed, { index: said, own: annotations, added: children }),
+    annotations: {
+      ...noAnnotations,
+      index: isList(manifest.mediaType) ? annotationsIn(manifest, name) : {},
+    },
   };
+}
+
+function digestsOf(
+  tags: readonly string[],
+  registries: Registries,
+  signal: AbortSignal,
+): Promise<readonly (string | undefined)[]> {
+  return together(
+    tags.map((text) => finalTag(text, registries)),
+    ({ repository, tag }, signal) => findDigest(repository, tag, { scope: repository.pushScope, signal }),
+    signal,
+  );
 }
 
 /** Each in the place of the one that it replaces, or at the end. Throws `usage` where two would be of one platform. */
 export function withChildren(
-  listed: readonly VerifiedImage[],
-  added: readonly VerifiedImage[],
-): readonly VerifiedImage[] {
+  listed: readonly ListedImage[],
+  added: readonly ListedImage[],
+): readonly ListedImage[] {
   const replaced = listed.map((old) => {
     const fresh = added.filter((image) => samePlatform(platformOf(image.platform), platformOf(old.platform)));
     return fresh[0] ?? old;
@@ -58,23 +90,11 @@ export function withChildren(
   });
 }
 
-function annotationsOf(
-  listed: readonly SourceImage[],
-  {
-    index,
-    own,
-    added,
-  }: {
-    index: Readonly<Record<string, string>>;
-    own: Annotations;
-    added: readonly VerifiedImage[];
-  },
-): Annotations {
-  const kept = listed.map(({ image, annotations = {} }) => [nameOf(image), annotations] as const);
-  const fresh = added.map((image) => {
-    return [nameOf(image), { ...own.everyPlatform, ...own.platforms[nameOf(image)] }] as const;
-  });
-  return { index, everyPlatform: {}, platforms: Object.fromEntries([...kept, ...fresh]) };
+function annotationsFor(
+  { platform }: VerifiedImage,
+  { everyPlatform, platforms }: Annotations,
+): Readonly<Record<string, string>> {
+  return { ...everyPlatform, ...platforms[formatPlatform(platformOf(platform))] };
 }
 
 const annotated = v.object({ annotations: v.optional(v.record(v.string(), v.string()), {}) });
@@ -82,8 +102,4 @@ const annotated = v.object({ annotations: v.optional(v.record(v.string(), v.stri
 function annotationsIn(manifest: Manifest, name: string): Readonly<Record<string, string>> {
   const parsed = v.safeParse(annotated, parseList(manifest, name));
   return parsed.success ? parsed.output.annotations : {};
-}
-
-function nameOf({ platform }: VerifiedImage): string {
-  return formatPlatform(platformOf(platform));
 }

@@ -14,6 +14,11 @@ export interface ListChild {
   readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
+export interface ListedImage extends VerifiedImage {
+  /** Of its entry; those that are asked for by platform add to them. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+}
+
 export interface ListOptions {
   /** `auto`: a Docker list when every child is Docker-typed and nothing is annotated, an OCI index otherwise. */
   readonly type?: ListType | undefined;
@@ -47,11 +52,11 @@ export function assembleList(children: readonly ListChild[], options: ListOption
 }
 
 /** The images, then what is said about them, as BuildKit orders its own lists. */
-export function listChildren(images: readonly VerifiedImage[], annotations?: Annotations): ListChild[] {
+export function listChildren(images: readonly ListedImage[], annotations?: Annotations): ListChild[] {
   const attestations = images.flatMap((image) => image.attestations ?? []);
   return [
-    ...images.map(({ descriptor, platform }) => {
-      return { descriptor, platform, annotations: annotationsOf(platform, annotations) };
+    ...images.map(({ descriptor, platform, annotations: own }) => {
+      return { descriptor, platform, annotations: { ...own, ...annotationsOf(platform, annotations) } };
     }),
     ...attestations.map(({ descriptor, annotations }) => {
       return { descriptor, platform: { os: 'unknown', architecture: 'unknown' }, annotations };

@@ -13,7 +13,7 @@ import type { Registries } from '../registry/registries.ts';
 import type { Repository } from '../registry/repository.ts';
 import type { Manifest } from './document.ts';
 import { tagChildren } from './child-tags.ts';
-import { assembleList, listChildren, platformOf } from './list.ts';
+import { assembleList, listChildren, platformOf, type ListedImage } from './list.ts';
 import { moveTags } from './move-tags.ts';
 import { lostPlatforms, platformLoss } from './platform-loss.ts';
 import { Staging } from './staging.ts';
@@ -21,7 +21,7 @@ import { finalTag, tagName, type FinalTag, type TagState } from './tags.ts';
 import { together } from './together.ts';
 
 export interface Publication {
-  readonly children: readonly VerifiedImage[];
+  readonly children: readonly ListedImage[];
   readonly tags: readonly string[];
   /** Formatted: those that the tags may have and keep. The children's where absent. */
   readonly platforms?: readonly string[] | undefined;
@@ -77,25 +77,7 @@ async function publishFrom(staging: Staging, publication: Publication, options: 
   const { signal, registries } = options;
   const list = assembleList(listChildren(children, annotations), { type, annotations: annotations?.index });
   const tags = publication.tags.map((tag) => finalTag(tag, registries));
-  const targets = await together(
-    tags,
-    async (tag): Promise<Target> => ({ ...tag, state: await staging.current(tag) }),
-    signal,
-  );
-  const stale = targets.filter(({ state }) => state.manifest?.digest !== list.digest);
-  if (publication.previous === undefined) refuseLoss(stale, publication);
-  const repositories = [
-    ...new Map(stale.map(({ repository }) => [repository.fullName, repository])).values(),
-  ];
-  await together(
-    repositories,
-    async (repository) => {
-      await together(children, (child) => staging.bring(child, [repository]), signal);
-      // What is refused is refused before one of several tags has moved.
-      if (stale.length > 1) await putList(list, repository, { staging, children, options });
-    },
-    signal,
-  );
+  const { targets, stale } = await bringAll(list, { tags, staging }, { publication, options });
   if (publication.childTags === true) await tagChildren(children, tags, { ...options, staging });
   await move(list, { stale, targets, staging }, { publication, options });
   await together(stale, (tag, signal) => readBack(list, tag, { ...options, signal }), signal);
@@ -103,6 +85,40 @@ async function publishFrom(staging: Staging, publication: Publication, options: 
     descriptor: { mediaType: list.mediaType, digest: list.digest, size: list.bytes.length },
     tags: tags.map(tagName),
   };
+}
+
+/** All that the list names is in the repository of every tag that is to move, and every tag was looked at after that. */
+async function bringAll(
+  list: Manifest,
+  { tags, staging }: { readonly tags: readonly FinalTag[]; readonly staging: Staging },
+  { publication, options }: { readonly publication: Publication; readonly options: Options },
+): Promise<{ readonly targets: readonly Target[]; readonly stale: readonly Target[] }> {
+  const { signal } = options;
+  const { children, previous } = publication;
+  const brought = new Set<string>();
+  for (;;) {
+    const look = async (tag: FinalTag): Promise<Target> => ({ ...tag, state: await staging.current(tag) });
+    const targets = await together(tags, look, signal);
+    const stale = targets.filter(({ state }) => state.manifest?.digest !== list.digest);
+    if (previous === undefined) refuseLoss(stale, publication);
+    const lacking = new Map(
+      stale
+        .filter(({ repository }) => !brought.has(repository.fullName))
+        .map(({ repository }) => [repository.fullName, repository]),
+    );
+    if (lacking.size === 0) return { targets, stale };
+    await together(
+      [...lacking.values()],
+      async (repository) => {
+        await together(children, (child) => staging.bring(child, [repository]), signal);
+        // What is refused is refused before one of several tags has moved.
+        if (stale.length > 1) await putList(list, repository, { staging, children, options });
+        brought.add(repository.fullName);
+      },
+      signal,
+    );
+    // That may have taken hours, in which others may have moved the tags: once more.
+  }
 }
 
 function refuseLoss(stale: readonly Target[], { children, platforms, force = false }: Publication): void {

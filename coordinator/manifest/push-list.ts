@@ -1,10 +1,15 @@
 /** Publishes a list of images that are in registries already, wherever they are. */
 import { ArchfarmError } from '../../shared/errors.ts';
 import { formatPlatform, type Platform } from '../../shared/platform.ts';
-import { attestationMode, type AttestationMode, type ListType } from '../project/annotations.ts';
+import {
+  attestationMode,
+  noAnnotations,
+  type AttestationMode,
+  type ListType,
+} from '../project/annotations.ts';
 import type { Registries } from '../registry/registries.ts';
 import { withVariant } from './given-platform.ts';
-import { platformOf } from './list.ts';
+import { platformOf, type ListedImage } from './list.ts';
 import { dockerManifest } from './media-types.ts';
 import { publish, type Published } from './publish.ts';
 import { readSource, type Source, type SourceImage } from './sources.ts';
@@ -49,14 +54,17 @@ export async function pushList(
   const { images: all, missing } = await readSources(list, registries, { signal, onWarning });
   const images = oneForEach(all);
   checkTypes(images, type, onWarning);
-  const children = images.map(({ image }) => image);
+  // A Docker list has no place for them.
+  const children = images.map(({ image, annotations }): ListedImage =>
+    type === 'docker' ? image : { ...image, annotations },
+  );
   const published = await publish(
     {
       children,
       tags: names,
       platforms: [...children.map(({ platform }) => platformOf(platform)), ...missing].map(formatPlatform),
       type,
-      annotations: { index, everyPlatform: {}, platforms: type === 'docker' ? {} : annotationsOf(images) },
+      annotations: { ...noAnnotations, index },
       force: list.force,
     },
     registries,
@@ -128,13 +136,5 @@ function checkTypes(
   if (docker === undefined) return;
   onWarning(
     `${docker.name} is a Docker image and ${other.name} an OCI one: some registries refuse such lists`,
-  );
-}
-
-function annotationsOf(images: readonly SourceImage[]): Record<string, Readonly<Record<string, string>>> {
-  return Object.fromEntries(
-    images.flatMap(({ image, annotations }) =>
-      annotations === undefined ? [] : [[formatPlatform(platformOf(image.platform)), annotations]],
-    ),
   );
 }

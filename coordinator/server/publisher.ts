@@ -102,12 +102,14 @@ export class Publisher {
       try {
         const own = publicationOf(spec, effect);
         const amends = farm.origin(build)?.type === 'amend';
-        const publication = amends ? await amendedPublication(own, registries, signal) : own;
+        const onWarning = (message: string): void =>
+          onEvent(build, { type: 'warning', time: Date.now(), message });
+        const publication = amends ? await amendedPublication(own, registries, { signal, onWarning }) : own;
         const published = await publish(publication, registries, {
           signal,
           staging,
           onEvent: (event) => onEvent(build, event),
-          onWarning: (message) => onEvent(build, { type: 'warning', time: Date.now(), message }),
+          onWarning,
           onMoving: (previous) => farm.record({ type: 'moving', at: farm.now, build, previous }),
         });
         const duration = Math.round(performance.now() - start);

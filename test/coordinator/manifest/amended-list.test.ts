@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import * as v from 'valibot';
 import type { VerifiedImage } from '../../../coordinator/farm/events.ts';
 import { amendedPublication, withChildren } from '../../../coordinator/manifest/amended-list.ts';
+import type { ListedImage } from '../../../coordinator/manifest/list.ts';
 import { publish, type Publication } from '../../../coordinator/manifest/publish.ts';
 import { verifyImage } from '../../../coordinator/manifest/verify.ts';
 import { noAnnotations } from '../../../coordinator/project/annotations.ts';
@@ -43,8 +44,12 @@ async function put(publication: Publication, { registries }: Place): Promise<voi
   await publish(publication, registries, { signal, onEvent: () => {} });
 }
 
-async function amend(publication: Publication, place: Place): Promise<void> {
-  await put(await amendedPublication(publication, place.registries, signal), place);
+/** What it warned of. */
+async function amend(publication: Publication, place: Place): Promise<string[]> {
+  const warnings: string[] = [];
+  const onWarning = (message: string): void => void warnings.push(message);
+  await put(await amendedPublication(publication, place.registries, { signal, onWarning }), place);
+  return warnings;
 }
 
 async function listAt(host: string, tag = 'latest') {
@@ -109,6 +114,43 @@ test('a Docker list stays one, a single image becomes a list, and a tag that is 
   );
   const error = await failureOf(amend({ ...asked, tags: [`${registry.host}/app:gone`] }, place));
   assert.is(error.code, 'not-found');
+});
+
+test('a tag that stands for another list by now is left alone', async () => {
+  await using registry = await startRegistry();
+  await using registries = new Registries({ configDirectory: '/nonexistent' });
+  const place = { registries, host: registry.host };
+  const [latest, one] = [`${registry.host}/app:latest`, `${registry.host}/app:1`];
+  const amd64 = await imageFor('linux/amd64', place);
+  await put({ tags: [one], children: [await imageFor('linux/amd64', place)] }, place);
+  await put({ tags: [latest], children: [amd64] }, place);
+  const before = await listAt(registry.host, '1');
+  const children = [await imageFor('linux/s390x', place)];
+  const warnings = await amend({ tags: [latest, one], children }, place);
+  assert.is((await listAt(registry.host, '1')).digest, before.digest);
+  assert.is((await listAt(registry.host)).manifests.length, 2);
+  assert.equal(warnings, [`${one} stands for another list than ${latest} by now, and is left alone`]);
+});
+
+test('of two images of one platform each keeps its own notes', async () => {
+  await using registry = await startRegistry();
+  await using registries = new Registries({ configDirectory: '/nonexistent' });
+  const place = { registries, host: registry.host };
+  const windows = async (version: string): Promise<ListedImage> => {
+    const platform = { os: 'windows', architecture: 'amd64', 'os.version': version };
+    const target = { host: registry.host, repository: 'app-windows', tag: version };
+    const { reported } = await pushSample(target, { platform, type: 'oci' });
+    const reference = parseReference(`${registry.host}/app-windows:${version}`);
+    const image = await verifyImage({ reported, reference, platform }, registries, signal);
+    return { ...image, annotations: { base: version } };
+  };
+  const children = [await windows('10.0.17763.1'), await windows('10.0.20348.1')];
+  const tags = [`${registry.host}/app:latest`];
+  await put({ tags, children, type: 'oci' }, place);
+  const before = await listAt(registry.host);
+  assert.equal(before.manifests[0]?.['annotations'], { base: '10.0.17763.1' });
+  await amend({ tags, children: [await imageFor('linux/amd64', place, 'oci')] }, place);
+  assert.equal((await listAt(registry.host)).manifests.slice(0, 2), before.manifests);
 });
 
 test('does not choose between several images of one platform', async () => {

@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { assembleList } from '../../../coordinator/manifest/list.ts';
 import { publish, type Published } from '../../../coordinator/manifest/publish.ts';
+import { Staging } from '../../../coordinator/manifest/staging.ts';
 import { verifyImage } from '../../../coordinator/manifest/verify.ts';
 import { Registries } from '../../../coordinator/registry/registries.ts';
 import { defaultTiming } from '../../../coordinator/registry/timing.ts';
@@ -14,7 +15,7 @@ import { startRegistry } from '../../../scripts/rig/registry.ts';
 import { signedIn } from '../../support/docker-config.ts';
 import { failureOf } from '../../support/failure.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
-import { pullDocument, pushSample, type SampleTarget } from '../../support/sample-image.ts';
+import { pullDocument, pushDocument, pushSample, type SampleTarget } from '../../support/sample-image.ts';
 import { startTokenServer } from '../../support/token-server.ts';
 
 const { signal } = new AbortController();
@@ -90,6 +91,36 @@ test('puts two images into a repository that held none of their blobs, and a lis
   const second = await run(registries, { children, tags: [`${proxy.host}/app:latest`] });
   assert.equal(second.descriptor, published.descriptor);
   assert.equal(proxy.log.slice(again), ['GET /v2/app/manifests/latest']);
+});
+
+test('a tag that somebody moved while the images came is looked at again', async () => {
+  await using registry = await startRegistry();
+  const target: SampleTarget = { host: registry.host, repository: 'app' };
+  const tag = (host: string): string => `${host}/app:latest`;
+  let meanwhile: (() => Promise<void>) | undefined;
+  await using proxy = await startFaultProxy(registry.host, async ({ method, url = '' }) => {
+    if (method === 'POST' && url.includes('mount=')) await meanwhile?.();
+    return false;
+  });
+  await using registries = open();
+  const children = await seed(registries, registry.host, { via: proxy.host });
+  await using staging = new Staging([tag(proxy.host)], { registries, signal, onEvent: () => {} });
+  const other = await pushSample(
+    { ...target, tag: 'other' },
+    { platform: { os: 'linux', architecture: 's390x' } },
+  );
+  meanwhile = async () => {
+    meanwhile = undefined;
+    await pushDocument(target, other);
+    // As if it had been read too long ago.
+    staging.forget([tag(proxy.host)]);
+  };
+  const error = await failureOf(
+    publish({ children, tags: [tag(proxy.host)] }, registries, { signal, onEvent: () => {}, staging }),
+  );
+  assert.is(error.code, 'platform-loss');
+  assert.match(error.message, 'linux/s390x');
+  assert.is((await pullDocument(target, 'latest'))?.digest, other.digest);
 });
 
 test('copies through us when a registry answers 202 or an error to every mount', async () => {
