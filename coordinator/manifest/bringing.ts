@@ -91,7 +91,7 @@ export class Bringing {
     const reference = to.fullName;
     if (there.length === 0 || !(await this.#putUnlessLacking(manifest, to))) {
       await this.#blobs(there, from, to);
-      const copied = await putChild({ manifest, blobs }, { from, to, copies: registries.copies }, signal);
+      const copied = await putChild({ manifest, blobs }, { from, to }, signal);
       for (const { digest, size } of copied)
         onEvent(event({ action: 'copy', reference, digest, bytes: size }));
     }
@@ -121,7 +121,7 @@ export class Bringing {
 
   async #blob(blob: Descriptor, from: Repository, to: Repository): Promise<void> {
     const { registries, signal, onEvent } = this.#options;
-    const outcome = await bringBlob({ from, to, blob, copies: registries.copies }, signal);
+    const outcome = await bringBlob({ from, to, blob }, signal);
     if (outcome === 'present') return;
     const action = outcome === 'mounted' ? 'mount' : 'copy';
     onEvent(event({ action, reference: to.fullName, digest: blob.digest, bytes: blob.size }));

@@ -14,8 +14,8 @@ export interface GivenPlatform {
 }
 
 /**
- * As it is published. A person is believed before a list, and a list before the config, which is not read when os and
- * architecture are known. Throws `usage` for what a person cannot mean, and when nobody tells.
+ * As it is published. A person is believed before a list, and a list before the config, which is not read where no more
+ * can be expected of it. Throws `usage` for what a person cannot mean, and when nobody tells.
  */
 export async function completePlatform(
   found: Found,
@@ -23,8 +23,7 @@ export async function completePlatform(
   signal: AbortSignal,
 ): Promise<VerifiedImage['platform']> {
   const told = { ...fieldsOf(listed), ...withoutUndefined(given) };
-  const known = told.os !== undefined && told.architecture !== undefined;
-  const all = known ? told : { ...fieldsOf(await imagePlatform(found, signal)), ...told };
+  const all = isWhole(told) ? told : completedBy(fieldsOf(await imagePlatform(found, signal)), told);
   const { os, architecture, variant, osVersion, osFeatures } = all;
   if (os === undefined || architecture === undefined) {
     throw new ArchfarmError('usage', `${found.name} does not say for which platform it is`, {
@@ -39,6 +38,19 @@ export async function completePlatform(
     ...(osVersion === undefined ? {} : { osVersion }),
     ...(osFeatures === undefined ? {} : { osFeatures }),
   };
+}
+
+/** Of Linux, arm alone comes in variants that exclude each other; other systems come in versions. */
+function isWhole({ os, architecture, variant, osVersion }: GivenPlatform): boolean {
+  if (os === undefined || architecture === undefined) return false;
+  return os === 'linux' ? architecture !== 'arm' || variant !== undefined : osVersion !== undefined;
+}
+
+/** What a config says besides is about its own os and architecture. */
+function completedBy(config: GivenPlatform, told: GivenPlatform): GivenPlatform {
+  const { os, architecture } = config;
+  const isSame = (told.os ?? os) === os && (told.architecture ?? architecture) === architecture;
+  return isSame ? { ...config, ...told } : { os, architecture, ...told };
 }
 
 export function withVariant(fields: {

@@ -42,7 +42,7 @@ export interface SourceOptions {
   readonly signal: AbortSignal;
 }
 
-/** One image, or all of a list. With os and architecture given no config is read. Throws `not-found`. */
+/** One image, or all of a list. Throws `not-found`. */
 export async function readSource(source: Source, options: SourceOptions): Promise<readonly SourceImage[]> {
   const { registries, signal } = options;
   const found = await lookUp(source.image, registries, signal);

@@ -1,11 +1,10 @@
 /** Configs and layers of a repository: read when small, brought from another repository by mount or by copy. */
 import type { Descriptor } from '../../shared/progress.ts';
-import type { Limiter } from '../limiter.ts';
 import { blobRequest } from './blob-source.ts';
 import { copyInChunks } from './chunked-copy.ts';
 import { withinDeadline } from './deadline.ts';
 import { digestOf } from './digest.ts';
-import { RegistryError } from './registry-error.ts';
+import { deepestCode, networkFailure, RegistryError } from './registry-error.ts';
 import type { Repository } from './repository.ts';
 import { withRetries } from './retry.ts';
 import { giveUp, startUpload, uploadIn, withDigest, type Upload } from './uploads.ts';
@@ -14,8 +13,6 @@ export interface Transfer {
   readonly from: Repository;
   readonly to: Repository;
   readonly blob: Descriptor;
-  /** Shared by all copies of a process. */
-  readonly copies: Limiter;
 }
 
 /** Checked against its digest and size; throws when it is larger than `limit` bytes. */
@@ -84,12 +81,11 @@ async function tryMount(
     return uploadIn(to, reply) ?? 'refused';
   } catch (error) {
     // Registries refuse in many ways: no right to pull the source, a source they do not know, no mounts at all.
-    if (error instanceof RegistryError && error.status !== undefined) {
-      const { status, temporary } = error;
-      if (!temporary) capabilities.mountRefused(from.name, to.name, status === 405);
-      return 'refused';
-    }
-    throw error;
+    if (!(error instanceof RegistryError)) throw error;
+    const { status, temporary } = error;
+    if (status === undefined && !temporary) throw error;
+    if (!temporary) capabilities.mountRefused(from.name, to.name, status === 405);
+    return 'refused';
   }
 }
 
@@ -107,7 +103,7 @@ const worthResuming = 32 * 1024 * 1024;
 
 /** Streamed from one repository to the other, whatever the other says that it has. */
 export function copyBlob(
-  { from, to, blob, copies }: Transfer,
+  { from, to, blob }: Transfer,
   { upload, signal }: { upload?: Upload | undefined; signal: AbortSignal },
 ): Promise<void> {
   const { client } = to;
@@ -134,23 +130,36 @@ export function copyBlob(
   };
   const asked = { method: 'PUT', url: new URL(to.path('blobs/uploads/'), client.endpoint.origin) };
   const milliseconds = timing.answer + Math.ceil(blob.size / timing.slowest);
-  return copies.run(
-    () =>
-      withRetries(
-        () =>
-          withinDeadline(attempt, { milliseconds, signal, asked: { ...asked, endpoint: client.endpoint } }),
-        { timing, signal, onRetry: client.onRetry },
-      ),
-    signal,
+  return inTurn({ from, to }, signal, () =>
+    withRetries(
+      () => withinDeadline(attempt, { milliseconds, signal, asked: { ...asked, endpoint: client.endpoint } }),
+      { timing, signal, onRetry: client.onRetry },
+    ),
   );
 }
 
+/** Of each host so many at once; in the order of their names, as two that wait for each other would wait for ever. */
+function inTurn(
+  { from, to }: Pick<Transfer, 'from' | 'to'>,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
+  const clients = [...new Set([from.client, to.client])].toSorted((a, b) =>
+    a.endpoint.host < b.endpoint.host ? -1 : 1,
+  );
+  const [first, second] = clients;
+  const inner = second === undefined ? work : (): Promise<void> => second.copies.run(work, signal);
+  return first === undefined ? inner() : first.copies.run(inner, signal);
+}
+
 async function copyWhole(
-  { from, to, blob }: Omit<Transfer, 'copies'>,
+  { from, to, blob }: Transfer,
   { upload, signal }: { upload: Upload; signal: AbortSignal },
 ): Promise<void> {
   const source = await from.client.open(blobRequest(from, blob), signal);
   const stream = source.stream();
+  let broken: unknown;
+  stream.once('error', (error) => (broken = error));
   try {
     const answer = await to.client.open(
       {
@@ -164,6 +173,14 @@ async function copyWhole(
       signal,
     );
     await answer.discard();
+  } catch (error) {
+    signal.throwIfAborted();
+    // Whoever takes it can only say that it was not what was announced.
+    const asked = { method: 'GET', url: source.url, endpoint: from.client.endpoint };
+    if (broken !== undefined) throw networkFailure(asked, broken);
+    if (deepestCode(error) === 'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH')
+      throw networkFailure(asked, new Error(`the blob is not of its ${blob.size} bytes`));
+    throw error;
   } finally {
     stream.destroy();
   }

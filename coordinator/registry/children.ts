@@ -1,6 +1,5 @@
 /** The manifest of an image, put where its blobs were brought. */
 import type { Descriptor } from '../../shared/progress.ts';
-import type { Limiter } from '../limiter.ts';
 import type { Manifest } from '../manifest/document.ts';
 import { copyBlob } from './blobs.ts';
 import { putManifest } from './manifests.ts';
@@ -26,7 +25,7 @@ const missingContent = new Set([
  */
 export async function putChild(
   { manifest, blobs }: Child,
-  { from, to, copies }: { from: Repository; to: Repository; copies: Limiter },
+  { from, to }: { from: Repository; to: Repository },
   signal: AbortSignal,
 ): Promise<readonly Descriptor[]> {
   const put = (): Promise<void> => putManifest(to, manifest, { reference: manifest.digest, signal });
@@ -38,7 +37,7 @@ export async function putChild(
     const named = blobs.filter(({ digest }) => error.digests.includes(digest));
     const missing = named.length > 0 ? named : blobs;
     to.client.capabilities.mountRefused(from.name, to.name, false);
-    await Promise.all(missing.map((blob) => copyBlob({ from, to, blob, copies }, { signal })));
+    await Promise.all(missing.map((blob) => copyBlob({ from, to, blob }, { signal })));
     await put();
     return missing;
   }

@@ -1,6 +1,7 @@
 /** One registry: requests that are signed, redirected, retried and bounded. */
 import { Readable } from 'node:stream';
 import type { RegistryAuth } from '../../shared/task.ts';
+import { Limiter } from '../limiter.ts';
 import { Authorizer, type AuthorizerOptions } from './authorizer.ts';
 import { Capabilities } from './capabilities.ts';
 import type { Credential } from './credentials.ts';
@@ -16,7 +17,13 @@ import {
 import { withRetries } from './retry.ts';
 import { describeAccess, type Scope } from './scope.ts';
 import type { RegistryTiming } from './timing.ts';
-import { Transport, type Answer, type Method, type TransportOptions } from './transport.ts';
+import {
+  connectionsPerHost,
+  Transport,
+  type Answer,
+  type Method,
+  type TransportOptions,
+} from './transport.ts';
 
 export interface RegistryRequest {
   readonly method: Method;
@@ -43,12 +50,21 @@ const maxErrorBody = 64 * 1024;
 /** Bodies of answers that carry nothing we want. */
 const maxReply = 64 * 1024;
 
+/** Gives work a signal that ends it in time. */
+type Bound = <T>(work: (signal: AbortSignal) => Promise<T>) => Promise<T>;
+
+type Outcome<T> =
+  | { readonly taken: T }
+  | { readonly answer: Answer; readonly failure: (signIn: SignInAttempt | undefined) => RegistryError };
+
 export type ClientOptions = AuthorizerOptions & TransportOptions;
 
 export class RegistryClient {
   readonly endpoint: Endpoint;
   readonly timing: RegistryTiming;
   readonly capabilities = new Capabilities();
+  /** Of blobs, to it and from it. One within it holds two connections, and some must stay free for other requests. */
+  readonly copies = new Limiter(connectionsPerHost / 2 - 1);
   /** For whoever asks again by itself. */
   readonly onRetry = (): void => this.#transport.noteRetry();
   readonly #transport: Transport;
@@ -67,35 +83,54 @@ export class RegistryClient {
     request: RegistryRequest,
     { signal, limit = maxReply, tries }: { signal: AbortSignal; limit?: number; tries?: number },
   ): Promise<Reply> {
-    const attempt = async (signal: AbortSignal): Promise<Reply> => {
-      const answer = await this.open(request, signal);
+    const read = async (answer: Answer): Promise<Reply> => {
       const { url, status } = answer;
       return { url, status, header: (name) => answer.header(name), bytes: await answer.read(limit) };
     };
     const timing = { ...this.timing, tries: tries ?? this.timing.tries };
     const asked = this.#asked(request.method, new URL(String(request.url), this.endpoint.origin));
-    return withRetries(() => withinDeadline(attempt, { milliseconds: timing.answer, signal, asked }), {
+    const bound: Bound = (work) => withinDeadline(work, { milliseconds: timing.answer, signal, asked });
+    return withRetries(() => this.#signed(request, { signal, bound, take: read }), {
       timing,
       signal,
       onRetry: this.onRetry,
     });
   }
 
-  /** One try, with the body still to be taken. A refused signature is renewed once. */
-  async open(request: RegistryRequest, signal: AbortSignal): Promise<Answer> {
+  /** One try, with the body still to be taken. */
+  open(request: RegistryRequest, signal: AbortSignal): Promise<Answer> {
+    return this.#signed(request, { signal, bound: (work) => work(signal), take: (answer) => answer });
+  }
+
+  /** A refused signature is renewed once. Signing in has its own time: `bound` is for each exchange. */
+  async #signed<T>(
+    request: RegistryRequest,
+    options: {
+      readonly signal: AbortSignal;
+      readonly bound: Bound;
+      readonly take: (answer: Answer) => T | Promise<T>;
+    },
+  ): Promise<T> {
+    const { signal, bound, take } = options;
+    const ask = (authorization: string | undefined): Promise<Outcome<T>> =>
+      bound(async (signal) => {
+        const answer = await this.#follow(request, authorization, signal);
+        if (request.expected.includes(answer.status)) return { taken: await take(answer) };
+        return { answer, failure: await this.#failure(request, answer, authorization) };
+      });
     const authorization = await this.#authorizer.remembered(request.scopes, signal);
-    const answer = await this.#follow(request, authorization, signal);
-    if (request.expected.includes(answer.status)) return answer;
-    const failure = await this.#failure(request, answer, authorization);
+    const first = await ask(authorization);
+    if ('taken' in first) return first.taken;
+    const { answer, failure } = first;
     if (answer.status !== 401 || !this.#transport.isHome(answer.url)) throw failure(this.#authorizer.signIn);
     this.#authorizer.refused(answer.header('www-authenticate'), authorization);
     const renewed = await this.#authorizer.authorization(request.scopes, signal);
     // Saying the same thing again would be refused again.
     if (renewed === undefined || renewed === authorization) throw failure(this.#authorizer.signIn);
     if (request.body instanceof Readable) throw failure(this.#authorizer.signIn).passing();
-    const second = await this.#follow(request, renewed, signal);
-    if (request.expected.includes(second.status)) return second;
-    throw (await this.#failure(request, second, renewed))(this.#authorizer.signIn);
+    const second = await ask(renewed);
+    if ('taken' in second) return second.taken;
+    throw second.failure(this.#authorizer.signIn);
   }
 
   /** What another program needs to do `scopes` here, and no more. */

@@ -46,14 +46,14 @@ export async function findCredential(
   const path = join(options.directory, 'config.json');
   const config = await readConfig(path, options.signal);
   const names = namesOf(endpoint);
-  const helper = findEntry(config.credHelpers, names) ?? config.credsStore;
+  const key = endpoint.credentialKey;
+  const helper = findEntry(config.credHelpers, { key, names }) ?? config.credsStore;
   if (helper !== '') {
-    const key = endpoint.credentialKey;
     const { helperTimeout: timeout, signal } = options;
     const found = await askHelper(helper, { key, timeout, signal });
     if (found !== undefined) return credentialOf(found.Username, found.Secret);
   }
-  const entry = findEntry(config.auths, names);
+  const entry = findEntry(config.auths, { key, names });
   return entry === undefined ? undefined : fromEntry(entry, { path, host: endpoint.host });
 }
 
@@ -80,10 +80,14 @@ function namesOf(endpoint: Endpoint): ReadonlySet<string> {
     : new Set([endpoint.host]);
 }
 
-/** Keys may carry a scheme and a path, `https://index.docker.io/v1/`. */
-function findEntry<T>(entries: Readonly<Record<string, T>>, names: ReadonlySet<string>): T | undefined {
-  return Object.entries(entries).find(([key]) =>
-    names.has(key.replace(/^https?:\/\//, '').replace(/\/.*$/, '')),
+/** Docker's own key before others that mean the host: those may carry a scheme and a path, `https://quay.io/v2/`. */
+function findEntry<T>(
+  entries: Readonly<Record<string, T>>,
+  { key, names }: { readonly key: string; readonly names: ReadonlySet<string> },
+): T | undefined {
+  if (Object.hasOwn(entries, key)) return entries[key];
+  return Object.entries(entries).find(([each]) =>
+    names.has(each.replace(/^https?:\/\//, '').replace(/\/.*$/, '')),
   )?.[1];
 }
 

@@ -35,6 +35,9 @@ export async function getManifest(
   const { bytes } = reply;
   const name = repository.reference(reference);
   const digest = digestOf(bytes);
+  if (reference.startsWith('sha512:') && digestOf(bytes, 'sha512') !== reference) {
+    throw new RegistryError('registry-error', `${name}: the registry gave other content`);
+  }
   const expected = isDigest(reference) ? reference : (reply.header(digestHeader) ?? digest);
   // Another algorithm cannot be compared, and does not come from an image of ours.
   if (isDigest(expected) && expected !== digest) {

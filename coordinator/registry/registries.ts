@@ -9,7 +9,6 @@ import { RegistryClient, type ClientOptions } from './client.ts';
 import { defaultConfigDirectory } from './credentials.ts';
 import { endpointOf, referenceHost } from './endpoint.ts';
 import { Holdings } from './holdings.ts';
-import { Limiter } from '../limiter.ts';
 import { ManifestCache } from './manifest-cache.ts';
 import { getManifest } from './manifests.ts';
 import { RegistryError } from './registry-error.ts';
@@ -17,7 +16,6 @@ import { Repository } from './repository.ts';
 import { pull, push } from './scope.ts';
 import { defaultTiming, type RegistryTiming } from './timing.ts';
 import type { Traffic } from './traffic.ts';
-import { connectionsPerHost } from './transport.ts';
 import { Trust } from './trust.ts';
 
 export interface RegistriesOptions {
@@ -41,8 +39,6 @@ export interface RegistriesOptions {
 }
 
 export class Registries implements AsyncDisposable {
-  /** Of blobs. Each holds up to two connections of one host, and some must stay free for other requests. */
-  readonly copies = new Limiter(connectionsPerHost / 2 - 1);
   /** Of blobs of images that were published there. */
   readonly holdings = new Holdings();
   readonly #insecure: readonly string[];

@@ -42,8 +42,17 @@ export class RegistryError extends ArchfarmError {
 
   /** The same failure, of which its catcher knows that the work may succeed when it is begun anew. */
   passing(): RegistryError {
+    return this.#as({ temporary: true });
+  }
+
+  /** The same failure, after all the tries that it deserves. */
+  final(): RegistryError {
+    return this.#as({ temporary: false });
+  }
+
+  #as({ temporary }: { temporary: boolean }): RegistryError {
     const { code, message, hint, cause, status, registryCodes, digests } = this;
-    const known = { hint, cause, registryCodes, digests, temporary: true };
+    const known = { hint, cause, registryCodes, digests, temporary };
     return new RegistryError(code, message, status === undefined ? known : { ...known, status });
   }
 }
@@ -221,7 +230,8 @@ function parseRetryAfter(header: string | undefined): number | undefined {
   return Number.isNaN(milliseconds) ? undefined : Math.max(0, milliseconds);
 }
 
-function deepestCode(thrown: unknown): string {
+/** Of the system or of undici; empty where there is none. */
+export function deepestCode(thrown: unknown): string {
   const inner = thrown instanceof Error && thrown.cause !== undefined ? deepestCode(thrown.cause) : '';
   return inner || (systemCode(thrown) ?? '');
 }

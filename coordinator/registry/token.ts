@@ -5,7 +5,7 @@ import type { Challenge } from './challenge.ts';
 import type { Credential } from './credentials.ts';
 import { withinDeadline } from './deadline.ts';
 import { realmOf } from './realm.ts';
-import { badAnswer, unexpectedAnswer, type SignInAttempt } from './registry-error.ts';
+import { badAnswer, RegistryError, unexpectedAnswer, type SignInAttempt } from './registry-error.ts';
 import { withRetries } from './retry.ts';
 import { describeAccess, formatScope, scopesCover, type Scope } from './scope.ts';
 import type { RegistryTiming } from './timing.ts';
@@ -139,7 +139,7 @@ export class TokenSource {
   }
 
   /** Redirects are not followed: the credentials are for the realm and nobody else. */
-  #exchange(
+  async #exchange(
     exchange: Exchange,
     { ask, expected }: { ask: Ask; expected: readonly number[] },
     signal: AbortSignal,
@@ -160,11 +160,15 @@ export class TokenSource {
       });
     };
     const { timing } = this.#options;
-    return withRetries(() => withinDeadline(attempt, { milliseconds: timing.answer, signal, asked }), {
-      timing,
-      signal,
-      onRetry: () => this.#transport.noteRetry(),
-    });
+    try {
+      return await withRetries(
+        () => withinDeadline(attempt, { milliseconds: timing.answer, signal, asked }),
+        { timing, signal, onRetry: () => this.#transport.noteRetry() },
+      );
+    } catch (error) {
+      // Whoever needs the token would begin all over again.
+      throw error instanceof RegistryError ? error.final() : error;
+    }
   }
 
   #describe({ scopes, credential }: Ask): string {

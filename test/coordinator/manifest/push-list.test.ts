@@ -67,6 +67,28 @@ test('takes what the images say where nothing else is said, under every name', a
   }
 });
 
+test('what sets images of one os and architecture apart comes from their configs', async () => {
+  await using registry = await startRegistry();
+  await using registries = new Registries({ configDirectory: '/nonexistent' });
+  const { host } = registry;
+  const platforms = [
+    { os: 'linux', architecture: 'arm', variant: 'v6' },
+    { os: 'windows', architecture: 'amd64', 'os.version': '10.0.17763.1' },
+    { os: 'windows', architecture: 'amd64', 'os.version': '10.0.20348.1' },
+  ];
+  const sources = [];
+  for (const [index, platform] of platforms.entries()) {
+    await pushSample({ host, repository: `image-${index}` }, { platform });
+    const { os, architecture } = platform;
+    sources.push({ image: `${host}/image-${index}`, platform: { os, architecture } });
+  }
+  // Of another platform than its config says, nothing else of the config counts.
+  sources.push({ image: `${host}/image-1`, platform: { os: 'linux', architecture: 'arm64' } });
+  await push(registries, { names: [`${host}/list`], sources });
+  const found = (await entriesOf(host, 'list')).map(({ platform }) => platform);
+  assert.equal(found, [...platforms, { os: 'linux', architecture: 'arm64' }]);
+});
+
 test('with platforms given, two images cost thirteen requests, and one when nothing changed', async () => {
   await using registry = await startRegistry();
   const { host } = registry;

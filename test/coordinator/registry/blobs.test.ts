@@ -14,7 +14,9 @@ import { startRegistry } from '../../../scripts/rig/registry.ts';
 import { dockerConfig } from '../../support/docker-config.ts';
 import { failureOf } from '../../support/failure.ts';
 import { startFaultProxy, type Hook } from '../../support/fault-proxy.ts';
-import type { RunningServer } from '../../support/logged-server.ts';
+import type { Handler } from '../../support/http-server.ts';
+import { startServer, type RunningServer } from '../../support/logged-server.ts';
+import { until } from '../../support/until.ts';
 import { digestOf, pullDocument, pushBlob, pushSample } from '../../support/sample-image.ts';
 
 const { signal } = new AbortController();
@@ -52,8 +54,7 @@ async function withBench(hook: Hook, work: (bench: Bench) => Promise<void>): Pro
       await pushBlob({ host: registry.host, repository: 'from' }, bytes);
       return { bytes, blob: { mediaType, digest: digestOf(bytes), size } };
     },
-    bring: (blob, from = 'from') =>
-      bringBlob({ from: repository(from), to: repository('to'), blob, copies: registries.copies }, signal),
+    bring: (blob, from = 'from') => bringBlob({ from: repository(from), to: repository('to'), blob }, signal),
     asked: () =>
       proxy.log.map((line) =>
         line
@@ -113,6 +114,71 @@ test('a mount is refused in every way that registries have, and the blob arrives
       await check(bench, one);
     });
   }
+});
+
+test('a mount whose connection breaks each time is done without', () => {
+  const hook: Hook = (request) => {
+    if (!isMount(request.url)) return false;
+    request.socket.destroy();
+    return true;
+  };
+  return withBench(hook, async (bench) => {
+    const one = await bench.blob(1000);
+    assert.is(await bench.bring(one.blob), 'copied');
+    await check(bench, one);
+  });
+});
+
+test('a source that breaks off is what the error names, not who was to take it', async () => {
+  const ends: Handler[] = [
+    (_, response) => {
+      response.writeHead(200, { 'content-length': '1000' }).write('x', () => response.destroy());
+    },
+    (_, response) => void response.writeHead(200).end('x'.repeat(10)),
+  ];
+  for (const end of ends) {
+    await using source = await startServer(end);
+    await withBench(
+      () => false,
+      async (bench) => {
+        const { blob } = await bench.blob(1000);
+        const from = bench.registries.repository(parseReference(`${source.host}/from`));
+        const error = await failureOf(bringBlob({ from, to: bench.repository('to'), blob }, signal));
+        assert.match(error.message, `GET http://${source.host}/v2/from/blobs/`);
+        assert.is(error.code, 'registry-unreachable');
+      },
+    );
+  }
+});
+
+test('a registry that is slow keeps nobody from copying between others', async () => {
+  await using slow = await startServer((request, response) => {
+    // Never more than this.
+    response.writeHead(200, { 'content-length': '1000' });
+    response.write('x');
+  });
+  await withBench(
+    () => false,
+    async (bench) => {
+      await using other = await startRegistry();
+      await using third = await startRegistry();
+      const at = (host: string): Repository => bench.registries.repository(parseReference(`${host}/a`));
+      const stop = new AbortController();
+      const copies = Array.from({ length: 4 }, async () => {
+        const { blob } = await bench.blob(1000);
+        return bringBlob({ from: at(slow.host), to: at(other.host), blob }, stop.signal);
+      });
+      const ended = Promise.allSettled(copies);
+      await until(() => slow.log.filter((line) => line.startsWith('GET ')).length === 3);
+      const one = await bench.blob(1000);
+      assert.is(
+        await bringBlob({ from: bench.repository('from'), to: at(third.host), blob: one.blob }, signal),
+        'copied',
+      );
+      stop.abort(new Error('enough'));
+      await ended;
+    },
+  );
 });
 
 test('a refusal that is about one repository leaves mounts from the others', () => {
@@ -260,11 +326,10 @@ test('a blob goes from one registry to another', () =>
       await using other = await startRegistry();
       const one = await bench.blob(3 * MiB);
       const to = bench.registries.repository(parseReference(`${other.host}/to`));
-      const { copies } = bench.registries;
       const from = bench.repository('from');
-      assert.is(await bringBlob({ from, to, blob: one.blob, copies }, signal), 'copied');
+      assert.is(await bringBlob({ from, to, blob: one.blob }, signal), 'copied');
       assert.ok((await readBlob(to, one.blob, { limit: one.blob.size, signal })).equals(one.bytes));
-      assert.is(await bringBlob({ from, to, blob: one.blob, copies }, signal), 'present');
+      assert.is(await bringBlob({ from, to, blob: one.blob }, signal), 'present');
     },
   ));
 
@@ -282,12 +347,11 @@ test('blobs that a registry only says it has mounted are copied when it misses t
     const blobs = [config, ...layers];
     for (const blob of blobs) assert.is(await bench.bring(blob), 'mounted');
     const [from, to] = [bench.repository('from'), bench.repository('to')];
-    const { copies } = bench.registries;
     const child = { manifest: { digest, mediaType, bytes }, blobs };
-    assert.is((await putChild(child, { from, to, copies }, signal)).length, 3);
+    assert.is((await putChild(child, { from, to }, signal)).length, 3);
     const stored = await pullDocument({ host: bench.host, repository: 'to' }, digest);
     assert.equal(stored?.bytes, bytes);
-    assert.equal(await putChild(child, { from, to, copies }, signal), []);
+    assert.equal(await putChild(child, { from, to }, signal), []);
   });
 });
 
@@ -305,10 +369,7 @@ test('a copy that is slower than slow is broken off', () => {
     await using hurried = new Registries({ configDirectory: config.path, timing });
     const at = (name: string): Repository =>
       hurried.repository(parseReference(`${bench.proxy.host}/${name}`));
-    const bringing = bringBlob(
-      { from: at('from'), to: at('to'), blob: one.blob, copies: hurried.copies },
-      signal,
-    );
+    const bringing = bringBlob({ from: at('from'), to: at('to'), blob: one.blob }, signal);
     assert.match((await failureOf(bringing)).message, 'no whole answer within');
   });
 });

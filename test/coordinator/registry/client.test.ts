@@ -230,6 +230,27 @@ test('gives credentials to no realm that is unsafe, and follows no redirect of a
   assert.equal(seen, []);
 });
 
+test('a token server that is in trouble is tried as often as a registry, and is what the error names', async () => {
+  const asked: string[] = [];
+  let status = 503;
+  await using server = await startServer((request, response) => {
+    const { pathname } = new URL(request.url ?? '', 'http://host');
+    asked.push(pathname);
+    if (pathname === '/token') return answer(response, status, { 'retry-after': '60' });
+    return answer(response, 401, { 'www-authenticate': 'Bearer realm="/token",service="s"' });
+  });
+  // Three waits are longer together than one answer may take.
+  const timing = { ...quick, maxRetryAfter: 200, answer: 300 };
+  for (status of [503, 429]) {
+    asked.length = 0;
+    const error = await failureOf(read(server.host, { user: 'bob:secret', timing }));
+    assert.match(error.message, `GET http://${server.host}/token`);
+    assert.match(error.message, String(status));
+    assert.is(asked.filter((path) => path === '/token').length, timing.tries);
+    assert.is(asked.length, timing.tries + 1);
+  }
+});
+
 test('an identity token is exchanged by POST, and by GET where the server knows no other way', async () => {
   for (const status of [200, 404]) {
     const bodies: string[] = [];

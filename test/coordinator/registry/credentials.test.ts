@@ -56,6 +56,15 @@ test('finds Docker Hub under its old key, and keys that carry a scheme and a pat
   assert.equal(await find({ auths: { 'https://quay.io/v2/': entry } }, 'quay.io'), expected);
 });
 
+test('prefers what docker login wrote to other keys of the same host, wherever it stands [C3]', async () => {
+  const expected = { type: 'password', username: 'me', password: 'right' };
+  const [right, stale] = [{ auth: base64('me:right') }, { auth: base64('old:stale') }];
+  const hub = { 'docker.io': stale, 'https://index.docker.io/v1/': right };
+  assert.equal(await find({ auths: hub }, 'docker.io'), expected);
+  const other = { 'https://reg.example/v1/': stale, 'reg.example': right };
+  assert.equal(await find({ auths: other }, 'reg.example'), expected);
+});
+
 test('prefers an identity token over the password beside it', async () => {
   const config = { auths: { 'acr.example': { auth: base64('0000:'), identitytoken: 'long' } } };
   assert.equal(await find(config, 'acr.example'), { type: 'identity', username: '0000', token: 'long' });
