@@ -65,8 +65,8 @@ export async function runCreate(
   await using registries = registriesFor(members, flags);
   const images = await together(
     members,
-    // A list of this kind knows no attestations.
-    (image, signal) => readSource({ image }, { registries, attestations: 'strip', signal }),
+    // A list of this kind knows no attestations, and what its images are for may be annotated later.
+    (image, signal) => readSource({ image }, { registries, attestations: 'strip', lenient: true, signal }),
     global.signal,
   );
   await writeDraft(path, withMembers(begun, images.flat()));

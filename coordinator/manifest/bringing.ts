@@ -120,7 +120,7 @@ export class Bringing {
   }
 
   async #blob(blob: Descriptor, from: Repository, to: Repository): Promise<void> {
-    const { registries, signal, onEvent } = this.#options;
+    const { signal, onEvent } = this.#options;
     const outcome = await bringBlob({ from, to, blob }, signal);
     if (outcome === 'present') return;
     const action = outcome === 'mounted' ? 'mount' : 'copy';

@@ -36,7 +36,7 @@ export async function readDraft(list: string, path: string): Promise<Draft | und
     throw new ArchfarmError('config', `cannot read ${path}: ${messageOf(error)}`, { cause: error });
   }
   const { parseSpec } = await import('./spec-file.ts');
-  const { names, sources } = parseSpec(path, text);
+  const { names, sources } = parseSpec(path, text, { lenient: true });
   const found = fullName(names[0] ?? '');
   if (found === fullName(list)) return { list: found, members: sources };
   throw new ArchfarmError('config', `${path} holds the list ${found}, not ${fullName(list)}`, {
@@ -161,5 +161,11 @@ function safeName(name: string): string {
 /** JSON leaves out what is undefined. */
 function specFields(platform: GivenPlatform | undefined): Record<string, unknown> {
   const { os, architecture, variant, osVersion, osFeatures } = platform ?? {};
-  return { os, architecture, variant, osversion: osVersion, osfeatures: osFeatures };
+  return {
+    os: os || undefined,
+    architecture: architecture || undefined,
+    variant,
+    osversion: osVersion,
+    osfeatures: osFeatures,
+  };
 }

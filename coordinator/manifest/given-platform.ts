@@ -13,18 +13,26 @@ export interface GivenPlatform {
   readonly osFeatures?: readonly string[] | undefined;
 }
 
+export interface ToldPlatform {
+  readonly given?: GivenPlatform | undefined;
+  readonly listed?: PlatformFields | undefined;
+  /** Leaves empty what nobody tells. */
+  readonly lenient?: boolean | undefined;
+}
+
 /**
  * As it is published. A person is believed before a list, and a list before the config, which is not read where no more
  * can be expected of it. Throws `usage` for what a person cannot mean, and when nobody tells.
  */
 export async function completePlatform(
   found: Found,
-  { given = {}, listed }: { given?: GivenPlatform | undefined; listed?: PlatformFields | undefined },
+  { given = {}, listed, lenient = false }: ToldPlatform,
   signal: AbortSignal,
 ): Promise<VerifiedImage['platform']> {
   const told = { ...fieldsOf(listed), ...withoutUndefined(given) };
   const all = isWhole(told) ? told : completedBy(fieldsOf(await imagePlatform(found, signal)), told);
-  const { os, architecture, variant, osVersion, osFeatures } = all;
+  const unknown = lenient ? '' : undefined;
+  const { os = unknown, architecture = unknown, variant, osVersion, osFeatures } = all;
   if (os === undefined || architecture === undefined) {
     throw new ArchfarmError('usage', `${found.name} does not say for which platform it is`, {
       hint: 'give its os and architecture',

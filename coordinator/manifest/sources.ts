@@ -39,18 +39,20 @@ export interface SourceImage {
 export interface SourceOptions {
   readonly registries: Registries;
   readonly attestations: AttestationMode;
+  /** A platform that nobody tells is left empty: somebody may still say it. */
+  readonly lenient?: boolean;
   readonly signal: AbortSignal;
 }
 
 /** One image, or all of a list. Throws `not-found`. */
 export async function readSource(source: Source, options: SourceOptions): Promise<readonly SourceImage[]> {
-  const { registries, signal } = options;
+  const { registries, lenient, signal } = options;
   const found = await lookUp(source.image, registries, signal);
   // It is about to be published.
   registries.keepManifest(found.manifest);
   if (isList(found.manifest.mediaType)) return readList(found, source, options);
   const document = parseImage(found.manifest, found.name);
-  const platform = await completePlatform(found, { given: source.platform }, signal);
+  const platform = await completePlatform(found, { given: source.platform, lenient }, signal);
   return [{ name: found.name, image: describe(found, document, platform) }];
 }
 
@@ -73,7 +75,7 @@ async function readList(
       checkDescribed(manifest, entry, found.name);
       const child: Found = { repository, name, manifest };
       const document = parseImage(manifest, name);
-      const told = { listed: entry.platform, given: single ? given : undefined };
+      const told = { listed: entry.platform, given: single ? given : undefined, lenient: options.lenient };
       const image = describe(child, document, await completePlatform(child, told, signal));
       const attestations = await attestationsOf(
         about(list, { digest: entry.digest, single }),

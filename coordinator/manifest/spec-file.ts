@@ -35,8 +35,13 @@ export async function readSpecFile(path: string): Promise<ListSpec> {
   return parseSpec(path, text);
 }
 
+export interface SpecOptions {
+  /** Platforms need not be real ones: somebody may still say what they are. */
+  readonly lenient?: boolean;
+}
+
 /** `path` is for messages. */
-export function parseSpec(path: string, text: string): ListSpec {
+export function parseSpec(path: string, text: string, options: SpecOptions = {}): ListSpec {
   const file = parseYaml({ path, text });
   refuseOthers(file, ['image', 'tags', 'annotations', 'manifests']);
   const image = required(file, 'image');
@@ -58,16 +63,16 @@ export function parseSpec(path: string, text: string): ListSpec {
         .entries()
         .map(([name, value]) => [name, value.text()]),
     ),
-    sources: sources.map((source) => readSource(source, warnings)),
+    sources: sources.map((source) => readSource(source, warnings, options)),
     warnings,
   };
 }
 
-function readSource(source: YamlValue, warnings: string[]): Source {
+function readSource(source: YamlValue, warnings: string[], options: SpecOptions): Source {
   refuseOthers(source, ['image', 'platform']);
   const image = referenceIn(required(source, 'image'));
   const platform = source.get('platform');
-  return platform.isEmpty ? { image } : { image, platform: readPlatform(platform, warnings) };
+  return platform.isEmpty ? { image } : { image, platform: readPlatform(platform, warnings, options) };
 }
 
 /** Every way in which one of the two versions, or the document that is published, spells it. */
@@ -83,7 +88,11 @@ const spellings: Readonly<Record<string, keyof GivenPlatform>> = {
   'os.features': 'osFeatures',
 };
 
-function readPlatform(platform: YamlValue, warnings: string[]): GivenPlatform {
+function readPlatform(
+  platform: YamlValue,
+  warnings: string[],
+  { lenient = false }: SpecOptions,
+): GivenPlatform {
   const values = new Map<keyof GivenPlatform, YamlValue>();
   for (const [key, value] of platform.entries()) {
     if (key === 'features') {
@@ -105,7 +114,7 @@ function readPlatform(platform: YamlValue, warnings: string[]): GivenPlatform {
     osFeatures: osFeatures.length === 0 ? undefined : osFeatures.map((feature) => feature.text()),
   };
   const { os, architecture, variant } = given;
-  if (os !== undefined && architecture !== undefined) {
+  if (!lenient && os !== undefined && architecture !== undefined) {
     at(platform, () => checkPlatform(withVariant({ os, architecture, variant })));
   }
   return given;

@@ -91,6 +91,31 @@ test('create, annotate, inspect and push give what docker gives', async () => {
   assert.equal(await readdir(bench.directory), []);
 });
 
+test('images that say no platform, or none there is, can be annotated with the right one', async () => {
+  await using bench = await startBench();
+  const { host } = bench;
+  const platforms = { odd: { os: 'linux', architecture: 'aarch64' }, old: { os: '', architecture: '' } };
+  for (const [repository, platform] of Object.entries(platforms))
+    await pushSample({ host, repository }, { platform });
+  for (const line of [
+    'create --insecure HOST/list HOST/odd HOST/old',
+    'inspect HOST/list',
+    'annotate HOST/list HOST/odd --arch arm64 --variant v8',
+    'annotate HOST/list HOST/old --os linux --arch s390x',
+    'inspect HOST/list',
+    'push --insecure HOST/list',
+  ]) {
+    const ours = await bench.archfarm(`manifest ${line}`);
+    const theirs = await bench.docker(`manifest ${line}`);
+    assert.is(ours.status, 0, `${line}: ${ours.stderr}`);
+    assert.is(ours.stdout, theirs.stdout, line);
+  }
+  await bench.archfarm('manifest create HOST/other HOST/odd HOST/old');
+  const pushed = await bench.archfarm('manifest push HOST/other');
+  assert.is(pushed.status, 2, pushed.stderr);
+  assert.match(pushed.stderr, /unknown platform "linux\/aarch64"|does not say for which platform/);
+});
+
 test('what it refuses it refuses as docker does', async () => {
   await using bench = await startBench();
   await bench.archfarm(`manifest create HOST/list ${members}`);
