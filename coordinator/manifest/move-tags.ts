@@ -13,8 +13,13 @@ export interface MoveOptions {
   readonly moved: readonly FinalTag[];
   /** Manifests that are at hand, by digest. */
   readonly known: ReadonlyMap<string, Manifest>;
+  /** Whether somebody goes on where `signal` stops it; else the tags go back then too. */
+  readonly resumes: boolean;
   readonly onMoved: (tag: FinalTag) => void;
 }
+
+/** Milliseconds that whoever interrupts may wait for the tags to go back. */
+const patience = 10_000;
 
 /** Side by side. When one fails for good the others go back, as far as they can, and the error says how far that was. */
 export async function moveTags(
@@ -35,11 +40,12 @@ export async function moveTags(
   const [first] = failed;
   if (first === undefined) return;
   // An interrupted coordinator begins again where it stopped.
-  if (signal.aborted) throw first.reason;
+  if (signal.aborted && options.resumes) throw first.reason;
   const all = [...options.moved, ...tags];
   // The only tag did not move: there is nothing to say but why.
   if (all.length === 1) throw first.reason;
-  throw await goBack(list, all, { ...options, failure: first });
+  const still = signal.aborted ? AbortSignal.timeout(patience) : signal;
+  throw await goBack(list, all, { ...options, signal: still, failure: first });
 }
 
 /** A request whose answers were all lost may have done its work: then the tag stands for the list. */

@@ -2,6 +2,7 @@
  * The one commit point of a build: children into every final repository, then the list, then the tags. Untagged content
  * is invisible, so a tag stands for what it stood for until everything under the new list is there.
  */
+import { untilAborted } from '../../shared/abort.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import { formatPlatform } from '../../shared/platform.ts';
 import type { Descriptor, PublishEvent } from '../../shared/progress.ts';
@@ -110,7 +111,12 @@ async function bringAll(
     await together(
       [...lacking.values()],
       async (repository) => {
-        await together(children, (child) => staging.bring(child, [repository]), signal);
+        // Another child's copy may take hours: it goes on until its staging ends, and nobody waits for it.
+        await together(
+          children,
+          (child, signal) => untilAborted(staging.bring(child, [repository]), signal),
+          signal,
+        );
         // What is refused is refused before one of several tags has moved.
         if (stale.length > 1) await putList(list, repository, { staging, children, options });
         brought.add(repository.fullName);
@@ -174,12 +180,14 @@ async function move(
 ): Promise<void> {
   const [only] = stale;
   if (only === undefined) return;
+  // Whoever stores the intent rolls forward.
+  const resumes = options.onMoving !== undefined;
   const onMoved = (tag: FinalTag): void =>
     report(options, { action: 'tag', reference: tagName(tag), digest: list.digest });
   if (stale.length === 1 && publication.previous === undefined) {
     const put: ListPut = { staging, children: publication.children, options };
     await withAllChildren(only.repository, put, () =>
-      moveTags(list, stale, { ...options, previous: {}, moved: [], known: new Map(), onMoved }),
+      moveTags(list, stale, { ...options, previous: {}, moved: [], known: new Map(), resumes, onMoved }),
     );
     return;
   }
@@ -197,7 +205,7 @@ async function move(
       manifest === undefined ? [] : [[manifest.digest, manifest]],
     ),
   );
-  await moveTags(list, stale, { ...options, previous, moved, known, onMoved });
+  await moveTags(list, stale, { ...options, previous, moved, known, resumes, onMoved });
 }
 
 function digestsOf(targets: readonly Target[]): Record<string, string> {

@@ -17,6 +17,7 @@ import { failureOf } from '../../support/failure.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
 import { pullDocument, pushDocument, pushSample, type SampleTarget } from '../../support/sample-image.ts';
 import { startTokenServer } from '../../support/token-server.ts';
+import { until } from '../../support/until.ts';
 
 const { signal } = new AbortController();
 const timing = { ...defaultTiming, tries: 3, firstPause: 1, maxPause: 5 };
@@ -254,6 +255,28 @@ test('whatever request fails for good, the tag stays as it was and the error is 
       assert.is((await pullDocument(target, 'latest'))?.digest, previous);
     }
   }
+});
+
+test('what is refused is told at once, however long another image takes', async () => {
+  await using registry = await startRegistry();
+  await using other = await startRegistry();
+  // One copy of each image meets something; the others leave it a place among those at a time.
+  const met = new Set<string>();
+  let seeded = false;
+  await using proxy = await startFaultProxy(registry.host, async ({ method, url = '' }, response) => {
+    const [, image = ''] = /^\/v2\/([^/]+)\/blobs\//.exec(url) ?? [];
+    if (!seeded || method !== 'GET' || image === '' || met.has(image)) return false;
+    met.add(image);
+    if (image === 'app-arm64v8') return true;
+    await until(() => met.size === 2);
+    response.writeHead(403).end();
+    return true;
+  });
+  await using registries = open();
+  const children = await seed(registries, registry.host, { via: proxy.host });
+  seeded = true;
+  const error = await failureOf(run(registries, { children, tags: [`${other.host}/app:1`] }));
+  assert.is(error.code, 'registry-denied');
 });
 
 test('a tag that moved although every answer was lost is published', async () => {

@@ -6,12 +6,14 @@ import { publish, type Publication, type Published } from '../../../coordinator/
 import { verifyImage } from '../../../coordinator/manifest/verify.ts';
 import { Registries } from '../../../coordinator/registry/registries.ts';
 import { defaultTiming } from '../../../coordinator/registry/timing.ts';
+import { ArchfarmError } from '../../../shared/errors.ts';
 import { parsePlatform } from '../../../shared/platform.ts';
 import { parseReference } from '../../../shared/reference.ts';
 import { startRegistry } from '../../../scripts/rig/registry.ts';
 import { failureOf } from '../../support/failure.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
 import { pullDocument, pushSample } from '../../support/sample-image.ts';
+import { until } from '../../support/until.ts';
 
 const { signal } = new AbortController();
 const timing = { ...defaultTiming, tries: 2, firstPause: 1, maxPause: 2 };
@@ -102,6 +104,31 @@ test('when one of several tags fails for good, the others go back, and the error
   assert.is(await digestAt(registry.host, 'was'), before.descriptor.digest);
   assert.ok(await digestAt(registry.host, 'new'));
   assert.is(await digestAt(registry.host, 'fails'), undefined);
+});
+
+test('where nobody goes on with it, a publication that is interrupted takes its tags back', async () => {
+  await using registry = await startRegistry();
+  const stop = new AbortController();
+  const interrupted = new ArchfarmError('cancelled', 'interrupted (SIGINT)');
+  let isNew = false;
+  await using proxy = await startFaultProxy(registry.host, async ({ method, url }) => {
+    if (!isNew || `${method} ${url}` !== 'PUT /v2/app/manifests/two') return false;
+    await until(async () => (await digestAt(registry.host, 'one')) !== before.descriptor.digest);
+    stop.abort(interrupted);
+    return true;
+  });
+  await using registries = open();
+  const { host } = proxy;
+  const tags = ['one', 'two'].map((tag) => `${host}/app:${tag}`);
+  const children = async (): Promise<VerifiedImage[]> => [await verified(registries, host, 'linux/amd64')];
+  const before = await put(registries, { children: await children(), tags });
+  const publication = { children: await children(), tags };
+  isNew = true;
+  const error = await failureOf(publish(publication, registries, { signal: stop.signal, onEvent: () => {} }));
+  assert.is(error.code, 'cancelled');
+  assert.match(error.message, 'interrupted (SIGINT); back at what they were:');
+  for (const tag of ['one', 'two'])
+    assert.is(await digestAt(registry.host, tag), before.descriptor.digest, tag);
 });
 
 test('a publication that was interrupted goes on, or back to what there was before its first run', async () => {
