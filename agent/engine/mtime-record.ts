@@ -1,5 +1,6 @@
 /**
- * The file of a record of served modification times. It is only appended to, in blocks that count when they are whole:
+ * The file of a record of served modification times, which one process at a time may open. It is only appended to, in blocks
+ * that count when they are whole:
  *
  *     archfarm mtimes 2\n  generation                        18 and 16 bytes
  *     count  complement of count  crc32 of the ways  ways     12 bytes and 60 a way, numbers little endian
@@ -28,8 +29,13 @@ const maxRepeats = 2;
 export async function createRecord(path: string): Promise<OpenRecord> {
   const generation = randomBytes(generationBytes).toString('hex');
   const file = await open(path, 'wx', 0o600);
-  await file.appendFile(headerOf(generation));
-  return { generation, served: new ServedFiles(seedOf(generation)), file };
+  try {
+    await file.appendFile(headerOf(generation));
+    return { generation, served: new ServedFiles(seedOf(generation)), file };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 /** Undefined for one that is not there or not as it was written. A last block that is torn was never served from. */

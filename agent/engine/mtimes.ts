@@ -5,12 +5,13 @@
  * for two contents. A record per context key remembers what was served: an unchanged file keeps its old mtime
  * (a fresh clone then moves nothing), and a changed one that would look unchanged gets nanoseconds of its own.
  * Engines keep their copy under the record's shared key. A record that cannot be trusted is replaced by one with
- * a new shared key, under which an engine has no copy yet.
+ * a new shared key, under which an engine has no copy yet. One that another process has open is left to that one, as
+ * nothing here would know what it tells the engine meanwhile: there is a second record then, with a key of its own.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, rm, stat, utimes } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rm } from 'node:fs/promises';
 import { ArchfarmError, systemCode } from '../../shared/errors.ts';
+import { HeldFiles, type HeldFile } from './held-files.ts';
 import { appendWays, createRecord, openRecord, type OpenRecord } from './mtime-record.ts';
 import type { ServedFile, ServedFiles } from './served-files.ts';
 
@@ -26,15 +27,17 @@ export interface MtimeLimits {
 
 const defaultLimits: MtimeLimits = { ways: 750_000 };
 
-/** What one directory of records gives out. Builds of one key at once share one record. */
+/** What one directory of records gives out. Builds of one key at once share one record; those of another process have another. */
 export class MtimeStore {
   readonly #directory: string;
+  readonly #files: HeldFiles;
   readonly #limits: MtimeLimits;
   readonly #open = new Map<string, { users: number; readonly record: Promise<MtimeRecord> }>();
   readonly #closing = new Map<string, Promise<void>>();
 
   constructor(directory: string, limits: MtimeLimits = defaultLimits) {
     this.#directory = directory;
+    this.#files = new HeldFiles(directory);
     this.#limits = limits;
   }
 
@@ -66,36 +69,27 @@ export class MtimeStore {
   }
 
   async #load(name: string, contextKey: string): Promise<MtimeRecord> {
-    const path = join(this.#directory, name);
     try {
       await this.#closing.get(name);
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-      const opened = (await openRecord(path)) ?? (await this.#create(path));
-      // For whoever makes room: a build that changes nothing uses its record, too.
-      await utimes(path, new Date(), new Date());
-      return new MtimeRecord({ ...opened, path, sharedKey: sharedKeyOf(contextKey, opened.generation) });
+      const held = await this.#files.take(name);
+      try {
+        const opened = (await openRecord(held.path)) ?? (await this.#create(held.path));
+        return new MtimeRecord({ ...opened, held, sharedKey: sharedKeyOf(contextKey, opened.generation) });
+      } catch (error) {
+        await held.release().catch(() => {});
+        throw error;
+      }
     } catch (error) {
-      throw cannotWrite(path, error);
+      throw cannotWrite(this.#directory, error);
     }
-  }
-
-  async #create(path: string): Promise<OpenRecord> {
-    await this.#makeRoom();
-    await rm(path, { recursive: true, force: true });
-    return createRecord(path);
   }
 
   /** Forgetting a record is always safe: its next build starts a new key. */
-  async #makeRoom(): Promise<void> {
-    const names = (await readdir(this.#directory)).filter((name) => !this.#open.has(name));
-    if (names.length < maxRecords) return;
-    const used = await Promise.all(
-      names.map(async (name) => ({ name, at: (await stat(join(this.#directory, name))).mtimeMs })),
-    );
-    used.sort((left, right) => left.at - right.at);
-    for (const { name } of used.slice(0, names.length - maxRecords + 1)) {
-      await rm(join(this.#directory, name), { recursive: true, force: true });
-    }
+  async #create(path: string): Promise<OpenRecord> {
+    await this.#files.makeRoom(maxRecords);
+    await rm(path, { recursive: true, force: true });
+    return createRecord(path);
   }
 }
 
@@ -145,16 +139,16 @@ class RecordLease implements MtimeLease {
 class MtimeRecord {
   readonly sharedKey: string;
   readonly ways: ServedFiles;
-  readonly #path: string;
+  readonly #held: HeldFile;
   readonly #file: OpenRecord['file'];
   #writing: Promise<void> = Promise.resolve();
   /** Files of the largest build that used it. */
   #largestBuild = 0;
 
-  constructor(options: OpenRecord & { readonly path: string; readonly sharedKey: string }) {
+  constructor(options: OpenRecord & { readonly held: HeldFile; readonly sharedKey: string }) {
     this.sharedKey = options.sharedKey;
     this.ways = options.served;
-    this.#path = options.path;
+    this.#held = options.held;
     this.#file = options.file;
   }
 
@@ -175,8 +169,11 @@ class MtimeRecord {
   }
 
   async close(limits: MtimeLimits): Promise<void> {
-    if (this.ways.size > Math.max(limits.ways, 2 * this.#largestBuild)) await rm(this.#path, { force: true });
+    if (this.ways.size > Math.max(limits.ways, 2 * this.#largestBuild)) {
+      await rm(this.#held.path, { force: true });
+    }
     await this.#file.close();
+    await this.#held.release();
   }
 
   /** On disk before the engine hears of it: what it was told and we forgot would be a stale image. */
@@ -184,7 +181,7 @@ class MtimeRecord {
     try {
       await appendWays(this.#file, this.ways, changed);
     } catch (error) {
-      throw cannotWrite(this.#path, error);
+      throw cannotWrite(this.#held.path, error);
     }
   }
 }

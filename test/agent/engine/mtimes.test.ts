@@ -1,5 +1,8 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import * as fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -47,7 +50,7 @@ test('tells the true mtime unless the content is the last one, or another had th
   assert.is(executable, own + 9n);
 });
 
-test('never lets one path, mode, size and mtime stand for two contents, across builds and at once', async () => {
+test('never lets one path, mode, size and mtime stand for two contents, across builds, at once and in two processes', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(
@@ -66,13 +69,20 @@ test('never lets one path, mode, size and mtime stand for two contents, across b
           if (reopen) store = new MtimeStore(directory.path);
           await using lease = await store.open('key');
           await using other = await store.open('key');
-          for (const user of [lease, other]) {
-            const way = user.serve('f', fileOf(content, mtime));
-            const told = `${content.length} ${user.ways.mtime(way)}`;
-            assert.is(meaning.get(told) ?? content, content);
-            meaning.set(told, content);
+          await using elsewhere = await new MtimeStore(directory.path).open('key');
+          assert.is(other.sharedKey, lease.sharedKey);
+          const uses = [
+            { user: lease, content },
+            { user: elsewhere, content: content.toUpperCase() },
+            { user: other, content },
+          ];
+          for (const { user, content: served } of uses) {
+            const way = user.serve('f', fileOf(served, mtime));
+            const told = `${user.sharedKey} ${served.length} ${user.ways.mtime(way)}`;
+            assert.is(meaning.get(told) ?? served, served);
+            meaning.set(told, served);
           }
-          await other.flush();
+          await Promise.all([other.flush(), elsewhere.flush()]);
         }
       },
     ),
@@ -196,6 +206,85 @@ test('a build that begins while an old record is dropped gets one that stays', a
   await lease[Symbol.asyncDispose]();
   const [again] = await serve(directory.path, [fileOf('new')]);
   assert.is(again, lease.sharedKey);
+});
+
+test('of two processes at once each has a record of its own, and goes on with it when they meet again', async () => {
+  await using directory = await temporaryDirectory();
+  const build = async (content: string): Promise<{ keys: string[]; told: bigint[] }> => {
+    await using left = await new MtimeStore(directory.path).open('key');
+    await using right = await new MtimeStore(directory.path).open('key');
+    const told = [left, right].map((lease) => lease.ways.mtime(lease.serve('context/f', fileOf(content))));
+    await Promise.all([left.flush(), right.flush()]);
+    return { keys: [left.sharedKey, right.sharedKey], told };
+  };
+  const { keys, told } = await build('aaaa');
+  assert.is.not(keys[0], keys[1]);
+  assert.equal(told, [own, own]);
+  const changed = await build('bbbb');
+  assert.equal(changed.keys, keys);
+  assert.not.ok(changed.told.includes(own));
+  assert.is((await serve(directory.path, [fileOf('bbbb')]))[0], keys[0]);
+});
+
+test('a record is left to other processes when the last build that uses it has ended', async () => {
+  await using directory = await temporaryDirectory();
+  const store = new MtimeStore(directory.path);
+  const first = await store.open('key');
+  const last = await store.open('key');
+  await first[Symbol.asyncDispose]();
+  assert.is.not((await serve(directory.path, []))[0], last.sharedKey);
+  await last[Symbol.asyncDispose]();
+  assert.is((await serve(directory.path, []))[0], last.sharedKey);
+});
+
+/** A process that has a record open, in which it told of this file. */
+async function holder(directory: string, content: string): Promise<{ child: ChildProcess; key: string }> {
+  const child = spawn(
+    process.execPath,
+    ['--import', 'tsx', 'test/support/mtime-holder.ts', directory, content, String(own)],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  const [key] = await once(createInterface({ input: child.stdout }), 'line');
+  return { child, key: String(key) };
+}
+
+test('what a process has open nobody else uses or removes, until it closes it or was killed', async () => {
+  await using directory = await temporaryDirectory();
+  for (const end of ['close', 'kill'] as const) {
+    const { child, key } = await holder(directory.path, 'aaaa');
+    try {
+      const [held = ''] = (await readdir(directory.path)).filter((name) => name.includes('.'));
+      const before = await readFile(join(directory.path, held));
+      assert.is.not((await serve(directory.path, [fileOf('bbbb')]))[0], key);
+      assert.equal(await readFile(join(directory.path, held)), before);
+      if (end === 'kill') child.kill('SIGKILL');
+      else child.stdin?.end();
+      await once(child, 'close');
+    } finally {
+      child.kill('SIGKILL');
+    }
+    const [taken, [same, other]] = await serve(directory.path, [fileOf('aaaa', own + 1n), fileOf('bbbb')]);
+    assert.is(taken, key);
+    assert.is(same, own, 'it told so');
+    assert.is.not(other, own);
+    assert.equal(
+      (await readdir(directory.path)).filter((name) => name.includes('.')),
+      [],
+    );
+    for (const name of await readdir(directory.path)) await rm(join(directory.path, name));
+  }
+});
+
+test('keeps to its number of records without those that are open', async () => {
+  await using directory = await temporaryDirectory();
+  await using open = await new MtimeStore(directory.path).open('open');
+  const store = new MtimeStore(directory.path);
+  for (let index = 0; index < 260; index++) await (await store.open(`key ${index}`))[Symbol.asyncDispose]();
+  assert.is((await readdir(directory.path)).filter((name) => !name.includes('.')).length, 256);
+  const [held] = (await readdir(directory.path)).filter((name) => name.includes('.'));
+  open.serve('f', fileOf('aaaa'));
+  await open.flush();
+  assert.ok((await stat(join(directory.path, held ?? ''))).size > 34);
 });
 
 test.run();
