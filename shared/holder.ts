@@ -2,13 +2,17 @@
  * Names of processes as they stand in names of files: whoever holds a file renames it to one with its own name, in which of
  * several one alone succeeds. What a killed process held is told from what a running one holds, and may be taken over likewise.
  *
- *     BOOT-NAMESPACE-PROCESS-START-RANDOM      start of the kernel, of the process; 0 where there is no /proc
+ *     NAME                                          free
+ *     NAME.BOOT-NAMESPACE-PROCESS-START-RANDOM      held; start of the kernel, of the process; 0 where there is no /proc
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { systemCode } from './errors.ts';
 
-export const holderPattern = '[0-9a-f]{1,12}-\\d+-\\d+-\\d+-[0-9a-f]{8}';
+const heldBy = /\.([0-9a-f]{1,12}-\d+-\d+-\d+-[0-9a-f]{8})$/;
+
+/** `unknown` where the process is of another host or container, or from before this host was started. */
+export type HolderState = 'running' | 'gone' | 'unknown';
 
 /** A new one with each call: two parts of one process may hold files beside each other. */
 export function newHolder(): string {
@@ -16,8 +20,21 @@ export function newHolder(): string {
   return `${boot}-${namespace}-${process.pid}-${start}-${randomBytes(4).toString('hex')}`;
 }
 
-/** `unknown` for a process of another host or container, or from before this one was started. */
-export function holderState(holder: string): 'running' | 'gone' | 'unknown' {
+export function heldName(name: string, holder: string): string {
+  return `${name}.${holder}`;
+}
+
+/** What the file is called when it is free. */
+export function freeName(entry: string): string {
+  return entry.replace(heldBy, '');
+}
+
+export function stateOf(entry: string): 'free' | HolderState {
+  const holder = heldBy.exec(entry)?.[1];
+  return holder === undefined ? 'free' : holderState(holder);
+}
+
+export function holderState(holder: string): HolderState {
   const [boot, namespace, id, start] = holder.split('-');
   const own = self();
   if (boot !== own.boot || namespace !== own.namespace) return 'unknown';

@@ -8,7 +8,7 @@
 import { readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { absent } from '../../shared/context/store-files.ts';
-import { holderPattern, holderState, newHolder } from '../../shared/holder.ts';
+import { freeName, heldName, newHolder, stateOf } from '../../shared/holder.ts';
 
 export interface HeldFile {
   /** Where it is until it is released; there is none yet where it is the first of its name. */
@@ -16,8 +16,6 @@ export interface HeldFile {
   /** Without effect where there is none any more. */
   release(): Promise<void>;
 }
-
-const heldBy = new RegExp(`\\.(${holderPattern})$`);
 
 export class HeldFiles {
   readonly #directory: string;
@@ -32,8 +30,8 @@ export class HeldFiles {
     const entries = await readdir(this.#directory);
     for (let number = 0; ; number++) {
       const free = number === 0 ? name : `${name}-${number}`;
-      const path = join(this.#directory, `${free}.${this.#holder}`);
-      const found = entries.filter((entry) => entry.replace(heldBy, '') === free);
+      const path = join(this.#directory, heldName(free, this.#holder));
+      const found = entries.filter((entry) => freeName(entry) === free);
       const isMine = found.length === 0 || (await this.#takeOne(found, path));
       if (!isMine) continue;
       return {
@@ -71,9 +69,4 @@ export class HeldFiles {
     }
     return false;
   }
-}
-
-function stateOf(entry: string): 'free' | ReturnType<typeof holderState> {
-  const holder = heldBy.exec(entry)?.[1];
-  return holder === undefined ? 'free' : holderState(holder);
 }

@@ -1,6 +1,6 @@
 /**
- * A pack is a directory with `data` and `index`; while a process appends to it, its name ends in `.open` and no other
- * process does. Data is written before its index entry, so a process killed between the two only loses what it had not
+ * A pack is a directory with `data` and `index`; while a process appends to it, its name ends in that of the process, and no
+ * other appends to it or removes it. Data is written before its index entry, so a process killed between the two only loses what it had not
  * promised yet.
  *
  * An index entry has 48 bytes: kind (1: `b` or `d`), sha256 (32), offset (6) and size (4) in data, 5 of padding.
@@ -17,7 +17,6 @@ export const smallBytes = 64 * 1024;
 /** Bytes of data above which nothing is added to a pack. */
 export const packBytes = 64 * 1024 * 1024;
 export const entryBytes = 48;
-export const openSuffix = '.open';
 
 /** Of a pack that was nearly full and then had a long last write, with much to spare. */
 const maxOffset = 0xffff_ffff;
@@ -37,9 +36,4 @@ export function decodeEntry(entry: Buffer): { item: RawItem; extent: Extent } | 
   if (extent.size > smallBytes || extent.offset > maxOffset) return undefined;
   const kind = entry[0] === 'b'.charCodeAt(0) ? 'blob' : 'directory';
   return { item: { kind, digest: entry.subarray(1, 33) }, extent };
-}
-
-/** The name that a pack keeps, of an entry of the packs' directory. */
-export function packName(entry: string): string {
-  return entry.endsWith(openSuffix) ? entry.slice(0, -openSuffix.length) : entry;
 }

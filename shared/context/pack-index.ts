@@ -78,6 +78,18 @@ export class PackIndex {
     if (this.#slots[slot] !== 0) this.#vacate(slot);
   }
 
+  /** Whether one of the digests in the pack is such. */
+  some(pack: string, isSuch: (digest: Digest) => boolean): boolean {
+    const number = this.#numbers.get(pack);
+    if (number === undefined) return false;
+    for (const entry of this.#slots) {
+      if (entry === 0 || this.#packOf(entry - 1) !== number) continue;
+      const [block, at] = this.#at(entry - 1);
+      if (isSuch(`sha256:${block.toString('hex', at, at + 32)}`)) return true;
+    }
+    return false;
+  }
+
   /** Forgets all that lies in the pack. */
   deletePack(pack: string): void {
     const number = this.#numbers.get(pack);

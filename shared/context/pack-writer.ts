@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, rename, stat, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { encodeEntry, entryBytes, openSuffix, packBytes } from './pack-format.ts';
+import { freeName, heldName, newHolder, stateOf } from '../holder.ts';
+import { encodeEntry, entryBytes, packBytes } from './pack-format.ts';
 import type { PackedItem } from './pack-index.ts';
 import { absent } from './store-files.ts';
 
@@ -11,7 +12,7 @@ export interface PackWriterEvents {
   written(pack: string, entries: readonly Buffer[]): void;
   /** Nothing more is added to the pack by this process: so many bytes of its index are known. */
   finished(pack: string, indexed: number): void;
-  /** Another process evicted the pack while it was open here. */
+  /** The pack was evicted while it was open here, by a process that cannot see this one. */
   lost(pack: string): Promise<void>;
 }
 
@@ -32,6 +33,7 @@ interface Batch {
 export class PackWriter {
   readonly #directory: string;
   readonly #events: PackWriterEvents;
+  readonly #holder = newHolder();
   #writing: Writing | undefined;
   #batch: Batch | undefined;
   #last: Promise<void> = Promise.resolve();
@@ -53,7 +55,7 @@ export class PackWriter {
     return this.#batch.written;
   }
 
-  /** Ends the open pack, which the next content may go on with. Others evict one that has been left open for long. */
+  /** Ends the open pack, which the next content may go on with. Nobody else evicts one that is open. */
   rest(): Promise<void> {
     const rested = this.#last.then(() => this.#finish());
     this.#last = rested.catch(() => {});
@@ -107,12 +109,13 @@ export class PackWriter {
 
   /** Goes on with a pack that a process has left, so that many short runs do not leave many packs. */
   async #start(): Promise<Writing> {
-    for (const name of await readdir(this.#directory)) {
-      if (name.endsWith(openSuffix)) continue;
-      const data = await stat(join(this.#directory, name, 'data')).catch(absent);
+    for (const entry of await readdir(this.#directory)) {
+      if (!['free', 'gone'].includes(stateOf(entry))) continue;
+      const data = await stat(join(this.#directory, entry, 'data')).catch(absent);
       if (data !== undefined && data.size >= packBytes / 2) continue;
+      const name = freeName(entry);
       // Only one process can succeed in this.
-      const taken = await rename(join(this.#directory, name), join(this.#directory, name + openSuffix)).then(
+      const taken = await rename(join(this.#directory, entry), this.#pathOf(name)).then(
         () => true,
         () => false,
       );
@@ -120,12 +123,12 @@ export class PackWriter {
     }
     // By age: of two copies, the younger is the one that replaced a broken one.
     const name = `${Date.now().toString(36).padStart(9, '0')}-${randomBytes(6).toString('hex')}`;
-    await mkdir(join(this.#directory, name + openSuffix));
+    await mkdir(this.#pathOf(name));
     return this.#open(name);
   }
 
   async #open(name: string): Promise<Writing> {
-    const path = join(this.#directory, name + openSuffix);
+    const path = this.#pathOf(name);
     let data: FileHandle | undefined;
     let index: FileHandle | undefined;
     try {
@@ -156,8 +159,13 @@ export class PackWriter {
     // What could not be taken back stays where nobody adds to it.
     if (size % entryBytes !== 0) return;
     const path = join(this.#directory, pack.name);
-    const isThere = await rename(path + openSuffix, path).then(() => true, absent);
+    const isThere = await rename(this.#pathOf(pack.name), path).then(() => true, absent);
     if (isThere === undefined) await this.#events.lost(pack.name);
+  }
+
+  /** Of a pack that is open here. */
+  #pathOf(name: string): string {
+    return join(this.#directory, heldName(name, this.#holder));
   }
 }
 

@@ -1,11 +1,13 @@
 /** Small contents share append-only files, because a file for each costs ten times as much. */
 import { mkdir, open, readdir, rename, rm, stat, utimes, type FileHandle } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { systemCode } from '../errors.ts';
-import { decodeEntry, entryBytes, openSuffix, packName } from './pack-format.ts';
+import { freeName, stateOf } from '../holder.ts';
+import { decodeEntry, entryBytes } from './pack-format.ts';
 import { PackIndex, type PackedItem } from './pack-index.ts';
 import { PackWriter } from './pack-writer.ts';
-import { absent } from './store-files.ts';
+import { abandonedAfter, absent } from './store-files.ts';
+import type { Digest } from './tree.ts';
 
 /** What a sweep has to know of a pack. */
 export interface PackUsage {
@@ -17,13 +19,15 @@ export interface PackUsage {
 
 /** Entries of an index that are read at a time. */
 const readEntries = 4096;
+/** Times that a pack is looked for: it has another name when somebody begins or ends to append to it. */
+const maxLooks = 4;
 
 export class Packs {
   readonly #directory: string;
   readonly #locations = new PackIndex();
   /** Bytes of each pack's index that are known here. */
   readonly #indexed = new Map<string, number>();
-  readonly #readers = new Map<string, Promise<FileHandle>>();
+  readonly #readers = new Map<string, Promise<FileHandle | undefined>>();
   /** Packs that were used since their times were last set. */
   readonly #used = new Set<string>();
   readonly #writer: PackWriter;
@@ -60,17 +64,15 @@ export class Packs {
     const location = this.#locations.get(item);
     if (location === undefined) return undefined;
     this.#used.add(location.pack);
-    const content = Buffer.alloc(location.size);
-    try {
-      const reader = await this.#reader(location.pack);
-      const { bytesRead } = await reader.read(content, 0, location.size, location.offset);
-      return content.subarray(0, bytesRead);
-    } catch (error) {
-      if (systemCode(error) !== 'ENOENT') throw error;
+    const reader = await this.#reader(location.pack);
+    if (reader === undefined) {
       // Another process evicted the pack.
       this.forget(item);
       return undefined;
     }
+    const content = Buffer.alloc(location.size);
+    const { bytesRead } = await reader.read(content, 0, location.size, location.offset);
+    return content.subarray(0, bytesRead);
   }
 
   /** Resolves when it is written. */
@@ -84,7 +86,7 @@ export class Packs {
     await this.#writer.rest();
     // In order of age: of two copies, the younger is the one that replaced a broken one.
     const found = new Map(
-      (await readdir(this.#directory)).toSorted().map((entry) => [packName(entry), entry]),
+      (await readdir(this.#directory)).toSorted().map((entry) => [freeName(entry), entry]),
     );
     for (const name of this.#indexed.keys()) {
       if (found.has(name) || name === this.#writer.pack) continue;
@@ -118,23 +120,32 @@ export class Packs {
     for (const name of used) await this.touch(name);
   }
 
-  /** False when it was used since it was looked at. */
-  async remove(name: string): Promise<boolean> {
-    if (name === this.#writer.pack || this.#used.has(name)) return false;
-    await this.#find(name, async (path) => {
+  /** False when it was used since it was looked at, somebody appends to it, or one of its digests is pinned. */
+  async remove(seen: PackUsage, isPinned: (digest: Digest) => boolean): Promise<boolean> {
+    const { name } = seen;
+    const isRemoved = await this.#find(name, async (path) => {
+      if (mayBeOpen(path, seen) || (await hasChanged(path, seen))) return false;
+      if (this.#used.has(name) || this.#locations.some(name, isPinned)) return false;
       // Renamed first: a pack that is half removed must not be read.
       const doomed = join(this.#directory, '..', 'temp', `${name}-removed`);
       await rename(path, doomed);
+      // Between the look and the renaming.
+      if ((await hasChanged(doomed, seen)) || this.#used.has(name)) {
+        await rename(doomed, path);
+        return false;
+      }
+      await this.#forgetPack(name);
       await rm(doomed, { recursive: true, force: true });
+      return true;
     });
-    await this.#forgetPack(name);
-    return true;
+    if (isRemoved === undefined) await this.#forgetPack(name);
+    return isRemoved ?? true;
   }
 
   async close(): Promise<void> {
     await this.#writer.rest();
     await this.touchUsed();
-    for (const reader of this.#readers.values()) await reader.then((handle) => handle.close());
+    for (const reader of this.#readers.values()) await reader.then((handle) => handle?.close());
     this.#readers.clear();
   }
 
@@ -169,36 +180,46 @@ export class Packs {
     this.#indexed.delete(name);
     const reader = this.#readers.get(name);
     this.#readers.delete(name);
-    await reader?.then((handle) => handle.close());
+    await reader?.then((handle) => handle?.close());
   }
 
-  #reader(name: string): Promise<FileHandle> {
+  /** Undefined when the pack is gone. */
+  #reader(name: string): Promise<FileHandle | undefined> {
     const known = this.#readers.get(name);
     if (known !== undefined) return known;
-    const reader = this.#openForReading(name);
+    const reader = this.#find(name, (path) => open(join(path, 'data')));
     this.#readers.set(name, reader);
-    reader.catch(() => this.#readers.delete(name));
+    const forget = (): void => void this.#readers.delete(name);
+    reader.then((handle) => handle ?? forget(), forget);
     return reader;
-  }
-
-  async #openForReading(name: string): Promise<FileHandle> {
-    // Its name may change between the two tries, but not twice.
-    for (const suffix of ['', openSuffix]) {
-      const found = await open(join(this.#directory, name + suffix, 'data')).catch(absent);
-      if (found !== undefined) return found;
-    }
-    return open(join(this.#directory, name, 'data'));
   }
 
   /** Runs on the pack under the name it has now; undefined when it is gone. */
   async #find<T>(name: string, action: (path: string) => Promise<T>): Promise<T | undefined> {
-    for (const suffix of ['', openSuffix]) {
+    for (let look = 0; look < maxLooks; look++) {
+      const entry = look === 0 ? name : await this.#entryOf(name);
+      if (entry === undefined) continue;
       try {
-        return await action(join(this.#directory, name + suffix));
+        return await action(join(this.#directory, entry));
       } catch (error) {
         if (systemCode(error) !== 'ENOENT') throw error;
       }
     }
     return undefined;
   }
+
+  async #entryOf(name: string): Promise<string | undefined> {
+    return (await readdir(this.#directory)).find((entry) => freeName(entry) === name);
+  }
+}
+
+/** Whether a process appends to it, as far as can be known. */
+function mayBeOpen(path: string, { usedAt }: PackUsage): boolean {
+  const state = stateOf(basename(path));
+  return state === 'running' || (state === 'unknown' && Date.now() - usedAt < abandonedAfter);
+}
+
+async function hasChanged(path: string, { bytes, usedAt }: PackUsage): Promise<boolean> {
+  const { size, mtimeMs } = await stat(join(path, 'data'));
+  return size !== bytes || mtimeMs > usedAt;
 }

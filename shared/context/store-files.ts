@@ -20,7 +20,7 @@ export interface FoundFile extends FileItem {
 }
 
 /** Milliseconds after which what a process has left unfinished is nobody's. */
-const abandonedAfter = 24 * 3_600_000;
+export const abandonedAfter = 24 * 3_600_000;
 const prefix = 'sha256:';
 
 export class StoreFiles {

@@ -20,7 +20,7 @@ import { Recipes, type ChunkedContent } from './recipes.ts';
 import { StoreFiles } from './store-files.ts';
 import type { StoreUsage } from './store-usage.ts';
 import { StoredContents, type StoredDirectory } from './stored-contents.ts';
-import { sweep, type PinnedDigests, type StoreBounds } from './sweep.ts';
+import { sweep, type Pin, type PinnedDigests, type StoreBounds } from './sweep.ts';
 import type { Digest, Directory } from './tree.ts';
 
 export { smallBytes } from './pack-format.ts';
@@ -39,7 +39,7 @@ export class BlobStore {
   readonly #recipes: Recipes;
   readonly #contents: StoredContents;
   readonly #bounds: StoreBounds;
-  readonly #pins = new Set<{ readonly digests: PinnedDigests }>();
+  readonly #pins = new Set<Pin>();
   readonly #timer: NodeJS.Timeout;
   readonly #counts = { hits: 0, hitBytes: 0, misses: 0, missBytes: 0 };
   /** Bytes on disk at the last sweep, and those written since. */
@@ -194,9 +194,8 @@ export class BlobStore {
     const { maxBytes } = this.#bounds;
     await this.#packs.refresh();
     await this.#packs.touchUsed();
-    const pins = [...this.#pins].map((pin) => pin.digests);
     this.#bytes = await sweep(
-      { files: this.#files, packs: this.#packs, recipes: this.#recipes, pins },
+      { files: this.#files, packs: this.#packs, recipes: this.#recipes, pins: this.#pins },
       this.#bounds,
     );
     this.#sweepAt = Math.max(maxBytes, this.#bytes + maxBytes / 20);

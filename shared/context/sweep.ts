@@ -21,11 +21,16 @@ export interface PinnedDigests extends Iterable<Digest> {
   has(digest: Digest): boolean;
 }
 
+export interface Pin {
+  readonly digests: PinnedDigests;
+}
+
 export interface SweptStore {
   readonly files: StoreFiles;
   readonly packs: Packs;
   readonly recipes: Recipes;
-  readonly pins: Iterable<PinnedDigests>;
+  /** Some may come meanwhile. */
+  readonly pins: Iterable<Pin>;
 }
 
 /** What goes as one: a pack, by its name, or a file. */
@@ -45,18 +50,18 @@ const always = Infinity;
 export async function sweep(store: SweptStore, bounds: StoreBounds): Promise<number> {
   const now = Date.now();
   const uses = await usesOf(store);
-  const candidates: Unit[] = [];
+  const candidates: { readonly unit: Unit; readonly usedAt: number }[] = [];
   let bytes = 0;
   for await (const unit of unitsOf(store)) {
     const usedAt = Math.max(unit.usedAt, useOf(unit, uses, store));
     const unused = now - usedAt;
     if (unused > bounds.maxAge && (await remove(unit, store))) continue;
     bytes += unit.bytes;
-    if (unused >= bounds.recent) candidates.push({ ...unit, usedAt });
+    if (unused >= bounds.recent) candidates.push({ unit, usedAt });
     else if (usedAt === always && now - unit.usedAt > bounds.recent / 3) await touch(unit, store);
   }
   if (bytes > bounds.maxBytes) {
-    for (const unit of candidates.toSorted((left, right) => left.usedAt - right.usedAt)) {
+    for (const { unit } of candidates.toSorted((left, right) => left.usedAt - right.usedAt)) {
       if (bytes <= bounds.maxBytes * target) break;
       if (await remove(unit, store)) bytes -= unit.bytes;
     }
@@ -67,8 +72,8 @@ export async function sweep(store: SweptStore, bounds: StoreBounds): Promise<num
 /** Uses of packs and chunks that come from what needs them: by name of the pack, by digest of a chunk that is a file. */
 async function usesOf({ packs, recipes, pins }: SweptStore): Promise<ReadonlyMap<string, number>> {
   const uses = new Map<string, number>();
-  for (const pin of pins) {
-    for (const digest of pin) {
+  for (const { digests } of pins) {
+    for (const digest of digests) {
       for (const kind of ['blob', 'directory'] as const) {
         const pack = packs.packOf({ kind, digest });
         if (pack !== undefined) uses.set(pack, always);
@@ -91,8 +96,8 @@ function useOf({ name }: Unit, uses: ReadonlyMap<string, number>, { pins }: Swep
   return name.kind === 'blob' ? (uses.get(name.digest) ?? 0) : 0;
 }
 
-function isPinned(digest: Digest, pins: Iterable<PinnedDigests>): boolean {
-  for (const pin of pins) if (pin.has(digest)) return true;
+function isPinned(digest: Digest, pins: Iterable<Pin>): boolean {
+  for (const { digests } of pins) if (digests.has(digest)) return true;
   return false;
 }
 
@@ -107,11 +112,12 @@ function touch({ name }: Unit, { packs, files }: SweptStore): Promise<void> {
   return typeof name === 'string' ? packs.touch(name) : files.touch(name);
 }
 
-/** False when it was used since it was looked at. */
-async function remove({ name, usedAt }: Unit, { packs, files }: SweptStore): Promise<boolean> {
-  if (typeof name === 'string') return packs.remove(name);
+/** False when it was used or pinned since it was looked at. */
+async function remove(unit: Unit, { packs, files, pins }: SweptStore): Promise<boolean> {
+  const { name } = unit;
+  if (typeof name === 'string') return packs.remove({ ...unit, name }, (digest) => isPinned(digest, pins));
   const found = await files.find(name);
-  if (found !== undefined && found.usedAt > usedAt) return false;
+  if ((found !== undefined && found.usedAt > unit.usedAt) || isPinned(name.digest, pins)) return false;
   await files.remove(name);
   return true;
 }

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { holderPattern, holderState, newHolder } from '../../shared/holder.ts';
+import { freeName, heldName, holderState, newHolder, stateOf } from '../../shared/holder.ts';
 import { until } from '../support/until.ts';
 
 /** What a process with this number and start, or with the own one, would have named itself. */
@@ -23,8 +23,13 @@ test('this process runs, under a new name each time', () => {
   const holders = [newHolder(), newHolder()];
   assert.is.not(holders[0], holders[1]);
   for (const holder of holders) {
-    assert.match(holder, new RegExp(`^${holderPattern}$`));
-    assert.is(holderState(holder), 'running');
+    const entry = heldName('a.b-1', holder);
+    assert.is(stateOf(entry), 'running');
+    assert.is(freeName(entry), 'a.b-1');
+  }
+  for (const free of ['a.b-1', 'a.0-1-2-3']) {
+    assert.is(stateOf(free), 'free');
+    assert.is(freeName(free), free);
   }
 });
 

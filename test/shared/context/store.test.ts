@@ -185,6 +185,7 @@ test('killed at any point, a process loses nothing that it had stored and leaves
     assert.ok(
       (await storedContent(store, { digest: await storeContent(store, more), size: 10 }))?.equals(more),
     );
+    assert.is((await readdir(join(directory.path, 'packs'))).length, 1, 'what was left open is gone on with');
   }
 });
 
