@@ -10,7 +10,7 @@ import type { Effect, VerifiedImage } from '../farm/events.ts';
 import type { Farm } from '../farm/farm.ts';
 import { platformImage } from '../farm/task.ts';
 import { amendedPublication } from '../manifest/amended-list.ts';
-import { publish } from '../manifest/publish.ts';
+import { publish, type Published } from '../manifest/publish.ts';
 import { Staging } from '../manifest/staging.ts';
 import { verifyImage } from '../manifest/verify.ts';
 import { attestationMode } from '../project/annotations.ts';
@@ -21,7 +21,7 @@ export interface PublisherOptions {
   readonly registries: Registries;
   readonly log: Logger;
   readonly onEvent: (build: string, event: PublishEvent | WarningEvent) => void;
-  /** Its tags have moved; told again where the coordinator dies before that is stored. */
+  /** Its tags have moved; told again where the coordinator dies before that is stored. Never rejects. */
   readonly onPublished: (
     build: string,
     published: { readonly tags: readonly string[]; readonly digest: string },
@@ -98,32 +98,35 @@ export class Publisher {
     const start = this.#staged.get(build)?.reportedAt ?? performance.now();
     const { staging } = this.#stagedFor(build, spec);
     this.#run({ build }, async (signal) => {
-      const { registries, log, onEvent, onPublished } = this.#options;
+      const { registries, log, onPublished } = this.#options;
+      let published: Published;
       try {
         const own = publicationOf(spec, effect);
         const amends = farm.origin(build)?.type === 'amend';
         const onWarning = (message: string): void =>
-          onEvent(build, { type: 'warning', time: Date.now(), message });
+          this.#tell(build, { type: 'warning', time: Date.now(), message });
         const publication = amends ? await amendedPublication(own, registries, { signal, onWarning }) : own;
-        const published = await publish(publication, registries, {
+        published = await publish(publication, registries, {
           signal,
           staging,
-          onEvent: (event) => onEvent(build, event),
+          onEvent: (event) => this.#tell(build, event),
           onWarning,
           onMoving: (previous) => farm.record({ type: 'moving', at: farm.now, build, previous }),
         });
-        const duration = Math.round(performance.now() - start);
-        log.info({ build, digest: published.descriptor.digest, tags: published.tags, duration }, 'published');
-        this.#moved(tags);
-        await onPublished(build, { tags: published.tags, digest: published.descriptor.digest });
-        await farm.record({ type: 'published', at: farm.now, build, ...published, duration });
       } catch (thrown) {
         if (signal.aborted) return;
         const error = toErrorInfo(thrown, 'registry-error');
         log.warn({ build, error }, 'could not publish');
         this.#moved(tags);
         await farm.record({ type: 'publish-failed', at: farm.now, build, error });
+        return;
       }
+      // Its tags have moved: whatever fails from here on, it has not failed.
+      const duration = Math.round(performance.now() - start);
+      log.info({ build, digest: published.descriptor.digest, tags: published.tags, duration }, 'published');
+      this.#moved(tags);
+      await onPublished(build, { tags: published.tags, digest: published.descriptor.digest });
+      await farm.record({ type: 'published', at: farm.now, build, ...published, duration });
     });
   }
 
@@ -144,16 +147,24 @@ export class Publisher {
   #stagedFor(build: string, { tags }: BuildSpec): Staged {
     const known = this.#staged.get(build);
     if (known !== undefined) return known;
-    const { registries, onEvent } = this.#options;
     const staging = new Staging(tags, {
-      registries,
+      registries: this.#options.registries,
       signal: this.#stop.signal,
       // A build that has ended has an ended log.
-      onEvent: (event) => this.#staged.has(build) && onEvent(build, event),
+      onEvent: (event) => this.#staged.has(build) && this.#tell(build, event),
     });
     const staged = { staging, reportedAt: performance.now() };
     this.#staged.set(build, staged);
     return staged;
+  }
+
+  /** Into the build's log, which may have no place: what is published is worth more than that. */
+  #tell(build: string, event: PublishEvent | WarningEvent): void {
+    try {
+      this.#options.onEvent(build, event);
+    } catch (err) {
+      this.#options.log.warn({ build, err, event }, 'the log of a build lacks an event of its publication');
+    }
   }
 
   /** Other builds that have read them read them again. */
