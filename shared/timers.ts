@@ -32,6 +32,9 @@ export interface Timers {
   readonly pause: number;
   /** Between two looks at deadlines. */
   readonly tick: number;
+  /** First pause before an outcome that could not be stored is stored again; doubles, with full jitter, up to `storeMax`. */
+  readonly store: number;
+  readonly storeMax: number;
   /** Progress of an attempt is sent at least this often. */
   readonly progress: number;
   /** A peer must say hello within this time. */
@@ -72,6 +75,8 @@ export const defaultTimers: Timers = {
   grace: 90_000,
   pause: 5_000,
   tick: 1_000,
+  store: 500,
+  storeMax: 10_000,
   progress: 200,
   hello: 5_000,
   follower: 10_000,

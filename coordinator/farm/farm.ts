@@ -3,7 +3,7 @@
  * effects on in order, and asks the scheduler what is next.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { ArchfarmError } from '../../shared/errors.ts';
+import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import type { BuildResult } from '../../shared/progress.ts';
 import type { BuildSpec } from '../project/spec.ts';
 import { AgentOrders } from './agent-orders.ts';
@@ -14,6 +14,7 @@ import type { QueryOptions } from './farm-queries.ts';
 import { createState } from './farm-state.ts';
 import { decide } from './scheduler.ts';
 import { apply, unfinishedWork } from './state.ts';
+import { NotApplied } from './until-stored.ts';
 
 type EffectOf<Type extends Effect['type']> = Extract<Effect, { type: Type }>;
 
@@ -107,7 +108,10 @@ export class Farm extends AgentOrders implements AsyncDisposable {
     }
   }
 
-  /** Resolves when the event is stored and its effects are handed on; rejects when it could not be stored. */
+  /**
+   * Resolves when the event is stored and its effects are handed on; rejects when it could not be stored, and with
+   * `NotApplied` where it is of no use to store it again.
+   */
   record(event: DurableEvent): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#enqueue({
@@ -216,7 +220,7 @@ export class Farm extends AgentOrders implements AsyncDisposable {
       return undefined;
     } catch (thrown) {
       this.#handlers.trouble(thrown, [event]);
-      return thrown;
+      return new NotApplied(messageOf(thrown), { cause: thrown });
     }
   }
 

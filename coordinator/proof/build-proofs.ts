@@ -1,4 +1,5 @@
 /** Proves what a build has published, and tells in its log. The outcome goes back to the farm as an event. */
+import { toErrorInfo } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
 import { formatReference, parseReference } from '../../shared/reference.ts';
 import type { TaskEvent } from '../../shared/progress.ts';
@@ -6,6 +7,8 @@ import type { ProofRequest, ProofResult } from '../../shared/proof.ts';
 import type { Timers } from '../../shared/timers.ts';
 import type { Effect } from '../farm/events.ts';
 import type { Farm } from '../farm/farm.ts';
+import { untilStored } from '../farm/until-stored.ts';
+import type { BuildSpec } from '../project/spec.ts';
 import type { PlatformProof, Proofs } from './proofs.ts';
 
 export interface BuildProofsOptions {
@@ -20,6 +23,8 @@ interface PlatformEvents {
   readonly agent: string | undefined;
   readonly events: readonly TaskEvent[];
 }
+
+type ProvenSpec = Pick<BuildSpec, 'allowEmulation' | 'waitAgent'> & { readonly verify: ProofRequest };
 
 const step = 'verify';
 
@@ -36,8 +41,7 @@ export class BuildProofs {
     const { log } = this.#options;
     const running = this.#prove(farm, effect)
       .catch((error: unknown) => {
-        if (!this.#stop.signal.aborted)
-          log.error({ build: effect.build, err: error }, 'the proof of a build could not be stored');
+        if (!this.#stop.signal.aborted) log.error({ build: effect.build, err: error }, 'a proof is lost');
       })
       .finally(() => this.#running.delete(running));
     this.#running.add(running);
@@ -49,35 +53,61 @@ export class BuildProofs {
     await Promise.all(this.#running);
   }
 
-  async #prove(
-    farm: Farm,
-    { build, digest, tag, platforms, resumed = false }: Extract<Effect, { type: 'prove' }>,
-  ): Promise<void> {
+  async #prove(farm: Farm, effect: Extract<Effect, { type: 'prove' }>): Promise<void> {
+    const { build, platforms } = effect;
     const spec = farm.spec(build);
     if (spec?.verify === undefined) return;
+    const { timers, log } = this.#options;
+    const { signal } = this.#stop;
+    const proofs = await this.#run({ ...spec, verify: spec.verify }, effect).catch((thrown: unknown) => {
+      signal.throwIfAborted();
+      log.error({ build, err: thrown }, 'could not prove what a build has published');
+      const error = toErrorInfo(thrown);
+      return platforms.map((platform) => ({ platform, status: 'failed' as const, error, output: '' }));
+    });
+    const results = Object.fromEntries(
+      proofs.map(({ platform, output: _output, ...result }): [string, ProofResult] => [platform, result]),
+    );
+    await untilStored(() => farm.record({ type: 'proved', at: farm.now, build, proofs: results }), {
+      timers,
+      signal,
+      log,
+      about: { build },
+    });
+  }
+
+  async #run(
+    { allowEmulation, waitAgent: patience, verify }: ProvenSpec,
+    { build, digest, tag, platforms, resumed = false }: Extract<Effect, { type: 'prove' }>,
+  ): Promise<readonly PlatformProof[]> {
     const { registry, repository } = parseReference(tag);
     const reference = formatReference({ registry, repository, digest });
-    const { allowEmulation, verify } = spec;
-    const { grace } = this.#options.timers;
-    const waitAgent = resumed ? Math.max(spec.waitAgent, grace) : spec.waitAgent;
+    const waitAgent = resumed ? Math.max(patience, this.#options.timers.grace) : patience;
     const name = stepName(verify);
-    const append = (from: Omit<PlatformEvents, 'events'>, event: TaskEvent): void =>
-      this.#options.append(build, { ...from, events: [event] });
-    const proofs = await this.#options.proofs.run(
+    return await this.#options.proofs.run(
       { ...verify, build, reference, platforms, allowEmulation, waitAgent },
       {
         signal: this.#stop.signal,
         onStart: ({ platform, agent }) =>
-          append({ platform, agent }, { type: 'step', time: Date.now(), step, name, status: 'started' }),
+          this.#tell(build, {
+            platform,
+            agent,
+            events: [{ type: 'step', time: Date.now(), step, name, status: 'started' }],
+          }),
         onEnd: ({ platform, agent, ...proof }) => {
-          for (const event of eventsOf(name, proof)) append({ platform, agent }, event);
+          for (const event of eventsOf(name, proof)) this.#tell(build, { platform, agent, events: [event] });
         },
       },
     );
-    const results = Object.fromEntries(
-      proofs.map(({ platform, output: _output, ...result }): [string, ProofResult] => [platform, result]),
-    );
-    await farm.record({ type: 'proved', at: farm.now, build, proofs: results });
+  }
+
+  /** In the build's log, which may have no place: that is no fault of the image. */
+  #tell(build: string, frames: PlatformEvents): void {
+    try {
+      this.#options.append(build, frames);
+    } catch (err) {
+      this.#options.log.warn({ build, err }, 'the log of a build lacks an event of its proof');
+    }
   }
 }
 

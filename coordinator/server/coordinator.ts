@@ -159,6 +159,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     received: new ReceivedFrames(),
     publisher: new Publisher({
       registries,
+      timers,
       log,
       onEvent: (build, event) => frames.append(build, { events: [event] }),
       onPublished: (build, published) =>

@@ -6,9 +6,11 @@ import type { Logger } from '../../shared/log.ts';
 import { parsePlatform } from '../../shared/platform.ts';
 import type { PublishEvent, WarningEvent } from '../../shared/progress.ts';
 import { parseReference } from '../../shared/reference.ts';
-import type { Effect, VerifiedImage } from '../farm/events.ts';
+import type { Timers } from '../../shared/timers.ts';
+import type { DurableEvent, Effect } from '../farm/events.ts';
 import type { Farm } from '../farm/farm.ts';
 import { platformImage } from '../farm/task.ts';
+import { untilStored, type Storing } from '../farm/until-stored.ts';
 import { amendedPublication } from '../manifest/amended-list.ts';
 import { publish, type Published } from '../manifest/publish.ts';
 import { Staging } from '../manifest/staging.ts';
@@ -19,6 +21,7 @@ import type { Registries } from '../registry/registries.ts';
 
 export interface PublisherOptions {
   readonly registries: Registries;
+  readonly timers: Timers;
   readonly log: Logger;
   readonly onEvent: (build: string, event: PublishEvent | WarningEvent) => void;
   /** Its tags have moved; told again where the coordinator dies before that is stored. Never rejects. */
@@ -27,6 +30,11 @@ export interface PublisherOptions {
     published: { readonly tags: readonly string[]; readonly digest: string },
   ) => Promise<void>;
 }
+
+type Timeless<Event> = Event extends unknown ? Omit<Event, 'at'> : never;
+type Outcome = Timeless<
+  Extract<DurableEvent, { type: 'verified' | 'failed' | 'moving' | 'published' | 'publish-failed' }>
+>;
 
 /** A build some of whose images have been reported. */
 interface Staged {
@@ -56,38 +64,37 @@ export class Publisher {
   verify(farm: Farm, { attempt, image }: Extract<Effect, { type: 'verify' }>): void {
     const spec = farm.spec(attempt.build);
     if (spec === undefined) return;
-    const agent = farm.agentOf(attempt);
-    const staged = this.#stagedFor(attempt.build, spec);
-    staged.reportedAt = performance.now();
-    const { staging } = staged;
-    staging.look();
-    this.#run({ ...attemptFields(attempt), agent }, async (signal) => {
-      const reference = parseReference(platformImage(spec, attempt.platform));
-      staging.anticipate(this.#options.registries.repository(reference), image.digest);
-      const asked = {
-        reported: image,
-        reference,
-        platform: parsePlatform(attempt.platform),
-        attestations: attestationMode(spec),
-        isListed: (digest: string) => staging.isListed(digest),
-      };
-      let verified: VerifiedImage;
+    const about = { ...attemptFields(attempt), agent: farm.agentOf(attempt) };
+    this.#run(farm, about, async (signal) => {
+      const { registries, log } = this.#options;
       try {
-        verified = await verifyImage(asked, this.#options.registries, signal);
+        const staged = this.#stagedFor(attempt.build, spec);
+        staged.reportedAt = performance.now();
+        const { staging } = staged;
+        staging.look();
+        const reference = parseReference(platformImage(spec, attempt.platform));
+        staging.anticipate(registries.repository(reference), image.digest);
+        const asked = {
+          reported: image,
+          reference,
+          platform: parsePlatform(attempt.platform),
+          attestations: attestationMode(spec),
+          isListed: (digest: string) => staging.isListed(digest),
+        };
+        const verified = await verifyImage(asked, registries, signal);
+        // What cannot be brought is no fault of the image: publishing tries again, and says what is wrong.
+        staging.bring(verified).catch((thrown: unknown) => {
+          const error = toErrorInfo(thrown, 'registry-error');
+          log.info({ ...about, error }, 'an image is not there early');
+        });
+        return { type: 'verified', attempt, image: verified };
       } catch (thrown) {
-        if (signal.aborted) return;
+        signal.throwIfAborted();
         const error = toErrorInfo(thrown, 'registry-error');
-        this.#options.log.warn({ ...attemptFields(attempt), agent, error }, 'a reported image was refused');
+        log.warn({ ...about, error }, 'a reported image was refused');
         const kind = verdicts.has(error.code) ? 'build' : 'infrastructure';
-        await farm.record({ type: 'failed', at: farm.now, attempt, outcome: 'failed', kind, error });
-        return;
+        return { type: 'failed', attempt, outcome: 'failed', kind, error };
       }
-      // What cannot be brought is no fault of the image: publishing tries again, and says what is wrong.
-      staging.bring(verified).catch((thrown: unknown) => {
-        const error = toErrorInfo(thrown, 'registry-error');
-        this.#options.log.info({ ...attemptFields(attempt), agent, error }, 'an image is not there early');
-      });
-      await farm.record({ type: 'verified', at: farm.now, attempt, image: verified });
     });
   }
 
@@ -96,11 +103,11 @@ export class Publisher {
     const spec = farm.spec(build);
     if (spec === undefined) return;
     const start = this.#staged.get(build)?.reportedAt ?? performance.now();
-    const { staging } = this.#stagedFor(build, spec);
-    this.#run({ build }, async (signal) => {
+    this.#run(farm, { build }, async (signal) => {
       const { registries, log, onPublished } = this.#options;
       let published: Published;
       try {
+        const { staging } = this.#stagedFor(build, spec);
         const own = publicationOf(spec, effect);
         const amends = farm.origin(build)?.type === 'amend';
         const onWarning = (message: string): void =>
@@ -111,22 +118,22 @@ export class Publisher {
           staging,
           onEvent: (event) => this.#tell(build, event),
           onWarning,
-          onMoving: (previous) => farm.record({ type: 'moving', at: farm.now, build, previous }),
+          onMoving: (previous) =>
+            this.#store(farm, { type: 'moving', build, previous }, { about: { build }, signal }),
         });
       } catch (thrown) {
-        if (signal.aborted) return;
+        signal.throwIfAborted();
         const error = toErrorInfo(thrown, 'registry-error');
         log.warn({ build, error }, 'could not publish');
         this.#moved(tags);
-        await farm.record({ type: 'publish-failed', at: farm.now, build, error });
-        return;
+        return { type: 'publish-failed', build, error };
       }
       // Its tags have moved: whatever fails from here on, it has not failed.
       const duration = Math.round(performance.now() - start);
       log.info({ build, digest: published.descriptor.digest, tags: published.tags, duration }, 'published');
       this.#moved(tags);
       await onPublished(build, { tags: published.tags, digest: published.descriptor.digest });
-      await farm.record({ type: 'published', at: farm.now, build, ...published, duration });
+      return { type: 'published', build, ...published, duration };
     });
   }
 
@@ -134,7 +141,7 @@ export class Publisher {
   forget(build: string): void {
     const staged = this.#staged.get(build);
     this.#staged.delete(build);
-    if (staged !== undefined) this.#run({ build }, () => staged.staging[Symbol.asyncDispose]());
+    if (staged !== undefined) this.#keep({ build }, staged.staging[Symbol.asyncDispose]());
   }
 
   /** Stops in the middle: what is under way is begun again when the coordinator comes back. */
@@ -172,18 +179,28 @@ export class Publisher {
     for (const { staging } of this.#staged.values()) staging.forget(tags);
   }
 
-  /** `about`: for the log. */
-  #run(about: object, work: (signal: AbortSignal) => Promise<void>): void {
-    const stop = new ChildAbort(this.#stop.signal);
-    const running = work(stop.signal)
-      .catch((error: unknown) =>
-        this.#options.log.error({ ...about, err: error }, 'an outcome could not be stored'),
-      )
-      .finally(() => {
-        stop[Symbol.dispose]();
-        this.#running.delete(running);
-      });
+  /** Stores what comes of the work. `about`: for the log. */
+  #run(farm: Farm, about: object, work: (signal: AbortSignal) => Promise<Outcome>): void {
+    const run = async (): Promise<void> => {
+      using stop = new ChildAbort(this.#stop.signal);
+      const outcome = await work(stop.signal);
+      await this.#store(farm, outcome, { about, signal: stop.signal });
+    };
+    this.#keep(about, run());
+  }
+
+  #keep(about: object, work: Promise<void>): void {
+    const running = work
+      .catch((err: unknown) => {
+        if (!this.#stop.signal.aborted) this.#options.log.error({ ...about, err }, 'an outcome is lost');
+      })
+      .finally(() => this.#running.delete(running));
     this.#running.add(running);
+  }
+
+  #store(farm: Farm, outcome: Outcome, call: Pick<Storing, 'about' | 'signal'>): Promise<void> {
+    const { timers, log } = this.#options;
+    return untilStored(() => farm.record({ ...outcome, at: farm.now }), { timers, log, ...call });
   }
 }
 
