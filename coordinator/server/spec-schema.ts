@@ -11,7 +11,7 @@ import {
   timesSchema,
 } from '../../shared/schemas.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
-import { platformImage } from '../farm/task.ts';
+import { platformImage, taskOf } from '../farm/task.ts';
 import { attestationModes, checkListType, listTypes } from '../project/annotations.ts';
 import { readCacheSource } from '../project/cache-references.ts';
 import { maxPriority } from '../project/priority.ts';
@@ -34,6 +34,8 @@ const textRecord = v.pipe(
 const reference = v.pipe(v.string(), v.minLength(1), v.maxLength(512));
 /** Bytes of arguments, labels, cache references and the test: an agent is offered them in one message, among other things. */
 const maxTexts = limits.message / 2;
+/** Bytes of what an agent is offered, as JSON; around it come the attempt and the limits of contexts. */
+const maxTask = limits.message - 64 * 1024;
 const names = v.pipe(v.array(name), v.maxLength(1000));
 
 const dockerfileRoot = v.strictObject({ root: digest, name, frontend: v.optional(reference) });
@@ -158,5 +160,25 @@ export function normalizeSpec(spec: BuildSpec): BuildSpec {
   const perPlatform = Object.entries(spec.perPlatform ?? {}).map(
     ([platform, override]) => [formatPlatform(parsePlatform(platform)), override] as const,
   );
-  return { ...spec, tags, platforms, optional, cacheFrom, perPlatform: Object.fromEntries(perPlatform) };
+  const normal = {
+    ...spec,
+    tags,
+    platforms,
+    optional,
+    cacheFrom,
+    perPlatform: Object.fromEntries(perPlatform),
+  };
+  for (const platform of platforms) requireOfferable(normal, platform);
+  return normal;
+}
+
+/** A longer message than an agent takes would cut its connection, and be offered to the next. */
+function requireOfferable(spec: BuildSpec, platform: string): void {
+  const bytes = Buffer.byteLength(JSON.stringify(taskOf(spec, { build: '', platform })));
+  if (bytes <= maxTask) return;
+  throw new ArchfarmError(
+    'usage',
+    `what an agent is told of the build for ${platform} has ${bytes} bytes, the limit is ${maxTask}`,
+    { hint: 'give it fewer or shorter arguments, labels, hosts, secrets, ssh mounts or contexts' },
+  );
 }

@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as v from 'valibot';
+import type { HttpAnswer } from '../../support/http-request.ts';
 import { runningCoordinator } from '../../support/running-coordinator.ts';
 import { buildAnswer, directories, refusalAnswer, specOf, submit } from '../../support/submitted-builds.ts';
 
@@ -61,6 +62,33 @@ test('a build whose directories came along is taken without a connection to ask 
   const broken = { ...body, directories: ['AAAA/w=='], idempotencyKey: 'broken-directories' };
   const refused = await running.ask('/v1/builds', { method: 'POST', body: broken });
   assert.is(refused.status, 400, JSON.stringify(refused.body));
+});
+
+test('a build that is too long for one message to an agent is refused, and the longest other is offered', async () => {
+  await using running = await runningCoordinator();
+  const agent = await running.agent({ policy: ['all'] });
+  await agent.wait('welcome');
+  const args = Object.fromEntries(Array.from({ length: 8 }, (_, index) => [`A${index}`, 'x'.repeat(60_000)]));
+  const widest = 'w'.repeat(250);
+  const post = (hosts: number): Promise<HttpAnswer> => {
+    const extraHosts = Array.from({ length: hosts }, () => widest);
+    const ssh = Array.from({ length: 1000 }, () => widest);
+    const spec = specOf({ platforms: ['linux/arm64/v8'], args, ssh, extraHosts });
+    return running.ask('/v1/builds', { method: 'POST', body: { spec, directories } });
+  };
+  const refused = await post(1000);
+  assert.is(refused.status, 400, 'it is taken');
+  const { code, message } = v.parse(refusalAnswer, refused.body).error;
+  assert.is(code, 'usage');
+  const [, bytes, limit] =
+    /^what an agent is told of the build for linux\/arm64\/v8 has (\d+) bytes, the limit is (\d+)$/.exec(
+      message,
+    ) ?? [];
+  const tooMany = Math.ceil((Number(bytes) - Number(limit)) / `"${widest}",`.length);
+  assert.is((await post(1000 - tooMany + 1)).status, 400);
+  assert.is((await post(1000 - tooMany)).status, 201);
+  await agent.wait('offer');
+  assert.is(agent.socket.readyState, agent.socket.OPEN);
 });
 
 test.run();
