@@ -21,17 +21,21 @@ export function appendLines(path: string, bytes: Buffer, offset: number): number
   }
 }
 
-/** The last frame, without reading the rest; undefined where the end is empty, torn or a very long line. */
+/** The last frame, without reading the rest; undefined where the end is empty or torn. */
 export function lastFrame(path: string): { readonly frame: Frame; readonly size: number } | undefined {
   const file = openSync(path, 'r');
   try {
     const { size } = fstatSync(file);
-    const tail = Buffer.alloc(Math.min(size, pieceSize));
-    readSync(file, tail, 0, tail.length, size - tail.length);
-    const start = tail.lastIndexOf(newline, -2) + 1;
-    const isWhole = tail.at(-1) === newline && (start > 0 || tail.length === size);
-    const frame = isWhole ? parseFrame(tail.toString('utf8', start)) : undefined;
-    return frame && { frame, size };
+    // A result that tells of many failures is longer than what is read of other logs.
+    for (let length = Math.min(size, pieceSize); ; length = Math.min(size, 2 * length)) {
+      const tail = Buffer.alloc(length);
+      readSync(file, tail, 0, length, size - length);
+      if (tail.at(-1) !== newline) return undefined;
+      const start = tail.lastIndexOf(newline, -2) + 1;
+      if (start === 0 && length < size) continue;
+      const frame = parseFrame(tail.toString('utf8', start));
+      return frame && { frame, size };
+    }
   } finally {
     closeSync(file);
   }

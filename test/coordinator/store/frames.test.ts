@@ -7,20 +7,20 @@ import { resultOf } from '../../../coordinator/farm/result.ts';
 import { apply } from '../../../coordinator/farm/state.ts';
 import { FrameLog } from '../../../coordinator/store/frames.ts';
 import { ArchfarmError } from '../../../shared/errors.ts';
-import type { BuildEvent, Frame } from '../../../shared/progress.ts';
+import type { BuildEvent, BuildResult, Frame } from '../../../shared/progress.ts';
 import { defaultTimers } from '../../../shared/timers.ts';
 import { sampleSpec } from '../../support/farm-fixtures.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const line = (text: string): BuildEvent => ({ type: 'log', time: 1, step: 's', stream: 'stdout', text });
 
-function result(): BuildEvent {
+function result(change: Partial<BuildResult> = {}): BuildEvent {
   const state = createState({ timers: defaultTimers, startedAt: 0 });
   const build = { id: 'one', sequence: 1, spec: sampleSpec(), client: 'test' };
   apply(state, { type: 'submitted', at: 1, build });
   const [open] = state.builds.values();
   if (open === undefined) throw new Error('no build');
-  return { type: 'result', time: 2, result: resultOf(open, { at: 2 }) };
+  return { type: 'result', time: 2, result: { ...resultOf(open, { at: 2 }), ...change } };
 }
 
 async function collect(lines: AsyncIterable<Buffer>): Promise<Frame[]> {
@@ -84,6 +84,19 @@ test('gives every follower every frame up to the result, whenever it comes and h
   assert.equal(numbers(later!), sequence.slice(50));
   assert.equal(numbers(await collect(slow)), sequence.slice(1));
   assert.equal(numbers(await collect(log.follow('one', 101, signal))), [102], 'also when it has ended');
+});
+
+test('a build has ended however long its result is', async () => {
+  const size = 256 * 1024;
+  for (const length of [10, size - 1000, size, 3 * size]) {
+    await using log = new FrameLog();
+    const error = { code: 'build-failed', message: 'x'.repeat(length) } as const;
+    log.append('one', { events: [line('first')] });
+    log.append('one', { events: [result({ error })] });
+    assert.equal(log.append('one', { events: [line('after the end')] }), [], `${length}`);
+    const told = await collect(log.follow('one', 0, AbortSignal.timeout(10_000)));
+    assert.equal(numbers(told), [1, 2]);
+  }
 });
 
 test('a follower of a build that goes on waits until it is told to stop', async () => {
