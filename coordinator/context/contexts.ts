@@ -46,6 +46,11 @@ export interface OfferedContext {
   readonly client: string;
 }
 
+export interface RestoredContext extends Omit<OfferedContext, 'link'> {
+  /** Whether the build goes on: it may end before its context is found, and is released no second time. */
+  readonly isOpen: () => boolean;
+}
+
 /** The trees of one build, all their directories and times being in the store. */
 export interface PreparedContext {
   readonly roots: readonly Digest[];
@@ -155,12 +160,13 @@ export class Contexts {
   }
 
   /** After a restart directories and times are in the store; the client dials again for what else may be missing. */
-  async restore(build: string, { trees: ids, client }: Omit<OfferedContext, 'link'>): Promise<void> {
+  async restore(build: string, { trees: ids, client, isOpen }: RestoredContext): Promise<void> {
     try {
       const { signal } = this.#stop;
       const trees = await this.#each(ids, (tree, limits) =>
         fetchTree(tree, this.#stored, { limits, signal }),
       );
+      if (!isOpen()) return;
       const link = this.#links.expect();
       link.client = client;
       this.adopt(build, { roots: ids.map(({ root }) => root), link, trees });

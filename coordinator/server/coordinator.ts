@@ -188,8 +188,11 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   const remembered = farm.remembered();
   for (const name of identities.removed) if (remembered.has(name)) await farm.removeAgent(name);
   for (const { id, spec, client } of farm.submitted()) {
+    const isOpen = (): boolean => farm.isOpen(id);
+    // The first of many may end while others are restored.
+    if (!isOpen()) continue;
     frames.begin(id);
-    await parts.contexts.restore(id, { trees: specTrees(spec), client });
+    await parts.contexts.restore(id, { trees: specTrees(spec), client, isOpen });
   }
 
   let door: Door | undefined;

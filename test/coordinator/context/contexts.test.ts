@@ -46,4 +46,32 @@ test("a context above the coordinator's limits is refused, with where to raise t
   }
 });
 
+test('a build that ends while its context is restored is not kept', async () => {
+  await using directory = await temporaryDirectory();
+  await using store = await BlobStore.open(directory.path);
+  const tree = memoryTree(dir(['a', 'one']));
+  const contexts = new Contexts({
+    store,
+    limits: defaultLimits,
+    log: silentLogger,
+    returnWithin: 1000,
+    patience: 1000,
+    openTasks: () => [],
+  });
+  try {
+    await contexts.add([...tree.records.values(), ...tree.allTimes.values()]);
+    const open = new Set(['ends', 'goes on']);
+    const restored = [...open].map((build) =>
+      contexts.restore(build, { trees: [tree], client: 'ann@host', isOpen: () => open.has(build) }),
+    );
+    open.delete('ends');
+    contexts.release('ends');
+    await Promise.all(restored);
+    assert.is(await contexts.missing('ends', signal), undefined);
+    assert.is.not(await contexts.missing('goes on', signal), undefined);
+  } finally {
+    await contexts.close();
+  }
+});
+
 test.run();
