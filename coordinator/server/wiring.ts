@@ -129,7 +129,8 @@ export function sessionServices(parts: Later): SessionServices {
       // A sign of life is one even where the disk is full.
       farm.note({ type: 'alive', at: farm.now, attempt });
       frames.append(build, { platform, agent, message: { attempt: number, frame }, events: masked });
-      received.note(attempt, frame);
+      // One that has ended was forgotten, and nobody waits for the rest of it.
+      if (farm.isOpen(build)) received.note(attempt, frame);
     },
     selected: (attempt, tree, selection) => parts().contexts.selected(attempt, tree, selection),
     proved: (proof, outcome) => parts().proofs.ended(proof, outcome),

@@ -323,4 +323,25 @@ test('a cancelled build is cancelled at its agent', async () => {
   assert.is((await resultOf(running, build)).status, 'cancelled');
 });
 
+test('what comes late of a build that has ended is acknowledged and forgotten: nothing is asked of its report', async () => {
+  await using running = await runningCoordinator();
+  const agent = await running.agent();
+  await agent.wait('welcome');
+  const build = await submit(running);
+  const { attempt } = await agent.wait('offer');
+  agent.send({ type: 'accept', attempt });
+  await running.ask(`/v1/builds/${build}/cancel`, { method: 'POST' });
+  await agent.wait('cancel');
+  const events = [{ type: 'warning', time: 1, message: 'late' }] as const;
+  agent.send({ type: 'progress', attempt, frame: 1, events });
+  assert.is((await agent.wait('acknowledge')).frame, 1);
+  agent.send({ type: 'report', attempt, lastFrame: 2, outcome: { status: 'cancelled', reason: 'x' } });
+  const closed = closeOf(agent.socket);
+  const end = await Promise.race([
+    agent.wait('settle'),
+    closed.then(({ code }) => ({ type: 'close', code })),
+  ]);
+  assert.is(end.type, 'settle');
+});
+
 test.run();
