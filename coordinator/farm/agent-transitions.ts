@@ -2,7 +2,7 @@
 import { newAgent } from './agent-state.ts';
 import type { Agent } from './agent-state.ts';
 import type { VolatileEvent } from './events.ts';
-import { clearFailures, clearRefusals } from './standing.ts';
+import { clearFailures, clearRefusals, outlivesAgent } from './standing.ts';
 import { couldCount, standingOf } from './farm-state.ts';
 import type { FarmState, Step } from './farm-state.ts';
 
@@ -70,10 +70,23 @@ export function forgetAgent({ state }: Step, name: string): void {
   state.acquaintance.delete(name);
 }
 
-/** Agents that went away are shown for a while, as long as they could come back with work. */
+/**
+ * Agents that went away are shown for a while, as long as they could come back with work. Then nothing is kept of them, but
+ * for orders and long rows of failures.
+ */
 export function forgetAgents({ state, at }: Step): void {
+  const { cutOff } = state.timers;
   for (const [name, agent] of state.agents) {
-    if (!agent.connected && at - agent.changedAt > state.timers.cutOff) state.agents.delete(name);
+    if (!agent.connected && at - agent.changedAt > cutOff) state.agents.delete(name);
+  }
+  // What was known before a start is of use to those that have yet to come back.
+  if (at - state.grace.from <= cutOff) return;
+  for (const name of state.acquaintance.keys()) {
+    if (!state.agents.has(name)) state.acquaintance.delete(name);
+  }
+  for (const [name, standing] of state.standings) {
+    if (!state.agents.has(name) && !outlivesAgent(standing, { timers: state.timers, at }))
+      state.standings.delete(name);
   }
 }
 

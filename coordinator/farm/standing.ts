@@ -77,6 +77,14 @@ export function isOnTrial({ failures }: Standing): boolean {
   return isLong(failures);
 }
 
+/** Whether it is kept once its agent was forgotten. A row of failures is not for ever: some names come only once. */
+export function outlivesAgent(
+  { drained, failures }: Standing,
+  { timers, at }: { readonly timers: Timers; readonly at: number },
+): boolean {
+  return drained !== undefined || (isLong(failures) && at - failures.pausedUntil <= timers.cordonMax);
+}
+
 /** Why it is offered nothing at the moment. Unlike one that is cordoned it is worth the wait of a build. */
 export function reluctance({ refusals }: Standing, at: number): string | undefined {
   if (at >= refusals.pausedUntil) return undefined;

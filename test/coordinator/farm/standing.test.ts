@@ -130,6 +130,34 @@ test('an image, a build error or the fault of somebody else breaks the row', () 
   assert.is(stateOf(bench, 'a'), 'ready');
 });
 
+test('of an agent that stays away nothing is kept, but for an order and a long row of failures', () => {
+  const bench = benchOfTwo();
+  bench.connect(sampleAgent('drained'));
+  bench.tell({ type: 'drained', agent: 'drained', by: 'ops@host' });
+  failWithoutMemory(bench, ['one', 'two', 'three']);
+  const known = (): string[] => [...bench.state.standings.keys()];
+  for (const agent of ['a', 'b', 'drained']) bench.tell({ type: 'agent-down', agent, session: `${agent}-1` });
+  bench.pass(defaultTimers.cutOff);
+  assert.equal(known(), ['a', 'b', 'drained']);
+  assert.equal([...bench.state.acquaintance.keys()], ['a', 'b']);
+  bench.pass(defaultTimers.tick);
+  assert.equal(known(), ['a', 'drained']);
+  assert.equal([...bench.state.acquaintance.keys()], []);
+  bench.pass(defaultTimers.cordonMax);
+  assert.equal(known(), ['drained']);
+});
+
+test('what is known of agents after a start waits for them as long as they may be cut off', () => {
+  const bench = new FarmBench();
+  bench.submit('one', single);
+  bench.tell({ type: 'offered', attempt: attempt('one', amd64), agent: 'a', session: 'a-1', native: true });
+  bench.tell({ type: 'accepted', attempt: attempt('one', amd64) });
+  bench.pass(defaultTimers.cutOff - defaultTimers.grace - 1000);
+  assert.equal([...bench.state.standings.keys()], ['a']);
+  bench.pass(defaultTimers.tick);
+  assert.equal([...bench.state.standings.keys()], []);
+});
+
 test('an attempt without a sign for fifteen minutes has failed, and is not tried again [B11]', () => {
   const bench = benchOfTwo();
   bench.submit('one', single);
