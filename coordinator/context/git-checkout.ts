@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
 import { describeContext, type GitSource } from '../project/context-source.ts';
 import { fileError } from './file-error.ts';
+import { gitEnvironment } from './git-environment.ts';
 
 export interface GitCheckout extends AsyncDisposable {
   /** Absolute and without links: that of the subdirectory, where one was asked for. */
@@ -24,9 +25,10 @@ const maxLines = 3;
 export async function checkOut(source: GitSource, signal: AbortSignal): Promise<GitCheckout> {
   const root = await realpath(await mkdtemp(join(tmpdir(), 'archfarm-git-')));
   const dispose = (): Promise<void> => rm(root, { recursive: true, force: true });
+  const env = gitEnvironment(process.env);
   const git = async (...args: readonly string[]): Promise<void> => {
     try {
-      await run('git', ['-C', root, ...args], { signal, env: environment(), maxBuffer: 16 * 1024 * 1024 });
+      await run('git', ['-C', root, ...args], { signal, env, maxBuffer: 16 * 1024 * 1024 });
     } catch (error) {
       signal.throwIfAborted();
       throw gitError(error, source);
@@ -51,10 +53,6 @@ export async function checkOut(source: GitSource, signal: AbortSignal): Promise<
     await dispose();
     throw error;
   }
-}
-
-function environment(): NodeJS.ProcessEnv {
-  return { GIT_SSH_COMMAND: 'ssh -o BatchMode=yes', ...process.env, GIT_TERMINAL_PROMPT: '0', LC_ALL: 'C' };
 }
 
 async function inside(root: string, source: GitSource): Promise<string> {

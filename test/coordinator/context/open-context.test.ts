@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { gitEnvironment } from '../../../coordinator/context/git-environment.ts';
 import { openContext, type OpenedContext } from '../../../coordinator/context/open-context.ts';
 import { scanContext } from '../../../coordinator/context/scan.ts';
 import { SnapshotSource } from '../../../coordinator/context/snapshot.ts';
@@ -36,6 +37,19 @@ function commit(directory: string, message: string): string {
   git(directory, 'add', '--all', '--force');
   git(directory, 'commit', '--quiet', '--message', message);
   return git(directory, 'rev-parse', 'HEAD');
+}
+
+function variables(given: Readonly<Record<string, string>>): Disposable {
+  const before = Object.keys(given).map((name) => [name, process.env[name]] as const);
+  Object.assign(process.env, given);
+  return {
+    [Symbol.dispose]: () => {
+      for (const [name, value] of before) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    },
+  };
 }
 
 async function leftovers(): Promise<string[]> {
@@ -100,6 +114,48 @@ test('a git repository is checked out at a branch, a tag, a commit or a director
     assert.is(opened.context.files, 3);
   }
   assert.equal(await leftovers(), before);
+});
+
+test('a git context of a git hook leaves the repository of the hook alone', async () => {
+  await using directory = await temporaryDirectory();
+  const repository = await writeFiles(join(directory.path, 'repository'), files);
+  git(repository, 'init', '--quiet');
+  commit(repository, 'first');
+  const own = await writeFiles(join(directory.path, 'own'), { 'own.txt': 'own' });
+  git(own, 'init', '--quiet');
+  const head = commit(own, 'own');
+  const hook = {
+    GIT_DIR: join(own, '.git'),
+    GIT_WORK_TREE: own,
+    GIT_INDEX_FILE: join(own, '.git', 'index'),
+    GIT_OBJECT_DIRECTORY: join(own, '.git', 'objects'),
+    GIT_QUARANTINE_PATH: join(own, '.git', 'objects'),
+    GIT_NAMESPACE: 'other',
+    GIT_PREFIX: 'sub/',
+    GIT_CONFIG_COUNT: '1',
+    GIT_CONFIG_KEY_0: 'core.worktree',
+    GIT_CONFIG_VALUE_0: own,
+  };
+  {
+    using _environment = variables(hook);
+    await using opened = await open({ type: 'git', url: `file://${repository}` });
+    assert.is(await dockerfileOf(opened), 'FROM scratch');
+    assert.is(opened.context.files, 4);
+  }
+  assert.equal((await readdir(own)).toSorted(), ['.git', 'own.txt']);
+  assert.is(git(own, 'status', '--short'), '');
+  assert.is(git(own, 'rev-parse', 'HEAD'), head);
+  assert.is(git(own, 'rev-parse', '--abbrev-ref', 'HEAD'), 'main');
+});
+
+test('nothing that git says is of one repository alone reaches another', () => {
+  const local = git('/', 'rev-parse', '--local-env-vars').split('\n');
+  const kept = gitEnvironment({ ...Object.fromEntries(local.map((name) => [name, 'x'])), GIT_SSH: 'y' });
+  assert.equal(
+    Object.keys(kept).filter((name) => local.includes(name)),
+    [],
+  );
+  assert.is(kept['GIT_SSH'], 'y');
 });
 
 test('what cannot be fetched is an error with URL and reference, and leaves nothing [X2]', async () => {
