@@ -128,14 +128,17 @@ export function readAccess(
   const identity = readIdentity(dataDirectory(flags.data, env));
   const address = (flags.coordinator ?? env['ARCHFARM_COORDINATOR']) || identity?.coordinator;
   if (!address) return undefined;
-  const coordinator = parseCoordinatorUrl(address);
+  const ca = (flags.ca ?? env['ARCHFARM_CA']) || identity?.ca;
+  // Hosts join by TLS alone, and only there is a certificate shown.
+  const tls = ca !== undefined || identity !== undefined || Boolean(flags.cert ?? env['ARCHFARM_CERT']);
+  const coordinator = parseCoordinatorUrl(address, { tls });
   const certificate =
     coordinator.protocol === 'https:' ? readCertificate(flags, { env, identity }) : undefined;
   return {
     coordinator,
     // Whoever has a certificate has no use for what all share.
     token: certificate === undefined ? readToken(flags.tokenFile, env) : undefined,
-    trust: trustWith(readTrust((flags.ca ?? env['ARCHFARM_CA']) || identity?.ca, coordinator), certificate),
+    trust: trustWith(readTrust(ca, coordinator), certificate),
     certificate,
     identity,
   };

@@ -123,9 +123,11 @@ async function environment({ root, coordinator, tokenFile, ca }: InstallOptions)
       cause: error,
     });
   });
-  if (coordinator !== undefined)
-    text = set(text, 'ARCHFARM_COORDINATOR', parseCoordinatorUrl(coordinator).href);
   if (ca !== undefined) text = set(text, 'ARCHFARM_CA', resolve(ca));
+  if (coordinator !== undefined) {
+    const url = parseCoordinatorUrl(coordinator, { tls: /^ARCHFARM_CA=\S/m.test(text) });
+    text = set(text, 'ARCHFARM_COORDINATOR', url.href);
+  }
   if (tokenFile !== undefined) {
     const content = await readFile(tokenFile, 'utf8').catch((cause: unknown) => {
       throw new ArchfarmError('usage', `cannot read the token file ${tokenFile}: ${messageOf(cause)}`, {

@@ -22,7 +22,7 @@ export interface JoinOptions {
 
 /** The name of the agent that this host is now. Throws `unauthorized` for a wrong coordinator or a token that does not count. */
 export async function join({ address, token, data, ca: caFile, signal }: JoinOptions): Promise<string> {
-  const coordinator = parseCoordinatorUrl(address);
+  const coordinator = parseCoordinatorUrl(address, { tls: true });
   const { pin, secret } = parseJoinToken(token);
   if (coordinator.protocol !== 'https:') {
     throw new ArchfarmError('usage', `hosts join by TLS alone, and ${address} is without`, {

@@ -167,7 +167,7 @@ export class Link {
 }
 
 function failure(error: Error, coordinator: URL): string {
-  const trouble = tlsTrouble(error);
+  const trouble = tlsTrouble(error, coordinator);
   return trouble === undefined ? messageOf(error) : `${coordinator.href} ${trouble.what}: ${trouble.hint}`;
 }
 

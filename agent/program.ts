@@ -30,7 +30,10 @@ export function createProgram(): Command {
   program
     .command('run')
     .description('connect to a coordinator and build for it until told to stop')
-    .option('--coordinator <url>', 'ws://, wss://, http://, https:// or HOST:PORT (ARCHFARM_COORDINATOR)')
+    .option(
+      '--coordinator <url>',
+      'wss://, https://, ws://, http:// or HOST:PORT: by TLS, but for loopback without --ca (ARCHFARM_COORDINATOR)',
+    )
     .option('--token-file <file>', 'file that holds the shared token (else ARCHFARM_TOKEN)')
     .option('--ca <file>', 'authorities that vouch for the coordinator (ARCHFARM_CA)')
     .option('--cert <file>', 'certificate of this agent, of another authority than the farm (ARCHFARM_CERT)')
@@ -107,7 +110,10 @@ export function createProgram(): Command {
   program
     .command('doctor')
     .description('look for what would keep an agent on this host from building, and say what to do')
-    .option('--coordinator <url>', 'ws://, wss://, http://, https:// or HOST:PORT (ARCHFARM_COORDINATOR)')
+    .option(
+      '--coordinator <url>',
+      'wss://, https://, ws://, http:// or HOST:PORT: by TLS, but for loopback without --ca (ARCHFARM_COORDINATOR)',
+    )
     .option('--token-file <file>', 'file that holds the shared token (else ARCHFARM_TOKEN)')
     .option('--ca <file>', 'authorities that vouch for the coordinator (ARCHFARM_CA)')
     .option('--cert <file>', 'certificate of this agent, of another authority than the farm (ARCHFARM_CERT)')

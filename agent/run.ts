@@ -1,6 +1,7 @@
 /** `archfarm-agent run`: puts the parts together and owns the process's end. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inClearWarning, isInClear } from '../shared/address.ts';
 import { createLogger, type Logger } from '../shared/log.ts';
 import { keepHeapSmall } from '../shared/small-heap.ts';
 import type { ProcessUsage } from '../shared/process-usage.ts';
@@ -72,6 +73,8 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
   // `name` is the program's in every record.
   const { name: _, ...rest } = facts;
   log.info({ ...rest, platforms: engine.platforms, slots: config.slots }, 'agent started');
+  const { coordinator, token } = config;
+  if (token !== undefined && isInClear(coordinator)) log.warn(inClearWarning(coordinator));
 
   const signals = stopOnSignals(worker, log);
   parent?.onGone(() => void worker.abort('the process that started this agent is gone'));

@@ -3,6 +3,7 @@ import http from 'node:http';
 import https from 'node:https';
 import * as v from 'valibot';
 import { within } from './abort.ts';
+import { inClearWarning, isInClear } from './address.ts';
 import { messageOf, systemCode } from './errors.ts';
 import type { Check } from './checks.ts';
 import { PROTOCOL_VERSION } from './messages.ts';
@@ -36,7 +37,7 @@ export async function checkCoordinator(question: CoordinatorQuestion): Promise<r
     );
   } catch (error) {
     signal.throwIfAborted();
-    const trouble = tlsTrouble(error);
+    const trouble = tlsTrouble(error, url);
     return [
       {
         state: 'fail',
@@ -55,8 +56,12 @@ export async function checkCoordinator(question: CoordinatorQuestion): Promise<r
     subject,
     what: `${url.href} answers${url.protocol === 'https:' ? ' by TLS, with a certificate that is trusted here' : ''}`,
   };
+  const clear: Check[] =
+    token !== undefined && isInClear(url)
+      ? [{ state: 'warn', subject: 'token', what: inClearWarning(url) }]
+      : [];
   const time = clock(answer.date, { asked, answered: Date.now() });
-  return [reached, entry(answer.status, { text, token }), ...(time === undefined ? [] : [time])];
+  return [reached, ...clear, entry(answer.status, { text, token }), ...(time === undefined ? [] : [time])];
 }
 
 interface Answer {

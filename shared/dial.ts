@@ -1,6 +1,6 @@
 /** WebSockets to a coordinator, all made alike: bounded messages, no compression, the token in a header. */
 import { WebSocket } from 'ws';
-import { webSocketUrl } from './address.ts';
+import { isThisHost, webSocketUrl } from './address.ts';
 import { limits } from './messages.ts';
 import type { TlsTrust } from './trust.ts';
 
@@ -27,19 +27,13 @@ export function dial(path: string, { coordinator, token, trust, query }: DialOpt
     perMessageDeflate: false,
     handshakeTimeout,
     ...trust,
+    // Masks protect proxies that take what they see for HTTP (RFC 6455, 10.3). Within one host there is none, and a mask of
+    // zeros saves both sides a pass over every byte.
     ...(isThisHost(url) ? { generateMask: () => {} } : {}),
   });
   // Whoever waits for an answer sends nothing, and would wait for a host that is gone without end.
   socket.on('upgrade', (response) => response.socket.setKeepAlive(true, keepAliveAfter));
   return socket;
-}
-
-/**
- * Masks protect proxies that take what they see for HTTP (RFC 6455, 10.3). Within one host there is none, and a mask of
- * zeros saves both sides a pass over every byte.
- */
-function isThisHost({ hostname }: URL): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
 }
 
 /** Begins to serve in the very event that opens the socket, so that no first message is missed. */

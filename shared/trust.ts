@@ -41,8 +41,11 @@ function read(file: string): string {
   }
 }
 
-/** Why a connection to the coordinator failed, where that has to do with TLS: completes "the coordinator …". */
-export function tlsTrouble(error: unknown): TlsFailure | undefined {
+/**
+ * Why a connection to the coordinator failed, where that has to do with TLS: completes "the coordinator …". `url` where
+ * there is a choice to do without.
+ */
+export function tlsTrouble(error: unknown, url?: URL): TlsFailure | undefined {
   const code = systemCode(error) ?? '';
   const refused = certificateFailure(code, {
     names: messageOf(error),
@@ -55,7 +58,7 @@ export function tlsTrouble(error: unknown): TlsFailure | undefined {
   if (/wrong[ _]version[ _]number|packet[ _]length[ _]too[ _]long/i.test(`${code} ${messageOf(error)}`)) {
     return {
       what: 'speaks no TLS on this port',
-      hint: 'its address begins with http:// or ws://; archfarm serve --tls makes it speak TLS',
+      hint: `archfarm serve --tls makes it speak TLS${url === undefined ? '' : `; write http://${url.host} if plain http is meant`}`,
     };
   }
   if (/UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION/.test(code)) {

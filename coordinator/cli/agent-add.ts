@@ -1,5 +1,5 @@
 /** `archfarm agents add`: lets a host join the farm, and prints what to run there. */
-import { webSocketUrl } from '../../shared/address.ts';
+import { isThisHost, webSocketUrl } from '../../shared/address.ts';
 import { Api } from './api.ts';
 import { requireCoordinator, type GlobalOptions } from './global-options.ts';
 import { print, printJson, say } from './output.ts';
@@ -32,9 +32,5 @@ export async function runAgentAdd(
   if (global.quiet) return;
   if (token === undefined) say(`the certificate has the common name ${name}, and is one of --client-ca`);
   else say('to be run on the host, once and within the hour: whoever has this line can be that agent');
-  if (isHere(address.url)) say('on another host, write the name by which it reaches this machine');
-}
-
-function isHere({ hostname }: URL): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+  if (isThisHost(address.url)) say('on another host, write the name by which it reaches this machine');
 }

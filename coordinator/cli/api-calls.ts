@@ -174,7 +174,7 @@ export class ApiCalls implements Disposable {
   #failure(error: unknown, signal: AbortSignal): Error {
     if (signal.aborted) return reasonOf(signal);
     if (error instanceof ArchfarmError) return error;
-    const trouble = tlsTrouble(error);
+    const trouble = tlsTrouble(error, this.url);
     return new ArchfarmError(
       'coordinator-unreachable',
       trouble === undefined

@@ -121,7 +121,7 @@ export function liveSources(global: GlobalOptions): (given: Readonly<Record<stri
       question: (api: Awaited<ReturnType<typeof openCoordinator>>, signal: AbortSignal) => Promise<string[]>,
     ): Promise<string[]> => {
       return within(patience, { signal: global.signal, late: tooLate }, async (signal) => {
-        using api = await openCoordinator({ ...global, ...given, signal });
+        using api = await openCoordinator({ ...global, ...given, quiet: true, signal });
         return await question(api, signal);
       });
     };

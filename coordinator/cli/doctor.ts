@@ -33,7 +33,8 @@ export async function diagnose(
   { registry, global }: DoctorOptions,
 ): Promise<readonly Check[]> {
   const { signal } = global;
-  const coordinator = await configuredCoordinator(global);
+  // What there is to say of it is said among the checks.
+  const coordinator = await configuredCoordinator({ ...global, quiet: true });
   const tags: string[] = [];
   const found = [
     ...(await check('project', async () => {

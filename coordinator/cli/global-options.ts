@@ -1,11 +1,12 @@
 /** Options that every command takes, and what they say about the coordinator to talk to. */
 import { readFile } from 'node:fs/promises';
-import { parseCoordinatorUrl } from '../../shared/address.ts';
+import { inClearWarning, isInClear, parseCoordinatorUrl } from '../../shared/address.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import { parseToken } from '../../shared/token.ts';
 import { readTrust, trustIn, type TlsTrust } from '../../shared/trust.ts';
 import { Api } from './api.ts';
 import { LoginFile } from './login-file.ts';
+import { say } from './output.ts';
 
 export interface GlobalOptions {
   readonly coordinator?: string | undefined;
@@ -33,12 +34,31 @@ export async function configuredCoordinator(global: GlobalOptions): Promise<Coor
   const text = global.coordinator ?? process.env['ARCHFARM_COORDINATOR'];
   if (text === '') return undefined;
   const logins = new LoginFile(process.env);
-  const url = text === undefined ? await logins.defaultCoordinator() : parseCoordinatorUrl(text);
+  const url = text === undefined ? await logins.defaultCoordinator() : await addressOf(text, global);
   if (url === undefined) return undefined;
   const given = await readToken(global.tokenFile);
-  const file = global.ca ?? process.env['ARCHFARM_CA'];
+  const file = authorityFile(global);
   const login = given === undefined || file === undefined ? await logins.find(url, global.signal) : undefined;
-  return { url, token: given ?? login?.token, trust: trustOf(url, { file, kept: login?.ca }) };
+  const token = given ?? login?.token;
+  if (token !== undefined) warnInClear(url, global);
+  return { url, token, trust: trustOf(url, { file, kept: login?.ca }) };
+}
+
+/** Of `--ca` or `ARCHFARM_CA`. */
+export function authorityFile({ ca }: Pick<GlobalOptions, 'ca'>): string | undefined {
+  return (ca ?? process.env['ARCHFARM_CA']) || undefined;
+}
+
+/** Without a scheme, TLS is what an authority stands for: one that is given, or that was kept by `archfarm login`. */
+export async function addressOf(text: string, global: Pick<GlobalOptions, 'ca'>): Promise<URL> {
+  const byTls = parseCoordinatorUrl(text, { tls: true });
+  const isKnown = authorityFile(global) !== undefined || (await new LoginFile(process.env).has(byTls));
+  return parseCoordinatorUrl(text, { tls: isKnown });
+}
+
+/** Once for a command, however many requests it makes. */
+export function warnInClear(url: URL, { quiet }: Pick<GlobalOptions, 'quiet'>): void {
+  if (!quiet && isInClear(url)) say(`archfarm: WARNING: ${inClearWarning(url)}`);
 }
 
 /** By a file, else by what was kept, else as this system has it. */

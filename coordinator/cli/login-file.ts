@@ -46,6 +46,11 @@ export class LoginFile {
     return text === undefined || !URL.canParse(text) ? undefined : new URL(text);
   }
 
+  /** Whether one has signed in there, under just this address. */
+  async has(coordinator: URL): Promise<boolean> {
+    return Object.hasOwn((await this.#read()).coordinators, coordinator.href);
+  }
+
   async find(coordinator: URL, signal: AbortSignal): Promise<Login | undefined> {
     const { coordinators, credsStore } = await this.#read();
     const entry = coordinators[coordinator.href];

@@ -4,7 +4,14 @@ import { parseCoordinatorUrl } from '../../shared/address.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { readTrust, trustIn } from '../../shared/trust.ts';
 import { askToken } from './ask-token.ts';
-import { readToken, requireCoordinator, type GlobalOptions } from './global-options.ts';
+import {
+  addressOf,
+  authorityFile,
+  readToken,
+  requireCoordinator,
+  warnInClear,
+  type GlobalOptions,
+} from './global-options.ts';
 import { LoginFile } from './login-file.ts';
 import { print, printJson } from './output.ts';
 import { plainText } from './progress/sanitize.ts';
@@ -24,13 +31,17 @@ export async function runLogin(
   global: GlobalOptions,
 ): Promise<void> {
   const { signal } = global;
-  const url = parseCoordinatorUrl(address);
-  const file = global.ca ?? process.env['ARCHFARM_CA'];
+  const file = authorityFile(global);
+  const url =
+    fingerprint === undefined
+      ? await addressOf(address, global)
+      : parseCoordinatorUrl(address, { tls: true });
   const ca = await authorityOf(url, { file, fingerprint, signal });
   const trust = ca === undefined ? readTrust(undefined, url) : trustIn(ca, 'the authority');
   // Before a token is asked for, it is known who will get it.
   using unknown = new TrustApi({ url, trust });
   await unknown.reach(signal);
+  warnInClear(url, global);
   const token =
     global.tokenFile === undefined
       ? await askToken(`Token for ${url.host}: `, { input: process.stdin, output: process.stderr, signal })
@@ -47,7 +58,10 @@ export async function runLogin(
 
 /** Of the coordinator that is given, else of the one that commands talk to. */
 export async function runLogout(address: string | undefined, global: GlobalOptions): Promise<void> {
-  const url = address === undefined ? (await requireCoordinator(global)).url : parseCoordinatorUrl(address);
+  const url =
+    address === undefined
+      ? (await requireCoordinator({ ...global, quiet: true })).url
+      : await addressOf(address, global);
   if (!(await new LoginFile(process.env).remove(url, global.signal))) {
     throw new ArchfarmError('not-found', `you are not signed in to ${url.href}`, {
       hint: 'archfarm login URL signs in',
@@ -93,7 +107,7 @@ async function authorityOf(
     });
   }
   if (fingerprint !== undefined) return shownAuthority(url, parseFingerprint(fingerprint), signal);
-  if (file === undefined || file === '') return undefined;
+  if (file === undefined) return undefined;
   // The file may go away; whoever signs in again names another one.
   readTrust(file, url);
   return readFileSync(file, 'utf8');

@@ -8,7 +8,10 @@ export function createRoot(): Command {
   return new Command('archfarm')
     .description('Builds multi-architecture images natively on a farm of your own machines.')
     .version(version, '--version', 'print the version')
-    .option('--coordinator <url>', 'ws, wss, http or https URL, or HOST:PORT (env ARCHFARM_COORDINATOR)')
+    .option(
+      '--coordinator <url>',
+      'wss, https, ws or http URL, or HOST:PORT: by TLS, but for loopback without --ca (env ARCHFARM_COORDINATOR)',
+    )
     .option('--token-file <file>', "file with the coordinator's token (or env ARCHFARM_TOKEN)")
     .option('--ca <file>', 'authorities that vouch for the coordinator (or env ARCHFARM_CA)')
     .option('--quiet', 'print less')

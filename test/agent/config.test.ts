@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dataDirectory, readConfig, type AgentFlags } from '../../agent/config.ts';
@@ -76,6 +77,19 @@ test('flags win over the environment', () => {
     [config.data, config.cache, config.docker],
     ['/flag/data', '/flag/cache', 'tcp://engine:2375'],
   );
+});
+
+test('without a scheme an address means TLS where an authority is given, or beyond this machine', async () => {
+  await using directory = await temporaryDirectory();
+  const ca = join(directory.path, 'ca.crt');
+  await writeFile(ca, rootCertificates[0] ?? '');
+  const dialed = (flags: AgentFlags, env: Record<string, string> = {}): string =>
+    readConfig({ data: directory.path, ...flags }, env).coordinator.href;
+  assert.is(dialed({ coordinator: 'farm:7480' }), 'https://farm:7480/');
+  assert.is(dialed({ coordinator: 'localhost:7480' }), 'http://localhost:7480/');
+  assert.is(dialed({ coordinator: 'localhost:7480', ca }), 'https://localhost:7480/');
+  assert.is(dialed({ coordinator: 'localhost:7480' }, { ARCHFARM_CA: ca }), 'https://localhost:7480/');
+  assert.is(dialed({ coordinator: 'ws://farm:7480', ca }), 'http://farm:7480/');
 });
 
 test('empty variables count as absent', () => {

@@ -87,7 +87,7 @@ test('a fresh environment file has the given settings in place of its examples',
   await using root = await temporaryDirectory();
   await install({ root: root.path, coordinator: 'farm:7480' });
   const text = await read(root, env);
-  assert.match(text, /^ARCHFARM_COORDINATOR=http:\/\/farm:7480\/$/m);
+  assert.match(text, /^ARCHFARM_COORDINATOR=https:\/\/farm:7480\/$/m);
   assert.match(text, /^# ARCHFARM_TOKEN=$/m);
 });
 

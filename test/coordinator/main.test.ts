@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { rootCertificates } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -156,6 +157,50 @@ test('the exit status tells a wrong token, a missing build and an absent coordin
   assert.not.match(absent.stderr, /    at /);
   const debugged = await archfarm('agents --coordinator 127.0.0.1:1', { env: { ARCHFARM_DEBUG: '1' } });
   assert.match(debugged.stderr, /    at /);
+});
+
+test('an address without a scheme means TLS beyond this machine, and here where an authority is given', async () => {
+  let requests = 0;
+  await using server = await httpServer((request, response) => {
+    requests += 1;
+    return coordinator(request, response);
+  });
+  const { port } = server.url;
+  // Another name of this machine than those of loopback.
+  const elsewhere = `0.0.0.0:${port}`;
+  const env = { ARCHFARM_TOKEN: 'right' };
+  await using dir = await temporaryDirectory();
+  const ca = path.join(dir.path, 'ca.crt');
+  await writeFile(ca, rootCertificates[0] ?? '');
+  for (const flags of [elsewhere, `127.0.0.1:${port} --ca ${ca}`]) {
+    const { status, stderr } = await archfarm(`agents --coordinator ${flags}`, { env });
+    const [host = ''] = flags.split(' ');
+    assert.is(status, 3);
+    assert.is(
+      stderr,
+      `archfarm: the coordinator https://${host}/ speaks no TLS on this port\n` +
+        `  archfarm serve --tls makes it speak TLS; write http://${host} if plain http is meant\n`,
+    );
+  }
+  assert.is(requests, 0);
+
+  const inClear = await archfarm('agents', { env: { ...env, ARCHFARM_COORDINATOR: `ws://${elsewhere}` } });
+  assert.is(inClear.status, 0);
+  assert.ok(requests > 1);
+  assert.is(
+    inClear.stderr,
+    `archfarm: WARNING: the token travels unencrypted to http://${elsewhere}/: ` +
+      `https://${elsewhere} is its address where it speaks TLS\n`,
+  );
+  const silent = [
+    archfarm(`agents --quiet --coordinator http://${elsewhere}`, { env }),
+    archfarm(`agents --coordinator 127.0.0.1:${port}`, { env }),
+    archfarm(`__complete -- --coordinator http://${elsewhere} show b`, { env }),
+  ];
+  for (const { stderr } of await Promise.all(silent)) assert.is(stderr, '');
+  const checks = await archfarm(`doctor --coordinator http://${elsewhere}`, { env });
+  assert.is(checks.stderr, '');
+  assert.match(checks.stdout, /^warn +token +the token travels unencrypted to /m);
 });
 
 test('an interrupt ends a command with 130', async () => {

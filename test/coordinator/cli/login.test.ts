@@ -236,6 +236,12 @@ test('an authority that nobody knows gets no token; one that is given is kept, b
   const right = await run(['login', url, '--fingerprint', fingerprint], { input });
   assert.is(right.status, 0, right.stderr);
   assert.is((await run(['whoami'])).status, 0);
+  // Whom one has signed in to by TLS is spoken to so, and for a fingerprint there is no other way.
+  const { host } = new URL(url);
+  const bare = await run(['whoami', '--coordinator', host]);
+  assert.is(bare.stdout, `the shared token, with all rights at ${url}\n`, bare.stderr);
+  assert.is((await run(['logout', host])).status, 0);
+  assert.is((await run(['login', host, '--fingerprint', fingerprint], { input })).status, 0);
   // Whoever answers there later with another authority is not believed.
   const file = join(home, 'config', 'archfarm', 'login.json');
   await using other = await rig({ tls: true });
