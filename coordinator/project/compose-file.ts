@@ -1,8 +1,8 @@
 /** Compose files as archfarm sees them: the services that can be built. Everything else in them is Compose's own. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { parse as parseDotenv } from 'dotenv';
 import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
+import { readEnvFile, type EnvFile } from './env-file.ts';
 import type { Environment } from './interpolate.ts';
 import { layersAt, type Layer } from './layers.ts';
 import type { ProjectBuild } from './project-build.ts';
@@ -16,19 +16,36 @@ export async function readComposeFile(
   files: readonly string[],
   environment: Environment,
 ): Promise<ComposeFile> {
-  const dotenv = await readDotenv(path.join(path.dirname(files[0] ?? ''), '.env'));
-  const project = new ComposeFile(files[0] ?? '', { ...dotenv, ...environment });
+  const envFile = path.join(path.dirname(files[0] ?? ''), '.env');
+  const { variables, unset } = await readEnvironment(envFile, environment);
+  const project = new ComposeFile(files[0] ?? '', {
+    environment: { ...variables, ...environment },
+    warnings: unset.map((name) => notSet(envFile, name)),
+  });
   for (const file of files) project.add(await project.open(file));
   return project;
 }
 
-async function readDotenv(file: string): Promise<Record<string, string>> {
+async function readEnvironment(file: string, environment: Environment): Promise<EnvFile> {
+  let text: string;
   try {
-    return parseDotenv(await readFile(file));
+    text = await readFile(file, 'utf8');
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return {};
+    if (systemCode(error) === 'ENOENT') return { variables: {}, unset: [] };
     throw new ArchfarmError('config', `cannot read ${file}: ${messageOf(error)}`, { cause: error });
   }
+  return readEnvFile(text, { path: file, environment });
+}
+
+function notSet(file: string, variable: string): string {
+  return `${file}: variable ${variable} is not set, so it is empty`;
+}
+
+interface Surroundings {
+  /** With what `.env` adds. */
+  readonly environment: Environment;
+  /** What there is to say of `.env`. */
+  readonly warnings: readonly string[];
 }
 
 interface OpenFile {
@@ -39,14 +56,16 @@ interface OpenFile {
 export class ComposeFile implements Project {
   readonly path: string;
   readonly #environment: Environment;
+  readonly #warnings: readonly string[];
   /** The file, then what overrides it. */
   readonly #files: OpenFile[] = [];
   /** Those and the files that services extend those of. */
   readonly #opened = new Map<string, OpenFile>();
 
-  constructor(file: string, environment: Environment) {
+  constructor(file: string, { environment, warnings }: Surroundings) {
     this.path = file;
     this.#environment = environment;
+    this.#warnings = warnings;
   }
 
   add(file: OpenFile): void {
@@ -105,9 +124,10 @@ export class ComposeFile implements Project {
   }
 
   get warnings(): readonly string[] {
-    const warnings = [...this.#opened.values()].flatMap(({ path: file, root }) =>
-      root.unsetVariables.map((name) => `${file}: variable ${name} is not set, so it is empty`),
+    const unset = [...this.#opened.values()].flatMap(({ path: file, root }) =>
+      root.unsetVariables.map((name) => notSet(file, name)),
     );
+    const warnings = [...this.#warnings, ...unset];
     const included = this.#files.find(({ root }) => !root.get('include').isEmpty);
     if (included === undefined) return warnings;
     return [...warnings, `${included.path}: include is not read; --project FILE names another file`];

@@ -40,7 +40,8 @@ function expand(source: string, lookup: Lookup, unset: Set<string>, depth: numbe
     } else {
       const name = /^[A-Za-z_]\w*/.exec(source.slice(dollar + 1))?.[0];
       if (name === undefined) {
-        throw new Error(`invalid variable in ${JSON.stringify(source)}: write $$ for a dollar sign`);
+        // The rest of the text may be a password.
+        throw new Error('invalid variable after $: write $$ for a dollar sign');
       }
       text += valueOf(name, lookup, unset);
       position = dollar + 1 + name.length;
@@ -55,7 +56,7 @@ function closingBrace(source: string, from: number): number {
     if (source[index] === '{' && source[index - 1] === '$') open++;
     if (source[index] === '}' && --open === 0) return index;
   }
-  throw new Error(`\${ without } in ${JSON.stringify(source)}`);
+  throw new Error('${ without }');
 }
 
 function substitute(expression: string, lookup: Lookup, unset: Set<string>, depth: number): string {

@@ -40,17 +40,20 @@ test('the nearest files upwards are found, compose.yaml before its older names, 
 test('the environment wins over .env, and unset variables are told', async () => {
   await using dir = await temporaryDirectory();
   const file = path.join(dir.path, 'compose.yaml');
-  await writeFile(path.join(dir.path, '.env'), 'HOST=from-file\nNAME="app"\n');
+  await writeFile(path.join(dir.path, '.env'), 'HOST=from-file\nBASE=ap\nNAME=${BASE}p#1\nLESS=$GONE\n');
   await writeFile(
     file,
-    'services: {app: {image: "$HOST/$NAME$NOPE", build: {args: [NAME]}}, db: {image: "$OTHER"}}',
+    'services: {app: {image: "$HOST/$BASE$NOPE", build: {args: [NAME]}}, db: {image: "$OTHER"}}',
   );
   const project = await readComposeFile([file], environment);
   assert.equal(await project.buildable(), ['app']);
   const build = await project.build('app');
-  assert.equal(build.tags, ['from-environment/app']);
-  assert.equal(build.args, { NAME: 'app' });
-  assert.equal(project.warnings, [`${file}: variable NOPE is not set, so it is empty`]);
+  assert.equal(build.tags, ['from-environment/ap']);
+  assert.equal(build.args, { NAME: 'app#1' });
+  assert.equal(project.warnings, [
+    `${path.join(dir.path, '.env')}: variable GONE is not set, so it is empty`,
+    `${file}: variable NOPE is not set, so it is empty`,
+  ]);
   assert.match(await failure(project.build('db')), /service db in .* has no build section/);
 });
 
