@@ -58,15 +58,16 @@ export function isAlmostExtension(key: string): boolean {
 
 export function readExtension(layers: readonly Layer[], surroundings: Surroundings): Extension {
   for (const { value } of layers) checkKeys(value, extensionKeys);
+  const optional = optionalAt(layers);
   return {
     suffix: oneOf(layers, 'suffix', ['repo', 'tag']),
     type: oneOf(layers, 'type', listTypes),
     annotations: annotationsAt(layers),
     attestations: oneOf(layers, 'attestations', attestationModes),
     childTags: uppermostFlag(layers, 'child-tags'),
-    perPlatform: readPlatformOverrides(layers, surroundings),
+    perPlatform: readPlatformOverrides(layers, { ...surroundings, optional }),
     test: testAt(layers),
-    optional: optionalAt(layers),
+    optional,
     agentLabels: labelsAt(layers, 'agent-labels'),
     priority: priorityAt(layers),
     verify: verifyAt(layers),

@@ -12,6 +12,8 @@ interface Surroundings {
   readonly context: ContextSource;
   /** As written; none means those of whoever is there to build. */
   readonly platforms: readonly string[];
+  /** Those that come to them, if there are any. */
+  readonly optional: readonly string[];
   readonly environment: Environment;
 }
 
@@ -19,9 +21,9 @@ const overrideKeys: KnownKeys = { supported: ['args', 'dockerfile', 'target', 'l
 
 export function readPlatformOverrides(
   extension: readonly Layer[],
-  { context, platforms, environment }: Surroundings,
+  { context, platforms, optional, environment }: Surroundings,
 ): PlatformOverrides<DockerfileSource> {
-  const built = platforms.map(normalized);
+  const built = platforms.length === 0 ? [] : [...new Set([...platforms.map(normalized), ...optional])];
   const overrides = new Map<string, Layer[]>();
   for (const { value: section, directory } of layersAt(extension, 'per-platform')) {
     const seen = new Set<string>();

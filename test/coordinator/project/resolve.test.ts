@@ -52,6 +52,24 @@ function resolve(cwd: string, target?: string, flags: Partial<PlanFlags> = {}): 
   return resolvePlan(target, { ...noFlags, ...flags }, { cwd, environment: {} });
 }
 
+test('per-platform may say what is different on an optional platform', async () => {
+  await using dir = await project(`
+services:
+  app:
+    image: reg.example/app
+    build:
+      context: .
+      platforms: [linux/amd64]
+      x-archfarm:
+        optional: [linux/s390x]
+        per-platform:
+          linux/s390x: {target: small}
+`);
+  const { plan } = await resolve(dir.path, 'app');
+  assert.equal(plan.platforms, ['linux/amd64', 'linux/s390x']);
+  assert.equal(plan.perPlatform['linux/s390x']?.target, 'small');
+});
+
 async function failure(work: Promise<unknown>): Promise<ArchfarmError> {
   try {
     await work;

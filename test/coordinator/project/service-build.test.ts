@@ -178,6 +178,14 @@ test('each error names file, line, column and key', () => {
       /the platforms are linux\/amd64/,
     ],
     [
+      [
+        'platforms: [linux/amd64]',
+        'x-archfarm: {optional: [s390x], per-platform: {linux/arm64: {target: a}}}',
+      ],
+      /per-platform\.linux\/arm64: linux\/arm64\/v8 is not built/,
+      /the platforms are linux\/amd64, linux\/s390x/,
+    ],
+    [
       ['x-archfarm: {per-platform: {linux/arm64: {target: a}, linux/arm64/v8: {target: b}}}'],
       /linux\/arm64\/v8 is there already, in another spelling/,
     ],
