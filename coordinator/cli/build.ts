@@ -36,11 +36,11 @@ export async function runBuild(
   global: GlobalOptions & Pick<Interrupts, 'second'>,
 ): Promise<number> {
   const surroundings = { cwd: process.cwd(), environment: process.env };
-  const { plan, warnings } = await resolvePlan(target, options, surroundings);
+  const { plan, warnings, environment } = await resolvePlan(target, options, surroundings);
   for (const file of [options.metadataFile, options.iidfile]) {
     if (file !== undefined) await requireWritable(file);
   }
-  const secrets = await readSecrets(plan.secrets, process.env);
+  const secrets = await readSecrets(plan.secrets, environment);
   const { signal } = global;
   const statCache = join(cacheDirectory(process.env), 'stat');
   const scanning = { statCache, limits: options.contextLimits, signal };

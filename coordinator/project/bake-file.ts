@@ -34,9 +34,9 @@ export async function readBakeFile(files: readonly string[], environment: Enviro
 
 export class BakeFile implements Project {
   readonly path: string;
+  readonly environment: Environment;
   readonly warnings: readonly string[] = [];
   readonly #directory: string;
-  readonly #environment: Environment;
   /** Those of the file before those of what overrides it. */
   readonly #targets = new Map<string, YamlValue[]>();
   readonly #groups = new Map<string, YamlValue>();
@@ -44,7 +44,7 @@ export class BakeFile implements Project {
   constructor(file: string, roots: readonly YamlValue[], environment: Environment) {
     this.path = file;
     this.#directory = path.dirname(file);
-    this.#environment = environment;
+    this.environment = environment;
     for (const root of roots) {
       for (const [name, target] of root.get('target').entries()) {
         if (name !== '//') this.#targets.set(name, [...(this.#targets.get(name) ?? []), target]);
@@ -68,7 +68,7 @@ export class BakeFile implements Project {
 
   async build(name: string): Promise<ProjectBuild> {
     const layers = this.#layers(this.#only(name), []);
-    return readBakeTarget(layers, { directory: this.#directory, environment: this.#environment });
+    return readBakeTarget(layers, { directory: this.#directory, environment: this.environment });
   }
 
   /** The one target of a group; a group goes before a target of its name, as with docker buildx. */

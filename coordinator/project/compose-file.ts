@@ -55,7 +55,7 @@ interface OpenFile {
 
 export class ComposeFile implements Project {
   readonly path: string;
-  readonly #environment: Environment;
+  readonly environment: Environment;
   readonly #warnings: readonly string[];
   /** The file, then what overrides it. */
   readonly #files: OpenFile[] = [];
@@ -64,7 +64,7 @@ export class ComposeFile implements Project {
 
   constructor(file: string, { environment, warnings }: Surroundings) {
     this.path = file;
-    this.#environment = environment;
+    this.environment = environment;
     this.#warnings = warnings;
   }
 
@@ -79,7 +79,7 @@ export class ComposeFile implements Project {
     const opened = this.#opened.get(file);
     if (opened !== undefined) return opened;
     const text = await readProjectText(file);
-    const read = { path: file, root: parseYaml({ path: file, text, environment: this.#environment }) };
+    const read = { path: file, root: parseYaml({ path: file, text, environment: this.environment }) };
     this.#opened.set(file, read);
     return read;
   }
@@ -119,7 +119,7 @@ export class ComposeFile implements Project {
         value: root.get('secrets'),
         directory: path.dirname(file),
       })),
-      environment: this.#environment,
+      environment: this.environment,
     });
   }
 

@@ -19,6 +19,8 @@ export interface Subject {
   readonly name: string;
   readonly build: ProjectBuild;
   readonly warnings: readonly string[];
+  /** With what the project's `.env` adds, of something in a Compose file. */
+  readonly environment: Environment;
 }
 
 /** `target` is a service, a bake target, a path, a git URL or `-`. Throws `unknown-name`, `config` or `usage`. */
@@ -28,7 +30,8 @@ export async function findSubject(
   { cwd, environment }: Surroundings,
 ): Promise<Subject> {
   const other = target === undefined ? undefined : otherContext(target);
-  if (other !== undefined) return { name: contextName(other), build: plainBuild(other), warnings: [] };
+  if (other !== undefined)
+    return { name: contextName(other), build: plainBuild(other), warnings: [], environment };
   // A path cannot be a service, so that a broken project file above does not matter to it.
   const isPath = target !== undefined && (target.includes('/') || /^\.{1,2}$/.test(target));
   const projects = isPath ? [] : await openProjects(project, { cwd, environment });
@@ -36,14 +39,14 @@ export async function findSubject(
   const file = named === undefined ? undefined : ownerOf(named, projects);
   if (named !== undefined && file !== undefined) {
     const build = await file.build(named);
-    return { name: named, build, warnings: file.warnings };
+    return { name: named, build, warnings: file.warnings, environment: file.environment };
   }
   const found = path.resolve(cwd, target ?? '.');
   if (target !== undefined && !(await isDirectory(found)) && !(await isFile(found))) {
     throw await unknownName(target, isPath, projects);
   }
   const context: ContextSource = { type: 'directory', path: found };
-  return { name: contextName(context), build: plainBuild(context), warnings: [] };
+  return { name: contextName(context), build: plainBuild(context), warnings: [], environment };
 }
 
 async function onlyName(projects: readonly Project[]): Promise<string | undefined> {

@@ -1,9 +1,12 @@
 /** A project file, as those see it who look for something to build. */
+import type { Environment } from './interpolate.ts';
 import type { ProjectBuild } from './project-build.ts';
 
 export interface Project {
   /** For messages. */
   readonly path: string;
+  /** Variables as the file sees them. */
+  readonly environment: Environment;
   /** Says which variables the parts read so far lacked. */
   readonly warnings: readonly string[];
   /** Names of what can be built, in the order of the file. */

@@ -7,6 +7,7 @@ import { checkListType, mergeAnnotations, onlyOf } from './annotations.ts';
 import { findSubject, type Surroundings } from './find-subject.ts';
 import { settleVerify, type VerifyRequest } from './image-proof.ts';
 import { settleTest, type TestRequest } from './image-test.ts';
+import type { Environment } from './interpolate.ts';
 import { isDirectory, isFile } from './path-kind.ts';
 import type { ProjectBuild } from './project-build.ts';
 import { secretArgumentWarnings } from './secret-arguments.ts';
@@ -40,6 +41,8 @@ export interface PlanFlags extends Omit<
 export interface ResolvedPlan {
   readonly plan: BuildPlan;
   readonly warnings: readonly string[];
+  /** Where the plan's secrets have their values from. */
+  readonly environment: Environment;
 }
 
 /** `target` is a service, a path, a git URL or `-`. Throws `unknown-name`, `config` or `usage`. */
@@ -48,7 +51,7 @@ export async function resolvePlan(
   flags: PlanFlags,
   surroundings: Surroundings,
 ): Promise<ResolvedPlan> {
-  const { name, build, warnings } = await findSubject(target, flags.project, surroundings);
+  const { name, build, warnings, environment } = await findSubject(target, flags.project, surroundings);
   const tags = (flags.tags.length > 0 ? flags.tags : build.tags).map(finalTag);
   const given = flags.platforms.length > 0 ? flags.platforms : build.platforms;
   const required = unique(given.map((text) => formatPlatform(parsePlatform(text))));
@@ -99,7 +102,7 @@ export async function resolvePlan(
     )),
   };
   checkListType(plan);
-  return { plan, warnings: [...warnings, ...secretArgumentWarnings(plan)] };
+  return { plan, warnings: [...warnings, ...secretArgumentWarnings(plan)], environment };
 }
 
 /** Flags that name the platforms mean no other. */
