@@ -43,6 +43,16 @@ export const emptyEnvironment = `# Settings of archfarm-agent.service; systemctl
 # DOCKER_HOST=unix:///var/run/docker.sock
 `;
 
+/** Where the unit keeps the agent's state, if its settings do not say otherwise. */
+const unitData = '/var/lib/archfarm-agent';
+
+/** The data directory of the service, whether it is installed or not. */
+export async function serviceData(root = '/'): Promise<string> {
+  // Others than root may not read the settings.
+  const settings = await readFile(join(root, environmentFile), 'utf8').catch(() => '');
+  return [...settings.matchAll(/^ARCHFARM_DATA=(\S+)$/gm)].at(-1)?.[1] ?? unitData;
+}
+
 /** Where a service may read it, which in a home directory it may not. */
 const programFile = '/usr/local/lib/archfarm/archfarm-agent.js';
 

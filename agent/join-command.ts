@@ -1,7 +1,8 @@
 /** `archfarm-agent join` as the command line has it. */
 import { text as readAll } from 'node:stream/consumers';
+import { ArchfarmError } from '../shared/errors.ts';
 import { dataDirectory } from './config.ts';
-import { install } from './install.ts';
+import { install, serviceData } from './install.ts';
 import { join } from './join.ts';
 
 export interface JoinFlags {
@@ -13,6 +14,19 @@ export interface JoinFlags {
 /** What to tell the user. */
 export async function runJoin(url: string, token: string, flags: JoinFlags): Promise<string> {
   const data = dataDirectory(flags.data, process.env);
+  const ofService = await serviceData();
+  const isService = data === ofService;
+  const where = data === dataDirectory(undefined, {}) ? '' : ` --data ${data}`;
+  // Before the token is used up.
+  if (flags.install === true && !isService) {
+    throw new ArchfarmError(
+      'usage',
+      `the service has its state in ${ofService}, and would not find ${data}`,
+      {
+        hint: `join as root without --data and ARCHFARM_DATA, or without --install; then archfarm-agent run${where}`,
+      },
+    );
+  }
   const name = await join({
     address: url,
     // Arguments can be seen by everybody on this host, for as long as the command runs.
@@ -23,6 +37,8 @@ export async function runJoin(url: string, token: string, flags: JoinFlags): Pro
   });
   const joined = `this host is agent ${name} now; its key and certificate are in ${data}/identity\n`;
   if (flags.install === true) return `${joined}${await install({ root: '/' })}`;
-  const where = data === dataDirectory(undefined, {}) ? '' : ` --data ${data}`;
-  return `${joined}start it: archfarm-agent run${where}\nor as a service: sudo archfarm-agent install\n`;
+  const service = isService
+    ? 'or as a service: sudo archfarm-agent install'
+    : `a service has its state in ${ofService}: for one, join again as root with --install, by a new token of archfarm agents add`;
+  return `${joined}start it: archfarm-agent run${where}\n${service}\n`;
 }

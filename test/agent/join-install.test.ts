@@ -25,4 +25,26 @@ test('join --install gets the certificate and puts the service in place, which n
   assert.match(shown.output, /^600\nExecStart=\S+ \/usr\/local\/lib\/archfarm\/archfarm-agent\.js run\n/);
 });
 
+test('the service is installed and offered only where it finds the identity', async () => {
+  await using running = await joinableCoordinator();
+  await using apart = await temporaryDirectory();
+  await copyFile(agentCommand, `${apart.path}/agent.js`);
+  const token = formatJoinToken(await invite(running, 'pi-01'));
+  await using system = await debianSystem(apart.path);
+  const join = `node ${apart.path}/agent.js join wss://${running.url.host} ${token}`;
+  for (const elsewhere of [`${join} --data /srv/agent`, `ARCHFARM_DATA=/srv/agent ${join}`]) {
+    const refused = await system.sh(`${elsewhere} --install`);
+    assert.is(refused.status, 2);
+    assert.match(
+      refused.output,
+      'the service has its state in /var/lib/archfarm-agent, and would not find /srv/agent\n',
+    );
+  }
+  const nothing = await system.sh('ls -d /srv/agent /etc/systemd/system/archfarm-agent.service 2>/dev/null');
+  assert.is(nothing.output, '');
+  // The token is still good.
+  const joined = await system.sh(join);
+  assert.match(joined.output, 'start it: archfarm-agent run\nor as a service: sudo archfarm-agent install\n');
+});
+
 test.run();
