@@ -109,7 +109,21 @@ async function examineAgents(api: Api, signal: AbortSignal): Promise<readonly Ch
       },
     ];
   }
-  return agents.map(examineAgent);
+  const found = agents.map(examineAgent);
+  return agents.some(({ state }) => state === 'ready') ? found : [noneReady(agents), ...found];
+}
+
+/** Each of them may have its reasons; together they build nothing. */
+function noneReady(agents: readonly AgentInfo[]): Check {
+  const states = [...new Set(agents.map(({ state }) => state))].toSorted();
+  const counts = states.map((each) => `${agents.filter(({ state }) => state === each).length} ${each}`);
+  const who = agents.length === 1 ? 'the only agent is not ready' : `none of ${agents.length} is ready`;
+  return {
+    state: 'fail',
+    subject: 'agents',
+    what: `${who}: nothing can be built (${counts.join(', ')})`,
+    hint: 'archfarm-agent doctor, on the host of one, tells what is in its way',
+  };
 }
 
 function examineAgent(agent: AgentInfo): Check {

@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { diagnose } from '../../../coordinator/cli/doctor.ts';
 import type { GlobalOptions } from '../../../coordinator/cli/global-options.ts';
-import type { Check } from '../../../shared/checks.ts';
+import { isWell, type Check } from '../../../shared/checks.ts';
 import { PROTOCOL_VERSION } from '../../../shared/messages.ts';
 import { until } from '../../support/until.ts';
 import { runningCoordinator, testToken, type RunningCoordinator } from '../../support/running-coordinator.ts';
@@ -43,6 +43,30 @@ test('tells of agents, and whether the coordinator may push', async () => {
     [...new Set(states(checks))],
     ['coordinator ok', 'version ok', 'clock ok', 'agent ok', 'registry ok'],
   );
+});
+
+test('fails where no agent is ready, whatever keeps each from it', async () => {
+  await using running = await runningCoordinator();
+  await running.agent({ name: 'pi-01', state: 'cordoned', reason: 'its disk is full' });
+  await running.agent({ name: 'pi-02', session: 'second-session', state: 'cordoned', reason: 'no engine' });
+  const third = await running.agent({ name: 'pi-03', session: 'third-session' });
+  await third.wait('welcome');
+  const found = await until(
+    async () => {
+      const checks = await diagnosis(running);
+      return checks.filter(({ subject }) => subject === 'agent').length === 3 ? checks : undefined;
+    },
+    { what: 'all are known' },
+  );
+  assert.ok(isWell(found));
+
+  third.socket.terminate();
+  const failed = await until(
+    async () => (await diagnosis(running)).find(({ subject }) => subject === 'agents'),
+    { what: 'it is known to be gone' },
+  );
+  assert.is(failed.state, 'fail');
+  assert.match(failed.what, /^none of 3 is ready: nothing can be built \(2 cordoned, 1 \w+\)$/);
 });
 
 test('warns of an agent of an older protocol, which is served', async () => {
