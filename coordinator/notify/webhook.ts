@@ -131,15 +131,16 @@ export class Webhook {
     const late = (): Error => new Error(`no answer within ${timing.answer / 1000} s`);
     const about = { webhook: this.#name, build: delivery.build, delivery: delivery.id };
     for (let tries = 1; ; tries++) {
-      const reason = await this.#requests
+      const objection = await this.#requests
         .run(
           () => within(timing.answer, { signal, late }, (limited) => this.#post(delivery, limited)),
           signal,
         )
-        .then(objectionTo, messageOf);
+        .then(objectionTo, (error: unknown) => ({ reason: messageOf(error), isFinal: false }));
       signal.throwIfAborted();
-      if (reason === undefined) return;
-      if (isFinal(reason) || performance.now() > until) {
+      if (objection === undefined) return;
+      const { reason, isFinal } = objection;
+      if (isFinal || performance.now() > until) {
         log.warn({ ...about, tries, reason }, 'a webhook was not told: given up');
         return;
       }
@@ -173,11 +174,14 @@ export class Webhook {
   }
 }
 
-function objectionTo(status: number): string | undefined {
-  return status >= 200 && status < 300 ? undefined : `it answers ${status}`;
+interface Objection {
+  readonly reason: string;
+  /** The receiver has understood, and does not want it. */
+  readonly isFinal: boolean;
 }
 
-/** The receiver has understood, and does not want it. */
-function isFinal(reason: string): boolean {
-  return /^it answers [34](?!08|29)\d\d$/.test(reason);
+function objectionTo(status: number): Objection | undefined {
+  if (status >= 200 && status < 300) return undefined;
+  const isRefusal = status >= 300 && status < 500 && status !== 408 && status !== 429;
+  return { reason: `it answers ${status}`, isFinal: isRefusal };
 }

@@ -142,6 +142,25 @@ test('what a receiver does not want is given up, and the next is told', async ()
   );
 });
 
+test('a refusal is tried once, and what may pass is tried again', async () => {
+  await using directory = await temporaryDirectory();
+  const final = [301, 308, 329, 400, 410, 418];
+  const passing = [408, 429, 500, 503];
+  const tries = new Map<string, number>();
+  await using there = await receiver(({ id }) => {
+    tries.set(id, (tries.get(id) ?? 0) + 1);
+    return tries.get(id) === 1 ? Number(id) : 204;
+  });
+  const webhook = new Webhook(optionsOf(there.url, directory));
+  for (const status of [...final, ...passing]) {
+    webhook.tell({ id: String(status), build: String(status), event: 'build.queued', body: '{}' });
+  }
+  await until(() => webhook.waiting === 0);
+  await webhook.close();
+  for (const status of final) assert.is(tries.get(String(status)), 1, String(status));
+  for (const status of passing) assert.is(tries.get(String(status)), 2, String(status));
+});
+
 test('what is not taken holds up the news of its own build alone', async () => {
   await using directory = await temporaryDirectory();
   let ready = false;
