@@ -23,6 +23,7 @@ import type { GlobalOptions } from './global-options.ts';
 import type { Interrupts } from './interrupts.ts';
 import { sayLeft } from './left.ts';
 import { print } from './output.ts';
+import { warn } from './own-words.ts';
 import { persist } from './persist.ts';
 import { createRenderer } from './progress/create-renderer.ts';
 import type { Renderer } from './progress/renderer.ts';
@@ -49,6 +50,9 @@ export async function runBuild(
   const contexts = await scanAdditionalContexts(plan.contexts, scanning);
   const trees = [context, ...contexts.map(({ tree }) => tree)];
   checkTogether(trees, options.contextLimits);
+  const mode = global.quiet ? 'quiet' : options.progress;
+  const found = [...warnings, ...trees.flatMap((tree) => tree.warnings)];
+  if (mode !== 'quiet') for (const warning of found) warn(warning);
   await using farm = await accessFarm(options, global);
   if (options.dryRun) {
     const { printPlan } = await import('./dry-run.ts');
@@ -57,11 +61,7 @@ export async function runBuild(
     return 0;
   }
   const spec = specOf(plan, { context, dockerfile, perPlatform, contexts, local: farm.local });
-  const mode = global.quiet ? 'quiet' : options.progress;
   using renderer = await createRenderer(mode, { screen: process.stderr, environment: process.env });
-  for (const warning of [...warnings, ...trees.flatMap((tree) => tree.warnings)])
-    renderer.note(`WARNING: ${warning}`);
-
   const snapshots = [...trees, dockerfile, ...perPlatform.values()];
   const link = randomBytes(12).toString('base64url');
   const submission = {

@@ -6,7 +6,7 @@ import { parseToken } from '../../shared/token.ts';
 import { readTrust, trustIn, type TlsTrust } from '../../shared/trust.ts';
 import { Api } from './api.ts';
 import { LoginFile } from './login-file.ts';
-import { say } from './output.ts';
+import { warn } from './own-words.ts';
 
 export interface GlobalOptions {
   readonly coordinator?: string | undefined;
@@ -58,7 +58,7 @@ export async function addressOf(text: string, global: Pick<GlobalOptions, 'ca'>)
 
 /** Once for a command, however many requests it makes. */
 export function warnInClear(url: URL, { quiet }: Pick<GlobalOptions, 'quiet'>): void {
-  if (!quiet && isInClear(url)) say(`archfarm: WARNING: ${inClearWarning(url)}`);
+  if (!quiet && isInClear(url)) warn(inClearWarning(url));
 }
 
 /** By a file, else by what was kept, else as this system has it. */

@@ -1,20 +1,15 @@
 /** `archfarm`, whichever of its commands a process knows: the only place that prints errors and sets the exit status. */
 import { CommanderError, type Command } from 'commander';
-import { ArchfarmError, exitStatusOf, messageOf, systemCode } from '../../shared/errors.ts';
-import { plainText } from './progress/sanitize.ts';
+import { ArchfarmError, exitStatusOf, systemCode } from '../../shared/errors.ts';
 import type { ProgramContext } from './command-parts.ts';
 import { Interrupts } from './interrupts.ts';
-import { say } from './output.ts';
+import { sayError, speakAs } from './own-words.ts';
 
 /** Prints what went wrong and gives the exit status. */
 function report(error: unknown): number {
   // commander has printed its own errors, help and version already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  // Messages may repeat what a registry or an engine said.
-  const lines = [`archfarm: ${plainText(messageOf(error))}`];
-  if (error instanceof ArchfarmError && error.hint !== undefined) lines.push(`  ${plainText(error.hint)}`);
-  if (process.env['ARCHFARM_DEBUG'] === '1' && error instanceof Error) lines.push(error.stack ?? '');
-  say(lines.join('\n'));
+  sayError(error);
   return error instanceof ArchfarmError ? error.exitStatus : 3;
 }
 
@@ -44,6 +39,7 @@ export async function runProgram(create: (context: ProgramContext) => Command): 
       process.exitCode = status;
     },
   });
+  program.hook('preAction', (_program, command) => speakAs(command.optsWithGlobals()));
   try {
     await program.parseAsync();
   } catch (error) {

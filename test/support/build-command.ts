@@ -1,5 +1,6 @@
 /** `archfarm build` with its events, which it writes as JSON lines. */
 import * as assert from 'uvu/assert';
+import * as v from 'valibot';
 import { parseFrame } from '../../coordinator/cli/api-answers.ts';
 import type { BuildResult, Frame, PlatformResult } from '../../shared/progress.ts';
 import { startArchfarm, type CommandOptions, type EndedCommand } from './archfarm-command.ts';
@@ -56,13 +57,15 @@ export async function buildImage(args: readonly string[], options: CommandOption
   return build;
 }
 
-/** The JSON lines of what a command wrote; others are for people. */
+/** The events of a build in what a command wrote, less what that says of itself; other lines are for people. */
 export function framesOf(output: string): Frame[] {
   return output
     .split('\n')
     .slice(0, -1)
     .filter((line) => line.startsWith('{'))
-    .map((line) => parseFrame(JSON.parse(line)));
+    .map((line): unknown => JSON.parse(line))
+    .filter((event) => v.is(v.object({ seq: v.number() }), event))
+    .map((event) => parseFrame(event));
 }
 
 export function platformOf(result: BuildResult, platform: string): PlatformResult {

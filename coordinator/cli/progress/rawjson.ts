@@ -17,7 +17,7 @@ export class RawJsonRenderer implements Renderer {
     this.#screen.write(`${this.#guarded ? guardJson(line) : line}\n`);
   }
 
-  /** Nothing: every line is a frame. */
+  /** Nothing: every line is an event, and these are for whoever watches. */
   note(): void {}
 
   [Symbol.dispose](): void {}

@@ -33,6 +33,51 @@ async function build(
 
 const refused = { error: { code: 'queue-full', message: 'too many builds wait', hint: 'later' } };
 
+const warned = {
+  'compose.yaml':
+    'services: {app: {image: "reg.test/app$NOT_SET", build: {context: ., args: {API_TOKEN: x}}}}\n',
+};
+const ofVariable = /variable NOT_SET is not set/;
+const ofArgument = /API_TOKEN/;
+
+test('warnings come before the plan of a dry run', async () => {
+  const plan = { platforms: [], repositories: [], tags: [] };
+  const coordinator: Handler = (_request, response) => void response.end(JSON.stringify(plan));
+  for (const flags of [[], ['--progress', 'plain']]) {
+    const { status, stderr } = await build(warned, { args: ['app', '--dry-run', ...flags], coordinator });
+    assert.is(status, 0, stderr);
+    for (const warning of [ofVariable, ofArgument])
+      assert.match(stderr, new RegExp(`^archfarm: WARNING: .*${warning.source}`, 'm'));
+  }
+  const quiet = await build(warned, { args: ['app', '--dry-run', '--quiet'], coordinator });
+  assert.is(quiet.stderr, '');
+});
+
+test('with rawjson warnings and errors are events, one a line', async () => {
+  const coordinator: Handler = (_request, response) => {
+    response.writeHead(429).end(JSON.stringify(refused));
+  };
+  const { status, stderr } = await build(warned, { args: ['app', '--progress', 'rawjson'], coordinator });
+  assert.is(status, 3, stderr);
+  const warning = v.strictObject({ time: v.number(), type: v.literal('warning'), message: v.string() });
+  const error = v.strictObject({ time: v.number(), type: v.literal('error'), error: v.unknown() });
+  const events = stderr
+    .trimEnd()
+    .split('\n')
+    .map((line) => v.parse(v.variant('type', [warning, error]), JSON.parse(line)));
+  assert.equal(
+    events.map(({ type }) => type),
+    ['warning', 'warning', 'error'],
+  );
+  assert.match(stderr, ofVariable);
+  assert.match(stderr, ofArgument);
+  const last = events.at(-1);
+  assert.equal(last?.type === 'error' && last.error, refused.error);
+
+  const plain = await build(warned, { args: ['app', '--progress', 'plain'], coordinator });
+  assert.match(plain.stderr, /^archfarm: too many builds wait\n {2}later$/m);
+});
+
 test('a secret of a Compose file is taken from .env too', async () => {
   let submitted: unknown;
   const { stderr } = await build(
