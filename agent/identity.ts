@@ -105,7 +105,7 @@ function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8') || undefined;
   } catch (cause) {
-    if (systemCode(cause) === 'ENOENT') return undefined;
+    if (systemCode(cause) === 'ENOENT' || systemCode(cause) === 'ENOTDIR') return undefined;
     throw new ArchfarmError('config', `cannot read ${path}: ${messageOf(cause)}`, {
       hint: 'is this the user that the agent runs as?',
       cause,

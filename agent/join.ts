@@ -1,7 +1,7 @@
 /** `archfarm-agent join`: makes this host an agent of a farm, with a name and a certificate of its own. */
 import { readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { parseCoordinatorUrl } from '../shared/address.ts';
+import { makeDataDirectory } from '../shared/data-directory.ts';
 import { ArchfarmError } from '../shared/errors.ts';
 import { parseJoinToken } from '../shared/join-token.ts';
 import { requestCertificate } from './certificate-request.ts';
@@ -30,7 +30,7 @@ export async function join({ address, token, data, ca: caFile, signal }: JoinOpt
     });
   }
   // Before the token is used up.
-  await mkdir(data, { recursive: true, mode: 0o700 });
+  await makeDataDirectory(data, '--data or ARCHFARM_DATA');
   await requireUnused(data);
   const { trust, ca } = await recognize({ coordinator, pin, caFile, signal });
   const call = { coordinator, path: 'v1/join', trust, bearer: secret, signal };

@@ -1,7 +1,7 @@
 /** `archfarm-agent run`: puts the parts together and owns the process's end. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inClearWarning, isInClear } from '../shared/address.ts';
+import { makeDataDirectory } from '../shared/data-directory.ts';
 import { createLogger, type Logger } from '../shared/log.ts';
 import { keepHeapSmall } from '../shared/small-heap.ts';
 import type { ProcessUsage } from '../shared/process-usage.ts';
@@ -28,7 +28,7 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
   const timers = timersFrom(process.env);
   const stop = new AbortController();
 
-  await mkdir(config.data, { recursive: true, mode: 0o700 });
+  await makeDataDirectory(config.data, '--data or ARCHFARM_DATA');
   await requireUnused(config.data);
   const docker = new Engine({
     host: config.docker,

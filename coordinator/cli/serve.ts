@@ -1,9 +1,9 @@
 /** `archfarm serve`: a coordinator in the foreground, until it is told to stop. */
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { readStoreBounds } from '../../shared/context/store-bounds.ts';
+import { makeDataDirectory } from '../../shared/data-directory.ts';
 import { createLogger } from '../../shared/log.ts';
 import { keepHeapSmall } from '../../shared/small-heap.ts';
 import { Registries } from '../registry/registries.ts';
@@ -23,7 +23,7 @@ export async function runServe(options: ServeOptions, global: GlobalOptions): Pr
   const history = readHistoryBounds(options);
   const outputLimit = readLogLimit(options);
   const data = dataDirectory(options.data);
-  await mkdir(data, { recursive: true, mode: 0o700 });
+  await makeDataDirectory(data, '--data');
   using metrics = new Metrics();
   await using registries = new Registries({
     ...registriesOptions(options),

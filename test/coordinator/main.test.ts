@@ -203,6 +203,22 @@ test('an address without a scheme means TLS beyond this machine, and here where 
   assert.match(checks.stdout, /^warn +token +the token travels unencrypted to /m);
 });
 
+test('serve says which data directory it cannot use, and what to do', async () => {
+  await using dir = await temporaryDirectory();
+  const file = path.join(dir.path, 'file');
+  await writeFile(file, '');
+  for (const data of [file, path.join(file, 'data')]) {
+    const { status, stderr } = await archfarm(`serve --listen 127.0.0.1:0 --data ${data}`);
+    assert.is(status, 2, stderr);
+    assert.match(
+      stderr,
+      new RegExp(
+        `^archfarm: the data directory ${data} cannot be used: .*\\n  give a directory of your own with --data\\n$`,
+      ),
+    );
+  }
+});
+
 test('an interrupt ends a command with 130', async () => {
   await using server = await httpServer((request, response) => {
     if (request.url?.includes('/events') === true) response.write(`${JSON.stringify(exampleFrames[0])}\n`);
