@@ -37,6 +37,8 @@ export async function complete(
   const { command, path, positionals, given, expects } = walk(program, before.toReversed());
   const candidates = async (): Promise<readonly string[]> => {
     if (expects !== undefined) return expects.argChoices ?? [];
+    const [, flag] = /^(--[^=]+)=/.exec(current) ?? [];
+    if (flag !== undefined) return choicesOf(command, flag).map((choice) => `${flag}=${choice}`);
     if (current.startsWith('-')) return flagsOf(command);
     const verbs = positionals === 0 ? verbsOf(command) : [];
     const kind = positionals === 0 || path === 'agents rm' ? kinds[path] : undefined;
@@ -91,6 +93,10 @@ function optionsOf(command: Command | null): readonly Option[] {
   return command === null ? [] : [...command.options, ...optionsOf(command.parent)];
 }
 
+function choicesOf(command: Command, flag: string): readonly string[] {
+  return optionsOf(command).find(({ long }) => long === flag)?.argChoices ?? [];
+}
+
 function flagsOf(command: Command): string[] {
   const options = optionsOf(command).filter(({ hidden }) => !hidden);
   return ['--help', ...options.flatMap(({ long }) => long ?? [])].toSorted();
@@ -106,7 +112,11 @@ function rejoined(words: readonly string[]): string[] {
   const joined: string[] = [];
   for (const [index, word] of words.entries()) {
     const last = joined.length - 1;
-    if (word === '=' && joined[last]?.startsWith('--') === true) continue;
+    if (word === '=' && joined[last]?.startsWith('--') === true) {
+      // Of the value there is nothing yet.
+      if (index === words.length - 1) joined.push('');
+      continue;
+    }
     const isRest = word === ':' || words[index - 1] === ':';
     if (isRest && last >= 0) joined[last] += word;
     else joined.push(word);

@@ -30,6 +30,15 @@ test('commands, flags and their values come from the command line itself', async
   assert.ok((await offered('archfarm build --co')).includes('--coordinator'), 'global ones too');
   assert.equal(await offered('archfarm build --progress '), ['auto', 'tty', 'plain', 'rawjson', 'quiet']);
   assert.equal(await offered('archfarm build --progress = pl'), ['plain'], 'as bash takes it apart');
+  const modes = ['auto', 'tty', 'plain', 'rawjson', 'quiet'];
+  assert.equal(await offered('archfarm build --progress ='), modes, 'as bash does before there is a value');
+  assert.equal(await offered('archfarm build --progress=pl'), ['--progress=plain'], 'as others leave it');
+  assert.equal(
+    await offered('archfarm build --progress='),
+    modes.map((mode) => `--progress=${mode}`),
+  );
+  assert.equal(await offered('archfarm build --tag='), []);
+  assert.equal(await offered('archfarm build --tag ='), []);
   assert.equal(await offered('archfarm manifest an'), ['annotate']);
   assert.equal(await offered('archfarm completion '), []);
 });
@@ -80,6 +89,7 @@ test('bash completes from the project file and a coordinator, and stays silent w
   assert.equal(await pressTab('archfarm agents drain ', href), ['pi-01']);
   assert.equal(await pressTab(`archfarm show ${build.slice(0, 3)}`, href), [build]);
   assert.equal(await pressTab('archfarm show ', 'http://127.0.0.1:9'), []);
+  assert.ok((await pressTab('archfarm build --progress =', href)).includes('plain'));
 });
 
 test('scripts are what their shells take', async () => {
