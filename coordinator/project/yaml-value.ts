@@ -40,7 +40,7 @@ interface YamlFile {
 
 /** Parses a file; throws `config` with line and column. */
 export function parseYaml(source: YamlText): YamlValue {
-  const file = readDocument(source);
+  const file = readDocument(source, true);
   try {
     return new YamlValue(file, [], file.document.toJS({ maxAliasCount }));
   } catch (error) {
@@ -50,7 +50,7 @@ export function parseYaml(source: YamlText): YamlValue {
 
 /** JSON is YAML nearly always; its own parser knows the rest, and what a number is worth (`1.10` is `1.1`). */
 export function parseJson(source: YamlText): YamlValue {
-  const file = readDocument(source);
+  const file = readDocument(source, isSameKey);
   try {
     const content: unknown = JSON.parse(source.text, (_key, value: unknown) =>
       typeof value === 'number' || typeof value === 'boolean' ? String(value) : value,
@@ -61,7 +61,7 @@ export function parseJson(source: YamlText): YamlValue {
   }
 }
 
-function readDocument(source: YamlText): YamlFile {
+function readDocument(source: YamlText, uniqueKeys: boolean | typeof isSameKey): YamlFile {
   const lines = new LineCounter();
   const document = parseDocument(source.text, {
     lineCounter: lines,
@@ -69,6 +69,7 @@ function readDocument(source: YamlText): YamlFile {
     schema: 'failsafe',
     customTags: ['null'],
     merge: true,
+    uniqueKeys,
   });
   const [error] = document.errors;
   if (error !== undefined) {
@@ -76,6 +77,11 @@ function readDocument(source: YamlText): YamlFile {
     throw new ArchfarmError('config', `${source.path}:${line}:${col}: ${error.message}`, { cause: error });
   }
   return { source, document, lines, unset: new Set() };
+}
+
+/** Comments in JSON all have the key `//`; any other that is there twice would hide something. */
+function isSameKey(one: unknown, other: unknown): boolean {
+  return isScalar(one) && isScalar(other) && one.value === other.value && one.value !== '//';
 }
 
 export class YamlValue {

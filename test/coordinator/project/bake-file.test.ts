@@ -26,6 +26,19 @@ async function build(target: unknown, environment: Environment = {}): Promise<Pr
   return (await bakeFile({ target: { app: target } }, environment)).build('app');
 }
 
+test('an object may have several comments', async () => {
+  const text = `{
+    "//": "one", "//": "two",
+    "target": {
+      "//": "three", "//": "four",
+      "app": {"//": "five", "tags": ["reg/a"], "//": "six"}
+    }
+  }`;
+  const file = await bakeFile(text);
+  assert.equal(await file.buildable(), ['app']);
+  assert.equal((await file.build('app')).tags, ['reg/a']);
+});
+
 async function failure(work: Promise<unknown>): Promise<ArchfarmError> {
   try {
     await work;
