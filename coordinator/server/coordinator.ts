@@ -178,7 +178,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     tokenAgents,
     log,
   };
-  metrics?.watch({ farm, store: () => parts.contexts.usage() });
+  metrics?.watch({ farm, identities, store: () => parts.contexts.usage() });
   cleanup.defer(() => parts.contexts.close());
   cleanup.defer(() => farm.close());
   cleanup.defer(() => parts.publisher.close());

@@ -75,6 +75,11 @@ export class Identities {
     return [...this.#records.values()].some(hasJoined);
   }
 
+  /** Those that have joined and were not removed, and what each is held to. */
+  get joined(): (Limits & { readonly name: string })[] {
+    return [...this.#records.values()].filter(hasJoined);
+  }
+
   /** Names of those that were removed. */
   get removed(): string[] {
     return [...this.#records.values()].flatMap(({ name, removedAt }) =>

@@ -2,9 +2,17 @@
 import type { Registry } from 'prom-client';
 import type { StoreUsage } from '../../../shared/context/store-usage.ts';
 import type { AgentView } from '../../farm/agent-state.ts';
+import type { Condition } from './away-agents.ts';
 import { counter, gauge } from './looked-up.ts';
 
-export function addAgentMetrics(registry: Registry, agents: () => readonly AgentView[]): void {
+export interface AgentSource {
+  /** Those that the farm knows. */
+  readonly here: () => readonly AgentView[];
+  /** Those that have joined and that it has forgotten. */
+  readonly away: (here: readonly AgentView[]) => readonly Condition[];
+}
+
+export function addAgentMetrics(registry: Registry, { here: agents, away }: AgentSource): void {
   gauge(
     registry,
     {
@@ -13,7 +21,7 @@ export function addAgentMetrics(registry: Registry, agents: () => readonly Agent
       labelNames: ['platform', 'mode', 'state'],
     },
     (tell) => {
-      for (const { platforms, state } of agents()) {
+      for (const { platforms, state } of all()) {
         for (const { platform, native } of platforms) {
           tell({ platform, mode: native ? 'native' : 'emulated', state }, 1);
         }
@@ -39,7 +47,7 @@ export function addAgentMetrics(registry: Registry, agents: () => readonly Agent
       labelNames: ['agent', 'state'],
     },
     (tell) => {
-      for (const { name, state } of agents()) tell({ agent: name, state }, 1);
+      for (const { name, state } of all()) tell({ agent: name, state }, 1);
     },
   );
   of(gauge, 'archfarm_agent_slots', 'Builds that an agent takes at once.', ({ slots }) => slots);
@@ -66,6 +74,11 @@ export function addAgentMetrics(registry: Registry, agents: () => readonly Agent
     'free',
   );
   ofDisks('archfarm_agent_disk_size_bytes', 'Size of those file systems.', 'size');
+
+  function all(): readonly Condition[] {
+    const here = agents();
+    return [...here, ...away(here)];
+  }
 
   function of(
     kind: typeof gauge,

@@ -5,12 +5,19 @@ import type { BuildResult } from '../../../shared/progress.ts';
 import type { AgentView } from '../../farm/agent-state.ts';
 import type { Traffic } from '../../registry/traffic.ts';
 import { addAgentMetrics } from './agent-metrics.ts';
+import { AwayAgents, type JoinedSource } from './away-agents.ts';
 import { addLoadMetrics, addResultMetrics, type LoadSource } from './build-metrics.ts';
 import { counter, gauge } from './looked-up.ts';
 import { addProcessMetrics } from './process-metrics.ts';
 
 export interface FarmSource extends LoadSource {
   agents(): readonly AgentView[];
+}
+
+interface Watched {
+  readonly farm: FarmSource;
+  readonly identities: JoinedSource;
+  readonly store: () => StoreUsage;
 }
 
 export class Metrics implements Disposable {
@@ -27,9 +34,10 @@ export class Metrics implements Disposable {
   }
 
   /** What is looked at with each scrape. To be called once. */
-  watch({ farm, store }: { farm: FarmSource; store: () => StoreUsage }): void {
+  watch({ farm, identities, store }: Watched): void {
+    const away = new AwayAgents(identities);
     addLoadMetrics(this.#registry, farm);
-    addAgentMetrics(this.#registry, () => farm.agents());
+    addAgentMetrics(this.#registry, { here: () => farm.agents(), away: (here) => away.among(here) });
     this.#addStore(store);
   }
 

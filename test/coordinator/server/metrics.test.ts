@@ -1,16 +1,26 @@
 import { readFile } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import * as v from 'valibot';
+import { parse } from 'yaml';
 import { Metrics } from '../../../coordinator/server/metrics/metrics.ts';
 import { Readiness } from '../../../coordinator/server/readiness.ts';
+import { parseDuration } from '../../../shared/duration.ts';
+import { defaultTimers } from '../../../shared/timers.ts';
 import { complaints, readExposition, type Exposition } from '../../support/exposition.ts';
 import { ask } from '../../support/http-request.ts';
+import { joinableCoordinator, joinAs } from '../../support/joined-agent.ts';
 import { runningCoordinator, type RunningCoordinator } from '../../support/running-coordinator.ts';
 import { submitBuild } from '../../support/submitted-build.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 
 const platform = 'linux/arm64/v8';
+
+const agentList = v.object({ agents: v.array(v.unknown()) });
+const alertRules = v.object({
+  groups: v.array(v.object({ rules: v.array(v.object({ alert: v.string(), for: v.optional(v.string()) })) })),
+});
 
 async function scrape(running: RunningCoordinator): Promise<Exposition> {
   const answer = await running.ask('/metrics');
@@ -112,6 +122,51 @@ test('a scrape tells of agents, of what waits, and of what has ended', async () 
   });
 });
 
+test('an agent that has joined is told of as offline until it is removed: after the farm forgot it, and after a restart', async () => {
+  await using directory = await temporaryDirectory();
+  const offers = { platform, mode: 'native', state: 'offline' };
+  const isOffline = { agent: 'pi-01', state: 'offline' };
+  {
+    using metrics = new Metrics();
+    await using running = await joinableCoordinator(
+      { cutOff: 0 },
+      { metrics, data: directory.path, tokenAgents: true },
+    );
+    const joined = await running.agent({}, await joinAs(running, 'pi-01'));
+    const guest = await running.agent({ name: 'guest', session: 'guest-session' });
+    await Promise.all([joined.wait('welcome'), guest.wait('welcome')]);
+    const ready = { platform, mode: 'native', state: 'ready' };
+    await until(async () => (await scrape(running)).value('archfarm_agents', ready) === 2, {
+      what: 'two agents that are ready',
+    });
+    joined.socket.terminate();
+    guest.socket.terminate();
+    await forgotten(running);
+    const after = await scrape(running);
+    assert.is(after.value('archfarm_agent_state', isOffline), 1);
+    assert.is(after.value('archfarm_agent_state'), 1, 'one with the shared token is forgotten');
+    assert.is(after.value('archfarm_agents', offers), 1);
+    assert.is(after.value('archfarm_agents', { mode: 'emulated', state: 'offline' }), 1);
+    assert.is(after.value('archfarm_agent_slots'), undefined);
+    await joinAs(running, 'z-01', { platforms: ['linux/s390x'] });
+  }
+  using metrics = new Metrics();
+  await using running = await joinableCoordinator({}, { metrics, data: directory.path });
+  const restarted = await scrape(running);
+  assert.is(restarted.value('archfarm_agent_state', isOffline), 1);
+  assert.is(restarted.value('archfarm_agents', offers), undefined, 'nobody knows what it offers');
+  assert.is(restarted.value('archfarm_agents', { ...offers, platform: 'linux/s390x' }), 1);
+  assert.is((await running.ask('/v1/agents/pi-01', { method: 'DELETE' })).status, 204);
+  assert.is((await scrape(running)).value('archfarm_agent_state', isOffline), undefined);
+});
+
+/** The farm knows no agent any more. */
+async function forgotten(running: RunningCoordinator): Promise<void> {
+  const count = async (): Promise<number> =>
+    v.parse(agentList, (await running.ask('/v1/agents')).body).agents.length;
+  await until(async () => (await count()) === 0, { what: 'a farm without agents' });
+}
+
 test('names follow the conventions of Prometheus', async () => {
   using metrics = new Metrics();
   await using running = await runningCoordinator({}, () => false, { metrics });
@@ -139,6 +194,14 @@ test('the alert rules and the dashboard read metrics that there are', async () =
       file,
     );
   }
+});
+
+test('the alert of an agent that is away fires before the farm forgets one with the shared token', async () => {
+  const file = new URL('../../../scripts/monitoring/archfarm-alerts.yml', import.meta.url);
+  const { groups } = v.parse(alertRules, parse(await readFile(file, 'utf8')));
+  const rules = groups.flatMap((group) => group.rules);
+  const rule = rules.find(({ alert }) => alert === 'ArchfarmAgentNotReady');
+  assert.ok(parseDuration(rule?.for ?? '', 'for') <= defaultTimers.cutOff / 2);
 });
 
 test('metrics are for those who may read, health is for everybody', async () => {
