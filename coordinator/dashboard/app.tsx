@@ -17,8 +17,14 @@ export function App() {
   useEffect(() => {
     if (isRefused) return undefined;
     const stop = new AbortController();
+    const { signal } = stop;
+    const waiting = (): void => {
+      link.value = { state: 'waiting' };
+    };
     // One after the other: whoever is not known is refused only once.
-    void askWho(stop.signal).then(() => (refused.value === undefined ? followFarm(stop.signal) : undefined));
+    void askWho({ signal, waiting }).then(() =>
+      refused.value === undefined ? followFarm(signal) : undefined,
+    );
     return () => stop.abort();
   }, [key, isRefused]);
   useEffect(() => {

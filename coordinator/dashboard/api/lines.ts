@@ -1,5 +1,6 @@
 /** Lines of JSON as they come, over connections that may break. */
-import { request, RequestError } from './request.ts';
+import { request, type RequestError } from './request.ts';
+import { isRefusal, Pauses } from './retry.ts';
 import { pageIsSeen } from './visibility.ts';
 
 export type LinkState = 'connecting' | 'live' | 'waiting' | 'refused' | 'ended';
@@ -17,31 +18,28 @@ export interface FollowOptions<Line> {
 
 /** Milliseconds: the coordinator sends an empty line every 15 s. */
 const silence = 40_000;
-const firstPause = 500;
-const longestPause = 10_000;
 
 /** Until it is over, aborted or refused. A page that nobody looks at holds no connection. */
 export async function follow<Line>(options: FollowOptions<Line>): Promise<void> {
   const { state, isOver = () => false, signal } = options;
-  let pause = firstPause;
+  const pauses = new Pauses();
   while (!signal.aborted && !isOver()) {
     const shown = await pageIsSeen(signal);
     if (signal.aborted) return;
     state('connecting');
     try {
-      await readOnce(options, shown, () => (pause = firstPause));
+      await readOnce(options, shown, () => pauses.worked());
       if (isOver()) break;
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof RequestError && error.code !== 'coordinator-unreachable') {
+      if (isRefusal(error)) {
         state('refused', error);
         return;
       }
     }
     if (shown.aborted) continue;
     state('waiting');
-    await delay(pause * (0.5 + Math.random() / 2), signal);
-    pause = Math.min(longestPause, pause * 2);
+    await pauses.wait(signal);
   }
   state('ended');
 }
@@ -75,14 +73,4 @@ async function readOnce<Line>(
   } finally {
     clearTimeout(timer);
   }
-}
-
-function delay(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

@@ -6,12 +6,18 @@ import { refused, signOut, token } from './session.ts';
 export class RequestError extends Error {
   readonly code: string;
   readonly hint: string | undefined;
+  /** Of the answer; undefined where there was none. */
+  readonly status: number | undefined;
 
-  constructor({ code, message, hint }: Pick<ErrorInfo, 'message' | 'hint'> & { readonly code: string }) {
+  constructor(
+    { code, message, hint }: Pick<ErrorInfo, 'message' | 'hint'> & { readonly code: string },
+    status?: number,
+  ) {
     super(message);
     this.name = 'RequestError';
     this.code = code;
     this.hint = hint;
+    this.status = status;
   }
 }
 
@@ -66,8 +72,9 @@ async function errorOf(answer: Response): Promise<RequestError> {
   const text = await answer.text().catch(() => '');
   try {
     const { error }: { error: ErrorInfo } = JSON.parse(text);
-    return new RequestError(error);
+    return new RequestError(error, answer.status);
   } catch {
-    return new RequestError({ code: 'protocol', message: `the answer was ${answer.status} ${text}`.trim() });
+    const message = `the answer was ${answer.status} ${text}`.trim();
+    return new RequestError({ code: 'protocol', message }, answer.status);
   }
 }

@@ -1,6 +1,7 @@
 /** Who looks, as the coordinator knows it, and what that one may do here. */
 import { computed, signal } from '@preact/signals';
 import { getJson, RequestError } from './request.ts';
+import { askUntilAnswered, type Asking } from './retry.ts';
 
 /** What `GET /v1/whoami` says. */
 interface Identity {
@@ -32,14 +33,14 @@ export function mayChange(client: string | undefined): boolean {
   return role.value === 'admin' || (role.value === 'build' && client === userName.value);
 }
 
-export async function askWho(signal: AbortSignal): Promise<void> {
+/** Resolves once that is known, or will not be. */
+export async function askWho(asking: Asking): Promise<void> {
   try {
-    identity.value = await getJson<Identity>('/v1/whoami', signal);
+    const ask = (): Promise<Identity> => getJson('/v1/whoami', asking.signal);
+    const answer = await askUntilAnswered(ask, asking);
+    if (answer !== undefined) identity.value = answer;
   } catch (error) {
-    if (!(error instanceof RequestError)) {
-      if (signal.aborted) return;
-      throw error;
-    }
+    if (!(error instanceof RequestError)) throw error;
     identity.value = undefined;
   }
 }

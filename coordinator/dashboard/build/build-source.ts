@@ -3,6 +3,7 @@ import { batch, signal } from '@preact/signals';
 import type { BuildResult, Frame } from '../../../shared/progress.ts';
 import { follow, type LinkState } from '../api/lines.ts';
 import { getJson, RequestError } from '../api/request.ts';
+import { askUntilAnswered } from '../api/retry.ts';
 import { BuildRecord } from './record.ts';
 
 export class BuildSource {
@@ -26,9 +27,8 @@ export class BuildSource {
 
   async run(): Promise<void> {
     const { signal } = this.#stop;
-    await this.refresh();
-    if (this.error.value !== undefined) return;
     const id = encodeURIComponent(this.id);
+    if (!(await this.#ask(`/v1/builds/${id}`))) return;
     await follow<Frame>({
       path: () => `/v1/builds/${id}/events?follow=1&after=${this.record.seq}`,
       take: (lines) => {
@@ -44,26 +44,30 @@ export class BuildSource {
     });
   }
 
-  /** What the coordinator says of it now. */
-  async refresh(): Promise<void> {
+  close(): void {
+    this.#stop.abort();
+    if (this.#picture !== undefined) cancelAnimationFrame(this.#picture);
+  }
+
+  /** Whether the coordinator knows it; what it says of it is shown, and so is that it does not answer. */
+  async #ask(path: string): Promise<boolean> {
+    const { signal } = this.#stop;
+    const failed = (error: RequestError): void => {
+      this.error.value = error;
+    };
     try {
-      const result = await getJson<BuildResult>(
-        `/v1/builds/${encodeURIComponent(this.id)}`,
-        this.#stop.signal,
-      );
+      const ask = (): Promise<BuildResult> => getJson(path, signal);
+      const result = await askUntilAnswered(ask, { signal, waiting: failed });
       batch(() => {
         this.result.value = result;
         this.error.value = undefined;
       });
+      return result !== undefined;
     } catch (error) {
-      if (error instanceof RequestError) this.error.value = error;
-      else if (!this.#stop.signal.aborted) throw error;
+      if (!(error instanceof RequestError)) throw error;
+      failed(error);
+      return false;
     }
-  }
-
-  close(): void {
-    this.#stop.abort();
-    if (this.#picture !== undefined) cancelAnimationFrame(this.#picture);
   }
 
   #changed(): void {
