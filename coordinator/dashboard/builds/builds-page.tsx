@@ -11,7 +11,7 @@ import { query, setQuery } from '../parts/router.ts';
 import { SearchField } from '../parts/search-field.tsx';
 import { Status, toneOf } from '../parts/status.tsx';
 import { VirtualRows } from '../parts/virtual-rows.tsx';
-import { History } from './history.ts';
+import { historyOf } from './history.ts';
 import type { ListedBuild } from './listed-builds.ts';
 
 const columns = [
@@ -26,7 +26,7 @@ const columns = [
 
 const wantedStatus = computed(() => buildStatuses.find((status) => status === query.value.get('status')));
 const wantedText = computed(() => query.value.get('text') ?? '');
-const list = computed(() => new History({ status: wantedStatus.value, text: wantedText.value }));
+const list = historyOf(computed(() => ({ status: wantedStatus.value, text: wantedText.value })));
 
 export function BuildsPage() {
   const history = list.value;

@@ -1,9 +1,9 @@
 /** Builds as the list shows them: a page at a time from the coordinator, and what has changed since. */
-import { computed, signal } from '@preact/signals';
+import { computed, signal, type ReadonlySignal, type Signal } from '@preact/signals';
 import type { BuildResult, BuildStatus } from '../../../shared/progress.ts';
 import type { BuildSummary } from '../../farm/summary.ts';
 import { getJson, RequestError } from '../api/request.ts';
-import { ended, openBuilds } from '../farm/farm.ts';
+import { ended, openBuilds, timesTold } from '../farm/farm.ts';
 import { withTold, type ListedBuild } from './listed-builds.ts';
 
 export interface BuildFilter {
@@ -19,24 +19,41 @@ interface Page {
 
 const pageSize = 100;
 
-/** One list that is being looked at; a new filter takes a new one. */
+/** The list to look at: another one for each filter, and each time that the farm was not followed for a while. */
+export function historyOf(filter: ReadonlySignal<BuildFilter>): ReadonlySignal<History> {
+  let latest: History | undefined;
+  return computed(() => {
+    void timesTold.value;
+    latest = new History(filter.value, latest);
+    return latest;
+  });
+}
+
+/** One list that is being looked at. */
 export class History {
   readonly #filter: BuildFilter;
-  /** Of the pages that were read: newest first, as the coordinator gives them. */
-  readonly #read = signal<readonly ListedBuild[]>([]);
+  /** Of the pages that were read, and behind them what is left of the list before: newest first, as the coordinator gives them. */
+  readonly #rows: Signal<readonly ListedBuild[]>;
+  /** How many there were at first: as many are read again. */
+  readonly #depth: number;
+  /** How many of them were read for this list. */
+  #read = 0;
   #next: string | undefined;
   #reading = false;
   readonly atEnd = signal(false);
   readonly error = signal<RequestError | undefined>(undefined);
 
-  constructor(filter: BuildFilter) {
+  /** Shows what the list before it had until it has read as far itself. */
+  constructor(filter: BuildFilter, before?: History) {
     this.#filter = filter;
+    this.#rows = signal(before !== undefined && before.#filter === filter ? before.#rows.peek() : []);
+    this.#depth = this.#rows.peek().length;
   }
 
   readonly builds = computed((): readonly ListedBuild[] => {
     const told = new Map(ended.value.map((result) => [result.build, fromResult(result)]));
     for (const summary of openBuilds.value) told.set(summary.build, fromSummary(summary));
-    return withTold(this.#read.value, told, (build) => matches(build, this.#filter));
+    return withTold(this.#rows.value, told, (build) => matches(build, this.#filter));
   });
 
   /** The next page, unless there is none. */
@@ -50,7 +67,11 @@ export class History {
       if (this.#next !== undefined) query.set('before', this.#next);
       const { builds, next } = await getJson<Page>(`/v1/builds?${query}`);
       const page = builds.map(fromResult).filter((build) => matches(build, this.#filter));
-      this.#read.value = [...this.#read.value, ...page];
+      const read = [...this.#rows.value.slice(0, this.#read), ...page];
+      const isThrough = next === undefined || read.length >= this.#depth;
+      const left = isThrough ? [] : this.#rows.value.slice(this.#read).filter(({ build }) => build < next);
+      this.#rows.value = [...read, ...left];
+      this.#read = read.length;
       this.#next = next;
       this.error.value = undefined;
       if (next === undefined) this.atEnd.value = true;
@@ -60,9 +81,10 @@ export class History {
     } finally {
       this.#reading = false;
     }
+    if (this.#next === undefined || this.error.value !== undefined) return;
     // A search may have to look far for the next one.
-    if (this.#next !== undefined && this.builds.value.length < pageSize / 2 && this.error.value === undefined)
-      await this.more();
+    const isShort = this.builds.value.length < pageSize / 2;
+    if (isShort || this.#read < this.#rows.value.length) await this.more();
   }
 }
 

@@ -14,6 +14,9 @@ export const link = signal<{ readonly state: LinkState; readonly error?: Request
 /** Whether anything has been told yet. */
 export const isKnown = signal(false);
 
+/** How often all of it has been told: what happened between two times, while nobody followed, is told by nobody. */
+export const timesTold = signal(0);
+
 const byName = signal<ReadonlyMap<string, AgentView>>(new Map());
 const open = signal<ReadonlyMap<string, BuildSummary>>(new Map());
 
@@ -67,6 +70,7 @@ function take(line: FeedLine): void {
     byName.value = new Map(line.agents.map((agent) => [agent.name, agent]));
     open.value = new Map(line.builds.map((build) => [build.build, build]));
     isKnown.value = true;
+    timesTold.value += 1;
     return;
   }
   const known = new Map(byName.value);
