@@ -21,6 +21,7 @@ export interface ProbeOptions {
   readonly signal: AbortSignal;
 }
 
+/** Its disposer never rejects. */
 export interface Probe extends AsyncDisposable {
   /** Where an executable file is when all links are followed; undefined when there is none at this path. */
   locate(path: string): Promise<string | undefined>;
@@ -47,12 +48,16 @@ export async function openProbe(connection: Connection, options: ProbeOptions): 
   const { signal } = options;
   const name = `archfarm-probe-${randomUUID()}`;
   open.add(name);
-  const close = (): Promise<void> => remove(connection, name).finally(() => open.delete(name));
+  // What cannot be removed now is swept later, and is no reason to drop what was found.
+  const close = async (): Promise<void> => {
+    await remove(connection, name).catch(() => {});
+    open.delete(name);
+  };
   try {
     await create(connection, name, options);
   } catch (error) {
     // The engine may have made it without being able to say so.
-    await close().catch(() => {});
+    await close();
     throw error;
   }
   return {

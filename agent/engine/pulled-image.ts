@@ -17,6 +17,7 @@ export interface Pull {
   readonly auth: RegistryAuth;
 }
 
+/** Its disposer never rejects. */
 export interface PulledImage extends AsyncDisposable {
   readonly imageId: Digest;
 }
@@ -33,7 +34,8 @@ export async function pullImage(
   const { reference } = pull;
   const before = await imageOf(connection, reference, signal);
   const remove = async (): Promise<void> => {
-    if (before === undefined) await untag(connection, reference);
+    // An engine that keeps it costs disk, and is no reason to drop what the image was found to be.
+    if (before === undefined) await untag(connection, reference).catch(() => {});
   };
   try {
     await download(connection, pull, signal);
@@ -42,7 +44,7 @@ export async function pullImage(
     throw new ArchfarmError('engine-error', `${connection.host} pulled ${reference} and does not have it`);
   } catch (error) {
     // A pull that was given up may have come through all the same.
-    await remove().catch(() => {});
+    await remove();
     throw error;
   }
 }

@@ -11,8 +11,23 @@ export interface FakeEngine extends AsyncDisposable {
   readonly asked: readonly string[];
 }
 
-/** By method and path. Text is the answer; a list gives one after the other, and the last again. */
-export type Answers = Readonly<Record<string, string | readonly string[]>>;
+export interface Reply {
+  /** 0 hangs up. */
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Buffer;
+}
+
+/** Text is a reply of status 200. */
+export type Answer = string | Reply;
+
+/**
+ * By method and path, where `*` is the random part of a container's name. A list gives one answer after the other, and
+ * the last again.
+ */
+export type Answers = Readonly<
+  Record<string, Answer | readonly Answer[] | (() => Answer | undefined | Promise<Answer | undefined>)>
+>;
 
 export const currentVersion = { 'GET /version': JSON.stringify({ Version: '20.10.24', ApiVersion: '1.41' }) };
 
@@ -20,17 +35,28 @@ export async function startFakeEngine(answers: Answers): Promise<FakeEngine> {
   const directory = await temporaryDirectory();
   const asked: string[] = [];
   const note = (request: IncomingMessage): string => {
-    const key = `${request.method} ${request.url?.replace(/\?.*/, '')}`;
+    const path = decodeURIComponent(request.url?.replace(/\?.*/, '') ?? '');
+    const key = `${request.method} ${path.replace(/(archfarm-\w+-)[\da-f-]{36}/, '$1*')}`;
     asked.push(key);
     return key;
   };
-  const server = createServer((request, response) => {
-    const key = note(request);
+  const answerTo = async (key: string): Promise<Reply> => {
     const times = asked.filter((other) => other === key).length;
-    const answer = answers[key];
-    const text = typeof answer === 'string' ? answer : (answer?.[times - 1] ?? answer?.at(-1));
-    response.statusCode = text === undefined ? 404 : 200;
-    response.end(text ?? JSON.stringify({ message: `no ${key}` }));
+    const given = answers[key];
+    const answer =
+      typeof given === 'function'
+        ? await given()
+        : isList(given)
+          ? (given[times - 1] ?? given.at(-1))
+          : given;
+    if (typeof answer === 'string') return { status: 200, body: answer };
+    return answer ?? { status: 404, body: JSON.stringify({ message: `no ${key}` }) };
+  };
+  const server = createServer((request, response) => {
+    void answerTo(note(request)).then(({ status, headers, body }) => {
+      if (status === 0) response.destroy();
+      else response.writeHead(status, headers).end(body);
+    });
   });
   const sockets = new Set<Duplex>();
   server.on('upgrade', (request, socket) => {
@@ -53,4 +79,13 @@ export async function startFakeEngine(answers: Answers): Promise<FakeEngine> {
       await directory[Symbol.asyncDispose]();
     },
   };
+}
+
+function isList(given: Answers[string] | undefined): given is readonly Answer[] {
+  return Array.isArray(given);
+}
+
+/** The engine refuses. */
+export function refusal(message: string, status = 500): Reply {
+  return { status, body: JSON.stringify({ message }) };
 }
