@@ -59,6 +59,9 @@ export function fromFailedBuild(
       hint: "is it there? If so, the credentials in the coordinator's Docker configuration must allow pulling it",
     });
   }
+  if (isPullTrouble(text, step)) {
+    return new ArchfarmError('registry-unreachable', `Docker engine at ${host}: ${text}`);
+  }
   const kind = buildTroubles.find(([, pattern]) => pattern.test(text));
   return kind === undefined
     ? new ArchfarmError('build-failed', text)
@@ -72,6 +75,24 @@ const buildTroubles: readonly (readonly [ErrorCode, RegExp])[] = [
   ],
   ['registry-unreachable', /failed to do request|i\/o timeout|TLS handshake timeout|status code 5\d\d/i],
 ];
+
+/**
+ * What the registry of a base image, or the way there, may get over. Steps that run fail in words of their own, which
+ * are quoted behind the names of BuildKit's executor and must not be taken for a registry's.
+ */
+function isPullTrouble(text: string, step: string): boolean {
+  if (/executor failed running|did not complete successfully/.test(text)) return false;
+  const isPull = /^\[[^\]]+\] (?:FROM|load metadata for) /.test(step);
+  const said = isPull ? text : pullWords.exec(text)?.[0];
+  return said !== undefined && passing.test(said);
+}
+
+/** From where on a text is of a pull, whatever step it is of: layers may be fetched as late as they are needed. */
+const pullWords = /(?:load metadata|resolve source metadata|failed to copy|httpReadSeeker).*/is;
+
+/** Statuses that say "later", and connections that broke. */
+const passing =
+  /(?:unexpected status|failed with status code)[^\n]*? (?:408|429|5\d\d)\b|(?:^|[: ])toomanyrequests(?:$|: )|connection re(?:set|fused)|(?:read|write|dial) tcp|unexpected EOF|: EOF$/i;
 
 /** Of what registries say to a pull, the words that no other failing step has. */
 function isDenied(text: string): boolean {

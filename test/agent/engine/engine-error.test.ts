@@ -52,4 +52,60 @@ test('a base that is not there, and a registry that is not, are not taken for a 
   assert.is(fromFailedBuild(away, { host, step: loading }).code, 'registry-unreachable');
 });
 
+const url = 'https://registry.lab:5000/v2/team/base';
+const troubles = [
+  `unexpected status code ${url}/manifests/latest: 503 Service Unavailable`,
+  `unexpected status from HEAD request to ${url}/manifests/latest: 503 Service Unavailable`,
+  `unexpected status from HEAD request to ${url}/manifests/latest: 429 Too Many Requests`,
+  '429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit',
+  'toomanyrequests: You have reached your pull rate limit',
+  'pulling from host registry.lab:5000 failed with status code [manifests latest]: 502 Bad Gateway',
+  'read tcp 10.0.0.2:40178->10.0.0.1:443: read: connection reset by peer',
+  'unexpected EOF',
+];
+
+test('a registry that is busy, or a line to it that breaks, is no failure of the build', () => {
+  for (const trouble of troubles) {
+    const texts: [string, string][] = [
+      [`failed to solve: ${base}: failed to resolve source metadata for ${base}: ${trouble}`, ''],
+      [`failed to solve: failed to copy: httpReadSeeker: failed open: ${trouble}`, '[2/2] COPY a /b'],
+      [`failed to solve with frontend dockerfile.v0: failed to create LLB definition: ${trouble}`, loading],
+      [`failed to solve: ${trouble}`, `[linux/amd64 stage-1 1/2] FROM ${base}`],
+    ];
+    for (const [text, step] of texts) {
+      const error = fromFailedBuild(text, { host, step });
+      assert.is(error.code, 'registry-unreachable', `${step}: ${text}`);
+      assert.match(error.message, host);
+    }
+  }
+});
+
+test('what a registry answers for good, and what is said of anything but a pull, stays the failure of the build', () => {
+  const forGood = [
+    `${base}: not found`,
+    `unexpected status from HEAD request to ${url}/manifests/latest: 404 Not Found`,
+    `unexpected status code ${url}/manifests/latest: 400 Bad Request`,
+  ];
+  for (const text of forGood) {
+    const error = fromFailedBuild(`failed to resolve source metadata for ${base}: ${text}`, {
+      host,
+      step: loading,
+    });
+    assert.is(error.code, 'build-failed', text);
+  }
+  for (const trouble of troubles) {
+    const texts: [string, string][] = [
+      [trouble, '[2/2] RUN FROM there'],
+      [
+        `process "/bin/sh -c echo failed to copy: ${trouble}" did not complete successfully: signal`,
+        '[2/2] RUN x',
+      ],
+      [`executor failed running [/bin/sh -c echo failed to copy: ${trouble}]: signal`, `[1/2] FROM ${base}`],
+    ];
+    for (const [text, step] of texts) {
+      assert.is(fromFailedBuild(text, { host, step }).code, 'build-failed', text);
+    }
+  }
+});
+
 test.run();
