@@ -25,6 +25,8 @@ export interface EngineWatchOptions {
   readonly lostAfter?: number;
   /** Milliseconds that it has for one answer. */
   readonly answerWithin?: number;
+  /** Foreign platforms that this host runs; absent: as its kernel says. */
+  readonly emulated?: () => Promise<readonly string[]>;
 }
 
 /** Looks that must fail in a row before the engine counts as down: one may be a busy engine. */
@@ -43,6 +45,8 @@ export class EngineWatch {
   #version = '';
   #apiVersion = '';
   #trouble: string | undefined = 'the engine was not reached yet';
+  /** It answers, but `restrictTo` asks for what is not there. No reason to give up what runs. */
+  #unsupported: ArchfarmError | undefined;
   /** Where the engine keeps its images, if that is on this host. */
   #root: string | undefined;
   #misses = 0;
@@ -69,7 +73,7 @@ export class EngineWatch {
 
   /** Why no build can run here; undefined when all is well. */
   get trouble(): string | undefined {
-    return this.#trouble ?? this.#options.disks?.lack;
+    return this.#trouble ?? this.#unsupported?.message ?? this.#options.disks?.lack;
   }
 
   /** What is free where builds need it, as of the last look. */
@@ -85,13 +89,7 @@ export class EngineWatch {
   /** A build found it gone: whether it is, is not to wait for three looks. */
   async doubt(signal: AbortSignal): Promise<void> {
     if (this.#trouble !== undefined) return;
-    const before = JSON.stringify(this.#platforms);
-    try {
-      await this.#look(signal);
-    } catch (error) {
-      this.#fail(messageOf(error));
-      this.#changed(before !== JSON.stringify(this.#platforms));
-    }
+    await this.#telling(() => this.#look(signal).catch((error: unknown) => this.#fail(messageOf(error))));
   }
 
   onChange(changed: (platformsChanged: boolean) => void): void {
@@ -108,6 +106,7 @@ export class EngineWatch {
       if (code === 'config' || (mustBuild && code === 'no-buildkit')) throw error;
       this.#fail(messageOf(error));
     }
+    if (this.#unsupported !== undefined) throw this.#unsupported;
     await this.#options.disks?.look(this.#root, signal);
   }
 
@@ -119,44 +118,65 @@ export class EngineWatch {
       await delay(Math.max(0, interval - took), signal).catch(() => {});
       if (signal.aborted) return;
       const since = performance.now();
-      const before = { platforms: JSON.stringify(this.#platforms), trouble: this.trouble };
-      try {
-        await this.#look(signal);
-        this.#misses = 0;
-        this.#silentSince = undefined;
-      } catch (error) {
-        this.#silentSince ??= since;
-        if (++this.#misses >= maxMisses) this.#fail(messageOf(error));
-        if (this.#misses >= maxMisses && this.silence() > (this.#options.lostAfter ?? 60_000))
-          this.engine.giveUp(new ArchfarmError('engine-down', messageOf(error)));
-      }
-      // Of an engine that is away nothing can be reclaimed.
-      await this.#options.disks?.look(this.#trouble === undefined ? this.#root : undefined, signal);
-      const platformsChanged = before.platforms !== JSON.stringify(this.#platforms);
-      if (platformsChanged || before.trouble !== this.trouble) this.#changed(platformsChanged);
+      await this.#telling(() => this.#lookAll(signal, since));
       took = performance.now() - since;
     }
   }
 
+  async #lookAll(signal: AbortSignal, since: number): Promise<void> {
+    try {
+      await this.#look(signal);
+      this.#misses = 0;
+      this.#silentSince = undefined;
+    } catch (error) {
+      this.#silentSince ??= since;
+      if (++this.#misses >= maxMisses) this.#fail(messageOf(error));
+      if (this.#misses >= maxMisses && this.silence() > (this.#options.lostAfter ?? 60_000))
+        this.engine.giveUp(new ArchfarmError('engine-down', messageOf(error)));
+    }
+    // Of an engine that is away nothing can be reclaimed.
+    await this.#options.disks?.look(this.#trouble === undefined ? this.#root : undefined, signal);
+  }
+
+  async #telling(look: () => Promise<void>): Promise<void> {
+    const before = { platforms: JSON.stringify(this.#platforms), trouble: this.trouble };
+    await look();
+    const platformsChanged = before.platforms !== JSON.stringify(this.#platforms);
+    if (platformsChanged || before.trouble !== this.trouble) this.#changed(platformsChanged);
+  }
+
+  /** Throws only when the engine does not answer as it should. */
   async #look(signal: AbortSignal): Promise<void> {
     const ping = Math.max(leastPing, this.#interval * pingShare);
     const { answerWithin = this.#isWell ? ping : 10_000 } = this.#options;
     const late = (): Error => noAnswer(this.engine.host);
     await within(answerWithin, { signal, late }, (limited) => this.#ask(limited));
+    this.#trouble = undefined;
+    await this.#offer();
   }
 
   async #ask(soon: AbortSignal): Promise<void> {
     // An engine starts several programs to describe itself; while it is well, a ping says enough.
     if (this.#isWell) await this.engine.ping(soon);
     else await this.#describe(soon);
+  }
+
+  async #offer(): Promise<void> {
+    const { restrictTo, emulated: find = emulatedPlatforms } = this.#options;
     const native = this.#native;
-    const emulated = (await emulatedPlatforms()).filter((platform) => platform !== native);
+    const emulated = (await find()).filter((platform) => platform !== native);
     const all = [
       ...(native === undefined ? [] : [{ platform: native, native: true }]),
       ...emulated.map((platform) => ({ platform, native: false })),
     ];
-    this.#platforms = restrict(all, this.#options.restrictTo);
-    this.#trouble = undefined;
+    const before = this.#unsupported?.message;
+    this.#unsupported = unsupported(all, restrictTo);
+    // While it cannot be met, what was offered stays: the agent gets no work in any case.
+    if (this.#unsupported === undefined) {
+      this.#platforms = all.filter(({ platform }) => restrictTo?.includes(platform) ?? true);
+    } else if (this.#unsupported.message !== before) {
+      this.#warn(this.#unsupported.message);
+    }
   }
 
   get #isWell(): boolean {
@@ -180,20 +200,23 @@ export class EngineWatch {
   }
 
   #fail(reason: string): void {
-    if (this.#trouble !== reason) this.#options.log.warn({ reason }, 'the engine cannot build');
+    if (this.#trouble !== reason) this.#warn(reason);
     this.#trouble = reason;
+  }
+
+  #warn(reason: string): void {
+    this.#options.log.warn({ reason }, 'the engine cannot build');
   }
 }
 
-function restrict(
+function unsupported(
   all: readonly OfferedPlatform[],
-  wanted: readonly string[] | undefined,
-): readonly OfferedPlatform[] {
-  if (wanted === undefined) return all;
+  wanted: readonly string[] = [],
+): ArchfarmError | undefined {
   const missing = wanted.find((platform) => !all.some((offered) => offered.platform === platform));
-  if (missing === undefined) return all.filter((offered) => wanted.includes(offered.platform));
+  if (missing === undefined) return undefined;
   const has = all.map(({ platform, native }) => `${platform} (${native ? 'native' : 'emulated'})`).join(', ');
-  throw new ArchfarmError('config', `this host cannot build ${missing}: it has ${has}`, {
+  return new ArchfarmError('config', `this host cannot build ${missing}: it has ${has}`, {
     hint: `install qemu-user-static for emulation, or start the agent without --platform ${missing}`,
   });
 }

@@ -61,6 +61,43 @@ test('an agent offers nothing and says why, when its engine turns out to be anot
   await running;
 });
 
+test('an emulator that goes away cordons the agent until it is back, and gives up nothing that runs', async () => {
+  await using fake = await startFakeEngine({
+    ...currentVersion,
+    'GET /info': s390x,
+    'GET /_ping': 'OK',
+  });
+  const engine = new Engine({ host: fake.host, environment: {}, dataDirectory: '/nowhere' });
+  const { lost } = engine;
+  const host = { emulated: ['linux/arm64/v8'] };
+  const watch = new EngineWatch({
+    engine,
+    restrictTo: ['linux/s390x', 'linux/arm64/v8'],
+    log: silentLogger,
+    interval: 5,
+    lostAfter: 1,
+    emulated: async () => host.emulated,
+  });
+  const stop = new AbortController();
+  await watch.start(stop.signal);
+  assert.is(watch.platforms.length, 2);
+  const told: (string | undefined)[] = [];
+  watch.onChange(() => told.push(watch.trouble));
+  const running = watch.run(stop.signal);
+  host.emulated = [];
+  await until(() => told.length > 0);
+  assert.match(told[0] ?? '', /^this host cannot build linux\/arm64\/v8: it has linux\/s390x \(native\)$/);
+  const before = fake.asked.length;
+  await until(() => fake.asked.length > before + 20, { what: 'more looks than make an engine lost' });
+  assert.is(watch.silence(), 0);
+  assert.not.ok(lost.aborted);
+  host.emulated = ['linux/arm64/v8'];
+  await until(() => told.length > 1);
+  assert.equal(told.slice(1), [undefined]);
+  stop.abort();
+  await running;
+});
+
 /** An engine that can be made to hang: it takes connections and says nothing. */
 async function hangingEngine(path: string): Promise<{ hung: boolean } & AsyncDisposable> {
   const answers = new Map([
