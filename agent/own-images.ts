@@ -54,9 +54,16 @@ export class OwnImages {
     await this.#write(() => appendFile(this.#path, lineOf(image), { mode: 0o600 }));
   }
 
-  /** The engine does not have them any more. */
-  async forget(ids: readonly Digest[]): Promise<void> {
-    if (!ids.map((id) => this.#images.delete(id)).includes(true)) return;
+  /** Whether it was not built again since. */
+  isCurrent(image: OwnImage): boolean {
+    return this.#images.get(image.id) === image;
+  }
+
+  /** The engine does not have them any more; one that was built again meanwhile stays known. */
+  async forget(images: readonly OwnImage[]): Promise<void> {
+    const gone = images.filter((image) => this.isCurrent(image));
+    if (gone.length === 0) return;
+    for (const { id } of gone) this.#images.delete(id);
     await this.#write(async () => {
       const fresh = `${this.#path}.new`;
       await writeFile(fresh, this.oldestFirst.map(lineOf).join(''), { mode: 0o600 });

@@ -5,7 +5,7 @@ import type { Logger } from '../shared/log.ts';
 import { formatSize } from '../shared/size.ts';
 import { noAnswer } from './engine/engine-error.ts';
 import type { Engine } from './engine/engine.ts';
-import type { OwnImages } from './own-images.ts';
+import type { OwnImage, OwnImages } from './own-images.ts';
 
 export interface ReclaimOptions {
   readonly engine: Engine;
@@ -89,15 +89,23 @@ export class Reclaim {
 
   async #removeImages(isDue: (image: Candidate) => Promise<boolean>, signal: AbortSignal): Promise<void> {
     const { engine, images } = this.#options;
+    const known = images.oldestFirst;
     const held = new Map((await engine.images(signal)).map((image) => [image.id, image]));
-    const gone = images.oldestFirst.map(({ id }) => id).filter((id) => !held.has(id));
+    const gone: OwnImage[] = [];
     try {
-      for (const image of images.oldestFirst) {
-        const found = held.get(image.id);
-        if (found === undefined || !images.isSpare(image, found.names)) continue;
-        if (!(await isDue({ ...image, tags: found.tags }))) continue;
+      for (const image of known) {
+        const listed = held.get(image.id);
+        if (listed !== undefined) {
+          if (!images.isSpare(image, listed.names)) continue;
+          if (!(await isDue({ ...image, tags: listed.tags }))) continue;
+        }
+        // Builds end meanwhile: what was a tag of this image may be another's by now, and this one may be built again.
+        const found = await engine.image(image.id, signal);
+        if (found === undefined) gone.push(image);
+        if (listed === undefined || found === undefined || !images.isCurrent(image)) continue;
+        if (!images.isSpare(image, found.names)) continue;
         if (!(await engine.removeImage(found, signal))) continue;
-        gone.push(image.id);
+        gone.push(image);
         this.#images += 1;
       }
     } finally {

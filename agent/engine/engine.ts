@@ -19,7 +19,7 @@ import { push, type Pushed, type PushOptions, type PushRequest } from './push.ts
 import { checkPrograms, type ProgramCheck, type ProgramCheckOptions } from './program-check.ts';
 import { prove, type ProofRunOptions } from './proof-run.ts';
 import type { BuildServices } from './services.ts';
-import { cacheBytes, listImages, pruneCache, removeImage, type HeldImage } from './space.ts';
+import { cacheBytes, listImages, lookAtImage, pruneCache, removeImage, type HeldImage } from './space.ts';
 import { runTest, type TestRun, type TestRunOptions } from './test-run.ts';
 
 export interface EngineOptions {
@@ -169,6 +169,11 @@ export class Engine {
 
   images(signal: AbortSignal): Promise<HeldImage[]> {
     return listImages(this.#connection, signal);
+  }
+
+  /** As it is now; undefined when it is not there. */
+  image(id: Digest, signal: AbortSignal): Promise<HeldImage | undefined> {
+    return lookAtImage(this.#connection, id, signal);
   }
 
   /** See `space.ts`. */

@@ -13,17 +13,34 @@ export interface HeldImage {
 }
 
 const named = v.nullish(v.array(v.string()), []);
-const imagesSchema = v.array(
-  v.object({ Id: v.pipe(v.string(), v.check(isDigest)), RepoTags: named, RepoDigests: named }),
-);
+const imageSchema = v.object({
+  Id: v.pipe(v.string(), v.check(isDigest)),
+  RepoTags: named,
+  RepoDigests: named,
+});
 
 /** Every image of the engine but the layers of others. */
 export async function listImages(connection: Connection, signal: AbortSignal): Promise<HeldImage[]> {
-  const images = v.parse(imagesSchema, await connection.get('/images/json', signal));
-  return images.map(({ Id: id, RepoTags, RepoDigests }) => {
-    const tags = (RepoTags ?? []).filter(isName);
-    return { id, tags, names: [...tags, ...(RepoDigests ?? []).filter(isName)] };
-  });
+  return v.parse(v.array(imageSchema), await connection.get('/images/json', signal)).map(heldImage);
+}
+
+/** Undefined when it is not there. */
+export async function lookAtImage(
+  connection: Connection,
+  id: Digest,
+  signal: AbortSignal,
+): Promise<HeldImage | undefined> {
+  const found = await connection
+    .get(`/images/${id}/json`, signal)
+    .catch((error: unknown) =>
+      error instanceof Error && isGone(error.cause) ? undefined : Promise.reject(error),
+    );
+  return found === undefined ? undefined : heldImage(v.parse(imageSchema, found));
+}
+
+function heldImage({ Id: id, RepoTags, RepoDigests }: v.InferOutput<typeof imageSchema>): HeldImage {
+  const tags = (RepoTags ?? []).filter(isName);
+  return { id, tags, names: [...tags, ...(RepoDigests ?? []).filter(isName)] };
 }
 
 /** Older engines write so what has no name. */
@@ -31,7 +48,7 @@ function isName(text: string): boolean {
   return !text.includes('<none>');
 }
 
-/** With all its tags. Gives false where the engine will not, because a container has it, say. */
+/** With all its tags. Gives whether it is gone: the engine will not when a container has it, say. */
 export async function removeImage(
   connection: Connection,
   { id, tags }: HeldImage,
@@ -41,7 +58,7 @@ export async function removeImage(
   for (const name of tags.length > 0 ? tags : [id]) {
     if (!(await remove(connection, name, signal))) return false;
   }
-  return true;
+  return (await lookAtImage(connection, id, signal)) === undefined;
 }
 
 function remove(connection: Connection, name: string, signal: AbortSignal): Promise<boolean> {
