@@ -3,8 +3,9 @@ import type { Duplex } from 'node:stream';
 import { createWebSocketStream } from 'ws';
 import { reasonOf } from '../shared/abort.ts';
 import { dial } from '../shared/dial.ts';
-import { ArchfarmError, messageOf } from '../shared/errors.ts';
+import { messageOf } from '../shared/errors.ts';
 import type { AgentConfig } from './config.ts';
+import { sshAgentGone } from './engine/ssh-forward.ts';
 
 export interface SshTunnel {
   readonly config: Pick<AgentConfig, 'coordinator' | 'token' | 'trust'>;
@@ -24,11 +25,7 @@ export async function openSshTunnel(tunnel: SshTunnel, signal: AbortSignal): Pro
     };
     const failed = (why: string): void => {
       signal.removeEventListener('abort', aborted);
-      reject(
-        new ArchfarmError('client-gone', `ssh agent ${JSON.stringify(id)} is not reachable: ${why}`, {
-          hint: 'the client that started the build must stay connected while a step uses its ssh agent',
-        }),
-      );
+      reject(sshAgentGone(id, why));
     };
     signal.addEventListener('abort', aborted, { once: true });
     socket.on('error', (error) => failed(messageOf(error)));

@@ -1,10 +1,10 @@
 /** What BuildKit asks of a build besides files: credentials of base images' registries, secrets, ssh agents. */
 import type { Duplex } from 'node:stream';
-import { once } from 'node:events';
 import type { ContextSource } from '../../shared/context/tree.ts';
-import { GrpcError, grpcStatus, unary, type GrpcCall, type GrpcMethods } from './grpc.ts';
-import { bytesField, textField, writeMessage } from './protobuf.ts';
+import { GrpcError, grpcStatus, unary, type GrpcMethods } from './grpc.ts';
+import { textField, writeMessage } from './protobuf.ts';
 import { pullAuthMethods, type PullAuth } from './pull-auth.ts';
+import { forwardSsh } from './ssh-forward.ts';
 
 /** Where a build's answers come from. What a method throws fails the build with that error. */
 export interface BuildServices extends PullAuth {
@@ -38,7 +38,7 @@ export function serviceMethods({ services, secrets, ssh }: ServiceOptions): Grpc
     '/moby.sshforward.v1.SSH/ForwardAgent': async (call) => {
       const id = call.metadata('buildkit.ssh.id')[0] ?? 'default';
       requireKnown(id, { kind: 'ssh agent', known: ssh });
-      await forward(call, await services.ssh(id, call.signal));
+      await forwardSsh(call, await services.ssh(id, call.signal), id);
     },
   };
 }
@@ -47,29 +47,4 @@ function requireKnown(id: string, { kind, known }: { kind: string; known: readon
   // BuildKit goes on without a mount that is not required only when this is the status.
   if (!known.includes(id))
     throw new GrpcError(grpcStatus.notFound, `${kind} ${id} was not given to this build`);
-}
-
-/** Until either side ends. */
-async function forward(call: GrpcCall, agent: Duplex): Promise<void> {
-  const stop = (): void => void agent.destroy();
-  call.signal.addEventListener('abort', stop, { once: true });
-  try {
-    await Promise.all([toAgent(call, agent), fromAgent(call, agent)]);
-  } finally {
-    call.signal.removeEventListener('abort', stop);
-    agent.destroy();
-  }
-}
-
-async function toAgent(call: GrpcCall, agent: Duplex): Promise<void> {
-  for await (const message of call.messages) {
-    if (agent.destroyed || agent.writableEnded) return;
-    if (!agent.write(bytesField(message, 1))) await once(agent, 'drain', { signal: call.signal });
-  }
-  agent.end();
-}
-
-async function fromAgent(call: GrpcCall, agent: Duplex): Promise<void> {
-  const chunks: AsyncIterable<Buffer> = agent;
-  for await (const chunk of chunks) await call.send([writeMessage([[1, chunk]])]);
 }
