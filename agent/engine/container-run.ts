@@ -195,13 +195,17 @@ function missingCommand(error: unknown): string | undefined {
   return isMissing ? 'it has no command of its own' : undefined;
 }
 
-/** A command that the image does not have, or that cannot be run: runtimes say so only in prose. */
+/** Not `fork/exec`: that is of a program of the host. */
+const imagesFault =
+  /executable file not found|exec format error|exec: ".*": (?:stat|permission denied|is a directory)|(?<!\/)exec [^:]+: no such file or directory|unable to find (?:user|group)|no matching entries in (?:passwd|group) file|chdir to cwd/s;
+const beforeFault =
+  /^.*?(?=exec:|exec format|(?<!\/)exec [^:]+: no such|unable to find (?:user|group)|no matching entries|chdir to cwd)/s;
+
+/** A command, user or directory that the image does not have, or that is of no use: runtimes say so only in prose. */
 function refusedCommand(error: unknown): string | undefined {
   if (!(error instanceof Error) || !isRefusal(error)) return undefined;
   const reason = error.message.replace(/^\(HTTP code \d+\) (.*?) - /s, '').trim();
-  const isCommand =
-    /executable file not found|exec format error|exec: ".*": (?:stat|permission denied|is a directory)/s;
-  return isCommand.test(reason) ? reason.replace(/^.*?(?=exec:|exec format)/s, '') : undefined;
+  return imagesFault.test(reason) ? reason.replace(beforeFault, '') : undefined;
 }
 
 /** What is wrong with how a command ended; undefined when it succeeded. */
