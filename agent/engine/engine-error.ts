@@ -1,7 +1,7 @@
 /** What an engine's failures mean. Engines say most things in prose only, so this is where prose is read. */
 import { ArchfarmError, messageOf, systemCode, type ErrorCode } from '../../shared/errors.ts';
 
-/** A request that failed: `engine-down` when nobody answered, `engine-error` when the engine refused. */
+/** A request that failed: `engine-down` when nobody answered or the line broke, `engine-error` for what the engine said. */
 export function fromEngine(error: unknown, host: string): ArchfarmError {
   if (error instanceof ArchfarmError) return error;
   const message = messageOf(error)
@@ -11,6 +11,9 @@ export function fromEngine(error: unknown, host: string): ArchfarmError {
     const code = isDiskFull(message) ? 'disk-full' : 'engine-error';
     return new ArchfarmError(code, `Docker engine at ${host}: ${message}`, { cause: error });
   }
+  if (!isDisconnect(error)) {
+    return new ArchfarmError('engine-error', `Docker engine at ${host}: ${message}`, { cause: error });
+  }
   const hint =
     systemCode(error) === 'EACCES'
       ? 'the user that runs this must be in the group of that socket, usually `docker`'
@@ -19,6 +22,14 @@ export function fromEngine(error: unknown, host: string): ArchfarmError {
     hint,
     cause: error,
   });
+}
+
+/** Others are of an answer that could not be read, or of what was done with it. */
+function isDisconnect(error: unknown): boolean {
+  const code = systemCode(error);
+  // Node's own are of wrong use, but for these.
+  if (code !== undefined) return /^(?!ERR_)|^ERR_(?:STREAM_PREMATURE_CLOSE|TLS|SSL)/.test(code);
+  return error instanceof Error && /^(?:socket hang up|aborted)$/.test(error.message);
 }
 
 /** One that takes connections and says nothing. */

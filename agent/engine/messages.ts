@@ -6,8 +6,8 @@ const schema = v.object({
   id: v.optional(v.string()),
   status: v.optional(v.string()),
   error: v.optional(v.string()),
-  errorDetail: v.optional(v.object({ message: v.optional(v.string()) })),
-  progressDetail: v.optional(v.object({ current: v.optional(v.number()), total: v.optional(v.number()) })),
+  errorDetail: v.nullish(v.object({ message: v.optional(v.string()) })),
+  progressDetail: v.optional(v.object({ current: v.nullish(v.number()), total: v.nullish(v.number()) })),
   /** What it is depends on `id`; absent is `undefined`. */
   aux: v.optional(v.unknown()),
 });

@@ -170,6 +170,7 @@ const pushedSchema = v.object({ Digest: v.pipe(v.string(), v.check(isDigest)), S
 
 function eventOf({ id, status, progressDetail }: EngineMessage): PushEvent | undefined {
   if (id === undefined || status === undefined) return undefined;
-  const { current, total } = progressDetail ?? {};
+  const current = progressDetail?.current ?? undefined;
+  const total = progressDetail?.total ?? undefined;
   return { type: 'push', time: Date.now(), layer: id, status, current, total };
 }

@@ -95,6 +95,34 @@ test('believes no build that ends without an image', async () => {
   assert.is(failure.code, 'engine-error');
 });
 
+test('an engine that says what cannot be read is not called one that is away', async () => {
+  await using directory = await temporaryDirectory();
+  const unreadable = [
+    '<html>\n',
+    JSON.stringify({ id: 'moby.buildkit.trace', aux: 7 }),
+    JSON.stringify({ id: 'moby.image.id', aux: { ID: 'none' } }),
+    JSON.stringify({ id: 'moby.buildkit.trace', aux: Buffer.from([0x0a, 0x7f]).toString('base64') }),
+  ];
+  for (const answer of unreadable) {
+    await using fake = await startFakeEngine({ ...currentVersion, 'POST /build': answer });
+    const engine = new Engine({ host: fake.host, environment: {}, dataDirectory: directory.path });
+    const failure = await failureOf(runBuild(engine, { dockerfile: 'FROM scratch' }));
+    assert.is(failure.code, 'engine-error', answer);
+    assert.ok(failure.message.includes(fake.host));
+    assert.is(failure.hint, undefined);
+  }
+});
+
+test('an engine that hangs up in the middle of a build is away', async () => {
+  await using directory = await temporaryDirectory();
+  const cut = { status: 200, headers: { 'content-length': '100' }, body: '{"status":"x"}\n', cut: true };
+  for (const answer of [{ status: 0 }, cut]) {
+    await using fake = await startFakeEngine({ ...currentVersion, 'POST /build': answer });
+    const engine = new Engine({ host: fake.host, environment: {}, dataDirectory: directory.path });
+    assert.is((await failureOf(runBuild(engine, { dockerfile: 'FROM scratch' }))).code, 'engine-down');
+  }
+});
+
 test('pushes again when the tag was moved to another image, but not for ever', async () => {
   await using directory = await temporaryDirectory();
   const answers = {

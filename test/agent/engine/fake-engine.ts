@@ -16,6 +16,8 @@ export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Buffer;
+  /** Hangs up after the body, whatever the headers say. */
+  readonly cut?: boolean;
 }
 
 /** Text is a reply of status 200. */
@@ -53,8 +55,9 @@ export async function startFakeEngine(answers: Answers): Promise<FakeEngine> {
     return answer ?? { status: 404, body: JSON.stringify({ message: `no ${key}` }) };
   };
   const server = createServer((request, response) => {
-    void answerTo(note(request)).then(({ status, headers, body }) => {
+    void answerTo(note(request)).then(({ status, headers, body, cut = false }) => {
       if (status === 0) response.destroy();
+      else if (cut) response.writeHead(status, headers).write(body ?? '', () => response.destroy());
       else response.writeHead(status, headers).end(body);
     });
   });

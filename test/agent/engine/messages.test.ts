@@ -26,6 +26,14 @@ test('reads the same messages wherever the stream is cut', async () => {
   }
 });
 
+test('takes a progress or an error that is null for none', async () => {
+  const [message] = await read(
+    Buffer.from('{"status":"Pushing","errorDetail":null,"progressDetail":{"current":null,"total":null}}\n'),
+  );
+  assert.is(message?.status, 'Pushing');
+  assert.is(message && errorOf(message), undefined);
+});
+
 test('refuses what is no message, and a line that never ends', async () => {
   assert.match(await failed(Buffer.from('<html>\n')), /no message: "<html>"/);
   assert.match(await failed(Buffer.from('{"status":7}\n')), /no message/);
