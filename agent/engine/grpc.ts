@@ -99,11 +99,13 @@ async function serveCall(stream: ServerHttp2Stream, incoming: IncomingCall): Pro
   stream.on('close', () => gone.abort(new Error('the engine ended the call')));
   const metadata = readMetadata(incoming.rawHeaders);
   const path = metadata.get(':path')?.[0] ?? '';
-  stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
   const method = incoming.methods[path];
   const sender = new GrpcSender(stream, gone.signal);
-  if (method === undefined) return finish(stream, new GrpcError(grpcStatus.unimplemented, `no ${path}`));
   try {
+    // The engine may have ended it in the same breath.
+    if (stream.destroyed) return;
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    if (method === undefined) throw new GrpcError(grpcStatus.unimplemented, `no ${path}`);
     await method({
       signal: gone.signal,
       messages: readMessages(stream),
