@@ -1,50 +1,54 @@
 /** How a secret can be written: as it is, and in the encodings that tools print it in. No form has a line feed. */
+import type { Word } from './automaton.ts';
 
 /** Bytes. What is shorter is too likely to be a word of something else, and masking it would only tell what it is. */
 const shortest = 4;
-
-/** Bytes. Of a longer value only the lines as they are: its encodings would be many times as long. */
-const longestEncoded = 16 * 1024;
 
 /** `base64` breaks lines after 76 characters, PEM after 64. */
 const wrappedAt = [76, 64];
 
 /** None for a value that is shorter than four bytes, the white space around it left out. */
-export function formsOf(value: Buffer): Buffer[] {
-  const lines = linesOf(value);
-  const bare = trimmed(value);
-  if (bare.length > longestEncoded) return lines;
-  const values = bare.length === value.length ? [bare] : [bare, value];
-  const encoded = bare.length < shortest ? [] : values.flatMap(encodingsOf);
-  const forms = new Set([...lines.map((line) => line.toString('latin1')), ...encoded]);
-  return [...forms].filter((form) => form.length >= shortest).map((form) => Buffer.from(form, 'latin1'));
+export function formsOf(value: Buffer): Word[] {
+  return [...linesOf(value), ...encodingsOf(value)];
 }
 
-function linesOf(value: Buffer): Buffer[] {
-  const lines: Buffer[] = [];
+/** As they are, the white space around them left out. */
+export function linesOf(value: Buffer): Word[] {
+  const lines: Word[] = [];
   for (let start = 0; start < value.length;) {
     const feed = value.indexOf(0x0a, start);
     const end = feed === -1 ? value.length : feed;
-    const line = trimmed(value.subarray(start, end));
-    if (line.length >= shortest) lines.push(line);
+    const line = trimmed({ bytes: value, start, end });
+    if (line.end - line.start >= shortest) lines.push(line);
     start = end + 1;
   }
   return lines;
 }
 
-function trimmed(bytes: Buffer): Buffer {
-  let start = 0;
-  let end = bytes.length;
-  while (start < end && isSpace(bytes[start]!)) start += 1;
-  while (end > start && isSpace(bytes[end - 1]!)) end -= 1;
-  return bytes.subarray(start, end);
+/** With the white space around it and without. Many times as long as the value. */
+function encodingsOf(value: Buffer): Word[] {
+  const { start, end } = trimmed({ bytes: value, start: 0, end: value.length });
+  if (end - start < shortest) return [];
+  const bare = value.subarray(start, end);
+  const values = bare.length === value.length ? [bare] : [bare, value];
+  return [...new Set(values.flatMap(encoded))]
+    .filter((form) => form.length >= shortest)
+    .map((form) => ({ bytes: Buffer.from(form, 'latin1'), start: 0, end: form.length }));
+}
+
+function trimmed({ bytes, start, end }: Word): Word {
+  let first = start;
+  let last = end;
+  while (first < last && isSpace(bytes[first]!)) first += 1;
+  while (last > first && isSpace(bytes[last - 1]!)) last -= 1;
+  return { bytes, start: first, end: last };
 }
 
 function isSpace(byte: number): boolean {
   return byte === 0x20 || (byte >= 0x09 && byte <= 0x0d);
 }
 
-function encodingsOf(value: Buffer): string[] {
+function encoded(value: Buffer): string[] {
   const base64 = base64Of(value);
   const inUrlAlphabet = base64.map((text) => text.replaceAll('+', '-').replaceAll('/', '_'));
   return [...base64, ...inUrlAlphabet, ...percentEncodings(value), inJson(value)];

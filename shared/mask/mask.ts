@@ -1,35 +1,54 @@
 /** Keeps secrets out of what people read: their values, in every form of forms.ts, become stars. */
-import { Automaton } from './automaton.ts';
-import { formsOf } from './forms.ts';
+import { Automaton, type Word } from './automaton.ts';
+import { formsOf, linesOf } from './forms.ts';
 
 const stars = Buffer.from('***');
 
+/** Bytes of values that are looked for encoded, too: of all together, for that takes up to a hundred times as many. */
+const maxEncoded = 8 * 1024;
+
 /** What is to be masked. Values can come while texts go through: what was passed on before is not taken back. */
 export class Mask {
-  readonly #forms = new Map<string, Buffer>();
+  readonly #values = new Map<string, Buffer>();
+  #changed = false;
   #automaton: Automaton | undefined;
 
   add(value: Buffer | string): void {
-    const before = this.#forms.size;
-    for (const form of formsOf(Buffer.from(value))) this.#forms.set(form.toString('latin1'), form);
-    if (this.#forms.size !== before) this.#automaton = undefined;
+    const bytes = Buffer.from(value);
+    const text = bytes.toString('latin1');
+    if (this.#values.has(text)) return;
+    this.#values.set(text, bytes);
+    this.#changed = true;
   }
 
   /** Undefined while there is nothing to look for. */
   get automaton(): Automaton | undefined {
-    if (this.#forms.size === 0) return undefined;
-    this.#automaton ??= new Automaton([...this.#forms.values()]);
+    if (!this.#changed) return this.#automaton;
+    const words = wordsOf([...this.#values.values()]);
+    this.#automaton = words.length === 0 ? undefined : new Automaton(words);
+    this.#changed = false;
     return this.#automaton;
   }
 
   /** A whole text. */
   text(text: string): string {
-    if (this.#forms.size === 0) return text;
+    if (this.automaton === undefined) return text;
     const bytes = Buffer.from(text);
     const stream = new MaskStream(this);
     const masked = Buffer.concat([stream.push(bytes), stream.end()]);
     return masked.equals(bytes) ? text : masked.toString('utf8');
   }
+}
+
+/** Passwords are short, and a long file must not keep them from being looked for encoded. */
+function wordsOf(values: readonly Buffer[]): Word[] {
+  let encoded = 0;
+  return values
+    .toSorted((left, right) => left.length - right.length)
+    .flatMap((value) => {
+      encoded += value.length;
+      return encoded > maxEncoded ? linesOf(value) : formsOf(value);
+    });
 }
 
 /** Places in the bytes that are held. */
