@@ -23,7 +23,7 @@ import type { FarmFeed } from './farm-feed.ts';
 import type { AmendRequest, CheckedFollowUp, FollowUps } from './follow-ups.ts';
 import { reported, type Preflight } from './preflight.ts';
 import { repeatFlags } from './repeat.ts';
-import type { Secrets } from './secrets.ts';
+import { requireFitting, type Secrets } from './secrets.ts';
 import { normalizeSpec } from './spec-schema.ts';
 
 export interface ActionParts extends AgentParts {
@@ -55,6 +55,7 @@ export class Actions implements ApiActions {
     requireRepositories(submission.principal, submission.spec.tags);
     using _place = await this.#parts.admission.enter(submission);
     const spec = await this.#withPlatforms(normalizeSpec(submission.spec), signal);
+    requireFitting(spec.secrets, submission.secrets);
     const missing = spec.secrets.find((id) => !submission.secrets.has(id));
     if (missing !== undefined)
       throw new ArchfarmError('usage', `secret ${JSON.stringify(missing)} came without a value`);
@@ -107,6 +108,7 @@ export class Actions implements ApiActions {
     const { warnings, ...followUp } = await decide();
     const { spec, carried = {} } = followUp;
     requireRepositories(continuation.principal, spec.tags);
+    requireFitting(spec.secrets, secrets);
     if (spec.platforms.some((platform) => carried[platform] === undefined)) {
       requireGiven(spec, { secrets: [...secrets.keys()], ssh });
     }
@@ -201,7 +203,10 @@ export class Actions implements ApiActions {
 
   async supplySecrets(build: string, values: ReadonlyMap<string, Buffer>): Promise<void> {
     const { farm, secrets } = this.#parts;
-    if (farm.isOpen(build)) secrets.supply(build, values);
+    const spec = farm.isOpen(build) ? farm.spec(build) : undefined;
+    if (spec === undefined) return;
+    requireFitting(spec.secrets, values);
+    secrets.supply(build, values);
   }
 
   complete(build: string, signal: AbortSignal): Promise<void> {

@@ -91,4 +91,38 @@ test('a build that is too long for one message to an agent is refused, and the l
   assert.is(agent.socket.readyState, agent.socket.OPEN);
 });
 
+test('a build takes values of the secrets that it names alone, and no more than is looked for in its output', async () => {
+  await using running = await runningCoordinator();
+  const value = (bytes: number, text = 's'): string => Buffer.alloc(bytes, text).toString('base64');
+  const half = 500 * 1024;
+  const post = (path: string, body: unknown, method = 'POST'): Promise<HttpAnswer> =>
+    running.ask(path, { method, body });
+  const refused = async (answer: Promise<HttpAnswer>, message: RegExp): Promise<void> => {
+    const { status, body } = await answer;
+    assert.is(status, 400, JSON.stringify(body));
+    const { error } = v.parse(refusalAnswer, body);
+    assert.is(error.code, 'usage');
+    assert.match(error.message, message);
+  };
+  const spec = specOf({ secrets: ['one', 'two', 'three'] });
+  const secrets = { one: value(half), two: value(half, 't'), three: value(100) };
+  const submitted = { spec, directories, secrets };
+  const stray = /^the build has no secret "other"$/;
+  const tooMuch = /^the secrets of the build have \d+ bytes, the limit is 1048576$/;
+  await refused(post('/v1/builds', { ...submitted, secrets: { ...secrets, other: 'AAAA' } }), stray);
+  await refused(post('/v1/builds', { ...submitted, secrets: { ...secrets, three: value(half) } }), tooMuch);
+  const answer = await post('/v1/builds', submitted);
+  assert.is(answer.status, 201, JSON.stringify(answer.body));
+  const path = `/v1/builds/${v.parse(buildAnswer, answer.body).build}`;
+  await refused(post(`${path}/secrets`, { other: 'AAAA' }, 'PUT'), stray);
+  // What comes again is no more than it was; what takes its place is masked beside it.
+  for (let times = 0; times < 3; times += 1) {
+    assert.is((await post(`${path}/secrets`, secrets, 'PUT')).status, 204);
+  }
+  await refused(post(`${path}/secrets`, { three: value(half) }, 'PUT'), tooMuch);
+  await post(`${path}/cancel`, {});
+  await refused(post(`${path}/retry`, { secrets: { ...secrets, other: 'AAAA' } }), stray);
+  await refused(post(`${path}/retry`, { secrets: { ...secrets, three: value(half) } }), tooMuch);
+});
+
 test.run();
