@@ -156,6 +156,12 @@ export class RegistryClient {
     this.#later.add(quiet);
   }
 
+  /** As `close`, but nothing that goes on is cut off, and whoever still has it can go on asking. */
+  async retire(): Promise<void> {
+    await Promise.all(this.#later);
+    await this.#transport.retire();
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#later);
     await this.#transport.close();

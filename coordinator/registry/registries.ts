@@ -1,4 +1,4 @@
-/** All registries that one process speaks to: a client for each host, made when it is first needed. */
+/** All registries that one process speaks to: a client for each host, made when it is needed, and kept while it is one of the last. */
 import { existsSync } from 'node:fs';
 import type { LookupFunction } from 'node:net';
 import { join } from 'node:path';
@@ -38,12 +38,17 @@ export interface RegistriesOptions {
   readonly traffic?: Traffic | undefined;
 }
 
+/** Whoever builds says which hosts are asked: what is known of the others stays. */
+const maxClients = 100;
+
 export class Registries implements AsyncDisposable {
   /** Of blobs of images that were published there. */
   readonly holdings = new Holdings();
   readonly #insecure: readonly string[];
   readonly #options: ClientOptions;
+  /** The one that was asked for last comes last. */
   readonly #clients = new Map<string, RegistryClient>();
+  readonly #retiring = new Set<RegistryClient>();
   readonly #manifests = new ManifestCache();
 
   constructor(options: RegistriesOptions = {}) {
@@ -67,12 +72,26 @@ export class Registries implements AsyncDisposable {
 
   /** `host` as references write it. */
   client(host: string): RegistryClient {
-    const existing = this.#clients.get(host);
-    if (existing !== undefined) return existing;
-    const certified = existsSync(join(this.#options.trust.directory, host));
-    const client = new RegistryClient(endpointOf(host, this.#insecure, certified), this.#options);
+    const client = this.#clients.get(host) ?? this.#newClient(host);
+    this.#clients.delete(host);
     this.#clients.set(host, client);
+    const [oldest] = this.#clients;
+    if (this.#clients.size > maxClients && oldest !== undefined) this.#forget(...oldest);
     return client;
+  }
+
+  #newClient(host: string): RegistryClient {
+    const certified = existsSync(join(this.#options.trust.directory, host));
+    return new RegistryClient(endpointOf(host, this.#insecure, certified), this.#options);
+  }
+
+  #forget(host: string, client: RegistryClient): void {
+    this.#clients.delete(host);
+    this.#retiring.add(client);
+    client.retire().then(
+      () => this.#retiring.delete(client),
+      () => this.#retiring.delete(client),
+    );
   }
 
   repository(reference: Reference): Repository {
@@ -146,6 +165,7 @@ export class Registries implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#clients.values()].map((client) => client.close()));
+    const clients = [...this.#clients.values(), ...this.#retiring];
+    await Promise.all(clients.map((client) => client.close()));
   }
 }

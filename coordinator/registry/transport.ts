@@ -49,10 +49,17 @@ export interface Answer {
 /** At most this many requests at once to one host; a copy within one registry takes two. */
 export const connectionsPerHost = 8;
 
+interface Agents {
+  readonly home: Agent;
+  readonly elsewhere: Agent;
+}
+
 export class Transport {
   readonly endpoint: Endpoint;
-  readonly #home: Agent;
-  readonly #elsewhere: Agent;
+  readonly #newAgents: () => Agents;
+  #agents: Agents | undefined;
+  /** What they were asked is still being answered. */
+  readonly #retired = new Set<Agent>();
   readonly #traffic: Traffic | undefined;
   /** Where the registry itself turned out to be. */
   #zone: Zone = 'public';
@@ -76,16 +83,18 @@ export class Transport {
       nameOf: (target: string) => (new URL(origin).host === target ? host : target),
     };
     const connect = connectorFor(common);
-    this.#home = agent((options, callback) => {
-      connect(options, (...[error, socket]) => {
-        if (error !== null) return callback(error, null);
-        this.#zone = zoneOf(socket.remoteAddress ?? '');
-        callback(null, socket);
-      });
+    this.#newAgents = () => ({
+      home: agent((options, callback) => {
+        connect(options, (...[error, socket]) => {
+          if (error !== null) return callback(error, null);
+          this.#zone = zoneOf(socket.remoteAddress ?? '');
+          callback(null, socket);
+        });
+      }),
+      elsewhere: agent(
+        connectorFor({ ...common, refuse: (address, hostname) => this.#refuse(address, hostname) }),
+      ),
     });
-    this.#elsewhere = agent(
-      connectorFor({ ...common, refuse: (address, hostname) => this.#refuse(address, hostname) }),
-    );
   }
 
   #refuse(address: string, hostname: string): RegistryError | undefined {
@@ -108,13 +117,15 @@ export class Transport {
     if (url.protocol !== 'https:' && !(this.endpoint.plain && url.protocol === 'http:')) {
       throw badAnswer(asked, 'the registry asks for a connection without TLS');
     }
+    this.#agents ??= this.#newAgents();
+    const { home, elsewhere } = this.#agents;
     try {
       const answer = await request(url, {
         method,
         headers: { 'user-agent': 'archfarm', ...headers },
         body: body ?? null,
         signal,
-        dispatcher: this.isHome(url) ? this.#home : this.#elsewhere,
+        dispatcher: this.isHome(url) ? home : elsewhere,
       });
       this.#traffic?.asked(this.endpoint.host, method, answer.statusCode);
       return this.#answer(asked, answer, signal);
@@ -174,7 +185,23 @@ export class Transport {
     return error instanceof ArchfarmError ? error : networkFailure(asked, error);
   }
 
+  /** Lets go of its connections once what goes on has ended. Whoever still has it may send more: by others. */
+  async retire(): Promise<void> {
+    if (this.#agents === undefined) return;
+    const { home, elsewhere } = this.#agents;
+    this.#agents = undefined;
+    const closed = [home, elsewhere].map(async (agent) => {
+      this.#retired.add(agent);
+      await agent.close();
+      this.#retired.delete(agent);
+    });
+    await Promise.all(closed);
+  }
+
   async close(): Promise<void> {
-    await Promise.all([this.#home.destroy(), this.#elsewhere.destroy()]);
+    // Those of one that has none yet as well: whatever comes later is refused.
+    this.#agents ??= this.#newAgents();
+    const { home, elsewhere } = this.#agents;
+    await Promise.all([...this.#retired, home, elsewhere].map((agent) => agent.destroy()));
   }
 }

@@ -7,6 +7,7 @@ import type { Traffic } from '../../registry/traffic.ts';
 import { addAgentMetrics } from './agent-metrics.ts';
 import { AwayAgents, type JoinedSource } from './away-agents.ts';
 import { addLoadMetrics, addResultMetrics, type LoadSource } from './build-metrics.ts';
+import { HostLabels } from './host-labels.ts';
 import { counter, gauge } from './looked-up.ts';
 import { addProcessMetrics } from './process-metrics.ts';
 
@@ -58,7 +59,7 @@ export class Metrics implements Disposable {
     const registers = [this.#registry];
     const requests = new Counter({
       name: 'archfarm_registry_requests_total',
-      help: 'Requests on behalf of a registry, its token server among them; status "none" where no answer came.',
+      help: 'Requests on behalf of a registry, its token server among them; status "none" where no answer came, registry "other" for those that never answered.',
       labelNames: ['registry', 'method', 'status'],
       registers,
     });
@@ -68,10 +69,13 @@ export class Metrics implements Disposable {
       labelNames: ['registry'],
       registers,
     });
+    const labels = new HostLabels();
     return {
-      asked: (registry, method, status = 0) =>
-        requests.inc({ registry, method, status: status === 0 ? 'none' : status }),
-      retried: (registry) => retries.inc({ registry }),
+      asked(host, method, status) {
+        if (status !== undefined) labels.answered(host);
+        requests.inc({ registry: labels.of(host), method, status: status ?? 'none' });
+      },
+      retried: (host) => retries.inc({ registry: labels.of(host) }),
     };
   }
 

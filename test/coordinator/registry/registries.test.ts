@@ -1,5 +1,6 @@
 /** Against Debian's docker-registry, signed in to in each of the ways it knows. */
 import { writeFile } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -12,9 +13,11 @@ import { parseReference } from '../../../shared/reference.ts';
 import { startRegistry } from '../../../scripts/rig/registry.ts';
 import { dockerConfig, signedIn } from '../../support/docker-config.ts';
 import { failureOf } from '../../support/failure.ts';
+import { startServer } from '../../support/logged-server.ts';
 import { pushSample } from '../../support/sample-image.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { startTokenServer } from '../../support/token-server.ts';
+import { until } from '../../support/until.ts';
 
 const { signal } = new AbortController();
 /** bob:secret, as htpasswd -B writes it. */
@@ -198,6 +201,36 @@ test('a host where nothing listens is unreachable after the last try, and named'
   const error = await failureOf(registries.client('127.0.0.1:1').grant([], signal));
   assert.is(error.code, 'registry-unreachable');
   assert.match(error.message, '127.0.0.1:1');
+});
+
+test('of many hosts the hundred that were asked last are known, and nothing that goes on is cut off', async () => {
+  const open = new Set<Socket>();
+  let answer = (): void => {};
+  await using server = await startServer((request, response) => {
+    open.add(request.socket);
+    request.socket.on('close', () => open.delete(request.socket));
+    response.setHeader('keep-alive', 'timeout=600');
+    const end = (): void => void response.writeHead(404).end();
+    if (request.url?.endsWith('/slow') === true) answer = end;
+    else end();
+  });
+  await using config = await dockerConfig({});
+  await using registries = new Registries({ configDirectory: config.path });
+  const repository = registries.repository(parseReference(`${server.host}/a`));
+  const find = (tag: string): Promise<string | undefined> =>
+    findDigest(repository, tag, { scope: repository.pullScope, signal });
+  const often = registries.client('often.invalid');
+  const slow = find('slow');
+  await until(() => server.log.length === 1);
+  for (let host = 0; host < 100; host += 1) {
+    registries.client(`host-${host}.invalid`);
+    assert.is(registries.client('often.invalid'), often);
+  }
+  assert.is.not(registries.client(server.host), repository.client);
+  answer();
+  assert.is(await slow, undefined);
+  await until(() => open.size === 0, { timeout: 3000, what: 'no connection that nobody needs' });
+  assert.is(await find('other'), undefined, 'whoever has it can go on');
 });
 
 test.run();

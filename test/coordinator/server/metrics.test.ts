@@ -175,6 +175,25 @@ test('names follow the conventions of Prometheus', async () => {
   assert.equal(complaints(told), []);
 });
 
+test('hosts that never answer have no name of their own in it, nor have more than fifty that do', async () => {
+  using metrics = new Metrics();
+  const { traffic } = metrics;
+  for (let host = 0; host < 60; host += 1) {
+    traffic.asked(`silent-${host}`, 'GET', undefined);
+    traffic.retried(`silent-${host}`);
+    traffic.asked(`there-${host}`, 'GET', 404);
+  }
+  traffic.asked('there-0', 'GET', undefined);
+  const told = readExposition(await metrics.text());
+  const requests = 'archfarm_registry_requests_total';
+  const named = told.samples.filter(({ name }) => name === requests).map(({ labels }) => labels['registry']);
+  assert.is(new Set(named).size, 51);
+  assert.is(told.value(requests, { registry: 'other', status: 'none' }), 60);
+  assert.is(told.value(requests, { registry: 'other', status: '404' }), 10);
+  assert.is(told.value(requests, { registry: 'there-0', status: 'none' }), 1);
+  assert.is(told.value('archfarm_registry_retries_total', { registry: 'other' }), 60);
+});
+
 test('the alert rules and the dashboard read metrics that there are', async () => {
   using metrics = new Metrics();
   await using running = await runningCoordinator({}, () => false, { metrics });
