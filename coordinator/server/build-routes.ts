@@ -112,7 +112,10 @@ export function addBuildRoutes(
   );
   api.put(`${builds}/:id/secrets`, about('supply-secrets'), async (request, reply) => {
     const build = await buildOf(request);
-    await actions.supplySecrets(build, decode(readRequest(secretsBody, request.body)));
+    const secrets = decode(readRequest(secretsBody, request.body));
+    await actions.supplySecrets(build, secrets);
+    const what = [...secrets.keys()].join(', ');
+    void audit.note(guard.visitorOf(request), { action: 'supply-secrets', build, what });
     return reply.code(204).send();
   });
   api.post(`${builds}/:id/complete`, about('complete'), async (request, reply) => {

@@ -65,7 +65,10 @@ export function addRoutes(app: FastifyInstance, options: RouteOptions): void {
   });
   app.post('/v1/verify', about('verify'), async (request, reply) => {
     const body = readRequest(proofBody, request.body);
-    requireRepositories(guard.visitorOf(request).principal, [body.reference]);
+    const visitor = guard.visitorOf(request);
+    requireRepositories(visitor.principal, [body.reference]);
+    const what = body.command === undefined ? 'without a command' : 'with a command';
+    void audit.note(visitor, { action: 'verify', tags: [body.reference], what });
     return sendProofs(reply, { body, sources: proofs, signal: gone(reply) });
   });
   app.get('/v1/farm', about('watch-farm'), async (_request, reply) => {

@@ -15,6 +15,10 @@ export type AuditAction =
   | 'retry'
   | 'amend'
   | 'cancel'
+  /** Ids alone. */
+  | 'supply-secrets'
+  /** What is run on an agent, of any image; whether with a command, and never which. */
+  | 'verify'
   | 'publish'
   | 'drain-agent'
   | 'resume-agent'

@@ -10,7 +10,8 @@ import * as v from 'valibot';
 import { WebSocket } from 'ws';
 import { webSocketUrl } from '../../../shared/address.ts';
 import { closeCodes } from '../../../shared/messages.ts';
-import { runningCoordinator, testToken } from '../../support/running-coordinator.ts';
+import { runningCoordinator, testToken, type RunningCoordinator } from '../../support/running-coordinator.ts';
+import { directories } from '../../support/submitted-builds.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 import {
@@ -24,6 +25,13 @@ import {
   submit,
   upgrade,
 } from '../../support/user-requests.ts';
+
+const rowsSchema = v.object({ rows: v.array(v.object({ entry: v.string() })) });
+
+async function auditOf(running: RunningCoordinator): Promise<Record<string, unknown>[]> {
+  const { body } = await askAs(running, ['GET', '/v1/audit'], testToken);
+  return v.parse(rowsSchema, body).rows.map(({ entry }): Record<string, unknown> => JSON.parse(entry));
+}
 
 test('whose build it is decides who may do what with it, and its submitter is no matter of what a client says', async () => {
   await using running = await runningCoordinator();
@@ -164,11 +172,7 @@ test('what is kept of a token is its hash, and the audit says what was done with
   await askAs(running, ['POST', `/v1/builds/${build}/cancel`], token);
   assert.is((await askAs(running, ['DELETE', '/v1/users/alice'], token)).status, 204);
 
-  const rowsSchema = v.object({ rows: v.array(v.object({ entry: v.string() })) });
-  const { body } = await askAs(running, ['GET', '/v1/audit'], testToken);
-  const entries = v
-    .parse(rowsSchema, body)
-    .rows.map(({ entry }): Record<string, unknown> => JSON.parse(entry));
+  const entries = await auditOf(running);
   const told = entries.map(({ action, who, user }) =>
     [action, who, user].filter((word) => word !== undefined),
   );
@@ -190,6 +194,33 @@ test('what is kept of a token is its hash, and the audit says what was done with
   );
   assert.not.ok(contents.some((content) => content.includes(token.slice(4))));
   assert.ok(contents.some((content) => content.includes(hash)));
+});
+
+test('the audit says what a user had run of an image and which secrets came, but neither commands nor values', async () => {
+  await using running = await runningCoordinator();
+  const alice = await addUser(running, 'alice', { role: 'build' });
+  const secrets = { token: Buffer.from('hunter2-hunter2').toString('base64') };
+  const submitted = { spec: { ...specOf(), secrets: ['token'] }, secrets, directories };
+  const { build } = v.parse(
+    v.object({ build: v.string() }),
+    (await askAs(running, ['POST', '/v1/builds', submitted], alice)).body,
+  );
+  await askAs(running, ['PUT', `/v1/builds/${build}/secrets`, secrets], alice);
+  const proof = { reference: onap, timeout: 1000, network: false, platforms: [], allowEmulation: false };
+  await askAs(running, ['POST', '/v1/verify', { ...proof, waitAgent: 0 }], alice);
+  const command = ['cat', '/etc/hunter2'];
+  await askAs(running, ['POST', '/v1/verify', { ...proof, waitAgent: 0, command }], alice);
+  const entries = await auditOf(running);
+  assert.equal(
+    entries.slice(2).map(({ action, who, tags, what, build }) => ({ action, who, tags, what, build })),
+    [
+      { action: 'supply-secrets', who: 'alice', tags: undefined, what: 'token', build },
+      { action: 'verify', who: 'alice', tags: [onap], what: 'without a command', build: undefined },
+      { action: 'verify', who: 'alice', tags: [onap], what: 'with a command', build: undefined },
+    ],
+  );
+  const told = JSON.stringify(entries);
+  for (const word of ['hunter2', secrets.token]) assert.not.ok(told.includes(word), word);
 });
 
 test.run();
