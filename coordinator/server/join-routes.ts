@@ -38,7 +38,7 @@ export function addJoinRoutes(api: FastifyInstance, { guard, identities, audit }
       throw new ArchfarmError('forbidden', 'only an agent that shows its certificate may have it renewed');
     }
     const { request } = readRequest(requestBody, asked.body);
-    const renewed = await identities.renew(principal.name, request);
+    const renewed = await identities.renew(principal, request);
     void audit.note(visitor, { action: 'renew-certificate', agent: principal.name });
     return renewed;
   });

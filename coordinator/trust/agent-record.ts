@@ -26,6 +26,8 @@ export interface Ticket {
 export interface IssuedCertificate {
   /** sha256, hexadecimal. */
   readonly fingerprint: string;
+  /** Milliseconds since 1970; absent in records of earlier versions. */
+  readonly issuedAt?: number | undefined;
   /** Milliseconds since 1970. */
   readonly expiresAt: number;
   /** Refused for good. */

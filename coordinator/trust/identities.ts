@@ -51,6 +51,9 @@ export interface NewIdentity extends Limits {
 /** Hashes of used tokens that are remembered of one agent. */
 const maxUsedTickets = 20;
 
+/** Certificates that are kept of an agent beside the one by which it had the last of them made. */
+const maxRenewed = 2;
+
 export class Identities {
   readonly #options: IdentitiesOptions;
   readonly #records = new Map<string, AgentRecord>();
@@ -157,13 +160,39 @@ export class Identities {
     }
   }
 
-  /** The same for an agent that has joined. Throws `usage` for a bad request. */
-  async renew(name: string, request: string): Promise<NewIdentity> {
+  /**
+   * The same for an agent that has joined, once half of the life of the certificate that it shows is over. Throws `usage`
+   * before, and for a bad request.
+   */
+  async renew(agent: JoinedAgent, request: string): Promise<NewIdentity> {
+    const { name } = agent;
+    this.#requireDue(agent);
     const { certificate, issued } = await this.#sign(name, request);
     const record = this.#records.get(name);
     if (record === undefined || !hasJoined(record)) throw removed(name);
-    await this.#keep({ ...record, certificates: [...this.#valid(record.certificates), issued] });
+    const isKept = ({ fingerprint, revoked }: IssuedCertificate): boolean =>
+      revoked === true || fingerprint === agent.fingerprint;
+    const valid = this.#valid(record.certificates);
+    // An answer may have been lost on its way.
+    const newest = [...valid.filter((known) => !isKept(known)), issued].slice(-maxRenewed);
+    await this.#keep({ ...record, certificates: [...valid.filter(isKept), ...newest] });
     return { ...this.limitsOf(name), name, certificate };
+  }
+
+  /** Agents ask at two thirds: a clock that is somewhat fast does no harm. */
+  #requireDue({ name, fingerprint }: JoinedAgent): void {
+    const { now, lifetime } = this.#options;
+    const shown = this.#records.get(name)?.certificates.find((known) => known.fingerprint === fingerprint);
+    if (shown === undefined) return;
+    const { expiresAt, issuedAt = expiresAt - lifetime } = shown;
+    const due = (issuedAt + expiresAt) / 2;
+    if (now() >= due) return;
+    const [from, until] = [due, expiresAt].map((time) => new Date(time).toISOString());
+    throw new ArchfarmError(
+      'usage',
+      `the certificate of agent ${name} is good until ${until} and may be renewed from ${from} on`,
+      { hint: "is the clock of the agent's host right? The agent asks again by itself" },
+    );
   }
 
   /**
@@ -248,7 +277,11 @@ export class Identities {
     const parsed = new X509Certificate(certificate);
     return {
       certificate,
-      issued: { fingerprint: fingerprintOf(parsed), expiresAt: Date.parse(parsed.validTo) },
+      issued: {
+        fingerprint: fingerprintOf(parsed),
+        issuedAt: now(),
+        expiresAt: Date.parse(parsed.validTo),
+      },
     };
   }
 
