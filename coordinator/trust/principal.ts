@@ -56,9 +56,14 @@ export function nameOf(principal: Principal): string {
   }
 }
 
-/** Who a build is recorded as submitted by: a user's name goes before what its client calls itself. */
+/**
+ * Who a build is recorded as submitted by: a user's name goes before what its client calls itself. What others call
+ * themselves has an `@` in it, as no user's name has, nor what `nameOf` calls somebody.
+ */
 export function clientOf({ principal, from }: Visitor, client: string | undefined): string {
-  return principal.type === 'user' ? principal.name : (client ?? from);
+  if (principal.type === 'user') return principal.name;
+  if (client === undefined) return from;
+  return client.includes('@') ? client : `${client}@${from}`;
 }
 
 /** Keys and ids that clients choose: those of one user are not those of another. */

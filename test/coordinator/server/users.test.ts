@@ -69,6 +69,28 @@ test('whose build it is decides who may do what with it, and its submitter is no
   assert.is(ended.error?.message, 'cancelled by alice');
 });
 
+test('whoever has the shared token is no user by calling itself one', async () => {
+  await using running = await runningCoordinator();
+  const alice = await addUser(running, 'alice', { role: 'build' });
+  const names = new Map([
+    ['alice', 'alice@127.0.0.1'],
+    ['the shared token', 'the shared token@127.0.0.1'],
+    ['alice@laptop', 'alice@laptop'],
+  ]);
+  for (const [client, known] of names) {
+    const { body } = await askAs(
+      running,
+      ['POST', '/v1/builds', { spec: specOf(), directories, client }],
+      testToken,
+    );
+    const { build } = v.parse(v.object({ build: v.string() }), body);
+    const shown = await askAs(running, ['GET', `/v1/builds/${build}`], alice);
+    assert.is(v.parse(v.object({ client: v.string() }), shown.body).client, known);
+    const cancel = await askAs(running, ['POST', `/v1/builds/${build}/cancel`], alice);
+    assertForbidden(cancel, [`is a build of ${known}`], client);
+  }
+});
+
 test('what builds of others show is not enough to have their contents built', async () => {
   await using running = await runningCoordinator();
   const alice = await addUser(running, 'alice', { role: 'build', repositories: ['localhost:5000/onap'] });
