@@ -71,6 +71,8 @@ try {
       entryPoints: [`${root}/agent/main.ts`],
       outfile: `${made}/archfarm-agent.js`,
       banner: { js: '#!/usr/bin/env node' },
+      // They are a twentieth of the file.
+      keepNames: false,
       define: { ...common.define, ARCHFARM_UNITS: JSON.stringify(await unitFiles()) },
       plugins: [agentPackages],
     }),

@@ -55,6 +55,11 @@ export interface ErrorInfo {
 }
 
 export class ArchfarmError extends Error {
+  static {
+    // Logs tell the class of an error, and the agent's one file has short names for classes.
+    Object.defineProperty(this, 'name', { value: 'ArchfarmError' });
+  }
+
   override readonly name = 'ArchfarmError';
   readonly code: ErrorCode;
   readonly hint: string | undefined;

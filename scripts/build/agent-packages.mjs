@@ -15,6 +15,8 @@ const replacements = [
     by: { path: empty },
   },
   { what: /^debug$/, from: /\/docker-modem\//, by: { path: local('no-debug.cjs') } },
+  // The agent dials, and serves nobody.
+  { what: /^\.\/lib\/websocket-server(\.js)?$/, from: /\/ws\//, by: { path: empty } },
   // A copy of Node's own streams, for Nodes of long ago.
   { what: /^readable-stream$/, by: { path: 'node:stream', external: true } },
   // pino's for transports in other threads, and for several destinations.
