@@ -235,6 +235,32 @@ test('an image of another architecture than the one asked for is not published',
   assert.not(asked.some((line) => /"(PUT|PATCH) \/v2\/onap\/app\//.test(line)));
 });
 
+test('a Dockerfile that is very long is built, and one with a line that no engine takes is refused [D1, D4]', async () => {
+  await using dir = await temporaryDirectory();
+  await using registry = await startRegistry();
+  await using engine = await startEngine({ name: 'long' });
+  const stages = Array.from({ length: 10_000 }, (_, index) => `FROM scratch AS s${index}\nCOPY file /\n`);
+  await write(dir, {
+    file: 'content',
+    comments: `FROM scratch\n${`# ${'x'.repeat(100)}\n`.repeat(100_000)}COPY file /\n`,
+    stages: `${stages.join('')}FROM s9999\n`,
+    argument: `FROM scratch\nARG X=${'x'.repeat(1_000_000)}\nCOPY file /\n`,
+  });
+  const built = (name: string): Promise<EndedCommand> => {
+    const target = ['-f', name, '-t', `${registry.host}/${name}`, '--platform', 'linux/amd64'];
+    return build(dir, ['.', ...target], { DOCKER_HOST: engine.host, ARCHFARM_COORDINATOR: '' });
+  };
+  for (const name of ['comments', 'stages']) {
+    const { status, stderr } = await built(name);
+    assert.is(status, 0, stderr.slice(-2000));
+  }
+  check(
+    await built('argument'),
+    1,
+    /the build failed: dockerfile line greater than max allowed size of 65535/,
+  );
+});
+
 interface StallingEngine extends AsyncDisposable {
   readonly host: string;
   /** Builds that were asked for; none ends. */
