@@ -78,7 +78,7 @@ function printLine({ descriptor: { digest, size } }: PushedList): void {
 }
 
 function warn(text: string): void {
-  say(`archfarm: warning: ${plainText(text)}`);
+  say(`archfarm: WARNING: ${plainText(text)}`);
 }
 
 function listed(values: readonly string[] = []): string[] {

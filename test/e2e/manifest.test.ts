@@ -195,7 +195,7 @@ manifests:
   assert.match(refused.stderr, '; --ignore-missing publishes without it');
   const pushed = await bench.archfarm('pushml --ignore-missing spec.yaml');
   assert.is(pushed.stdout, `Digest: ${list?.digest} ${list?.bytes.length}\n`);
-  assert.match(pushed.stderr, /^archfarm: warning: no such manifest/);
+  assert.match(pushed.stderr, /^archfarm: WARNING: no such manifest/);
   for (const tag of ['latest', 'v1'])
     assert.is((await pullDocument({ host, repository: 'spec' }, tag))?.digest, list?.digest);
   // As manifest-tool has it, before the verb.
