@@ -1,5 +1,4 @@
-/** Blobs on their way between repositories of Debian's docker-registry, with somebody in between who makes it hard. */
-import { randomBytes } from 'node:crypto';
+/** Blobs that are mounted or copied whole; in chunks they are in `chunked-copy.test.ts`. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseImage } from '../../../coordinator/manifest/document.ts';
@@ -8,89 +7,29 @@ import { putChild } from '../../../coordinator/registry/children.ts';
 import { Registries } from '../../../coordinator/registry/registries.ts';
 import type { Repository } from '../../../coordinator/registry/repository.ts';
 import { defaultTiming } from '../../../coordinator/registry/timing.ts';
-import type { Descriptor } from '../../../shared/progress.ts';
 import { parseReference } from '../../../shared/reference.ts';
 import { startRegistry } from '../../../scripts/rig/registry.ts';
+import { checkBlob, isMount, withBench, withoutMounts } from '../../support/blob-bench.ts';
 import { dockerConfig } from '../../support/docker-config.ts';
 import { failureOf } from '../../support/failure.ts';
-import { startFaultProxy, type Hook } from '../../support/fault-proxy.ts';
+import type { Hook } from '../../support/fault-proxy.ts';
 import type { Handler } from '../../support/http-server.ts';
-import { startServer, type RunningServer } from '../../support/logged-server.ts';
+import { startServer } from '../../support/logged-server.ts';
 import { until } from '../../support/until.ts';
-import { digestOf, pullDocument, pushBlob, pushSample } from '../../support/sample-image.ts';
+import { pullDocument, pushBlob, pushSample } from '../../support/sample-image.ts';
 
 const { signal } = new AbortController();
 const MiB = 1024 * 1024;
-const mediaType = 'application/vnd.oci.image.layer.v1.tar+gzip';
-
-interface Bench {
-  readonly registries: Registries;
-  readonly proxy: RunningServer;
-  /** Of the real registry. */
-  readonly host: string;
-  repository(name: string): Repository;
-  /** A blob of random bytes in repository `from`. */
-  blob(size: number): Promise<{ bytes: Buffer; blob: Descriptor }>;
-  bring(blob: Descriptor, from?: string): Promise<string>;
-  /** What was asked of the proxy so far, without digests and upload ids, as `METHOD what`. */
-  asked(): string[];
-}
-
-async function withBench(hook: Hook, work: (bench: Bench) => Promise<void>): Promise<void> {
-  await using registry = await startRegistry();
-  await using proxy = await startFaultProxy(registry.host, hook);
-  await using config = await dockerConfig({});
-  const timing = { ...defaultTiming, firstPause: 1, maxPause: 5 };
-  await using registries = new Registries({ configDirectory: config.path, timing });
-  const repository = (name: string): Repository =>
-    registries.repository(parseReference(`${proxy.host}/${name}`));
-  await work({
-    registries,
-    proxy,
-    host: registry.host,
-    repository,
-    async blob(size) {
-      const bytes = randomBytes(size);
-      await pushBlob({ host: registry.host, repository: 'from' }, bytes);
-      return { bytes, blob: { mediaType, digest: digestOf(bytes), size } };
-    },
-    bring: (blob, from = 'from') => bringBlob({ from: repository(from), to: repository('to'), blob }, signal),
-    asked: () =>
-      proxy.log.map((line) =>
-        line
-          .replace(/ .*\/uploads\/\?mount.*/, ' mount')
-          .replace(/ .*\/uploads\/$/, ' uploads')
-          .replace(/ .*\/uploads\/.*digest=.*/, ' close')
-          .replace(/ .*\/uploads\/.*/, ' upload')
-          .replace(/ .*\/blobs\/sha256.*/, ' blob'),
-      ),
-  });
-}
-
-async function check(bench: Bench, { bytes, blob }: { bytes: Buffer; blob: Descriptor }): Promise<void> {
-  const read = await readBlob(bench.repository('to'), blob, { limit: blob.size, signal });
-  assert.ok(read.equals(bytes));
-}
-
-function isMount(url: string | undefined): boolean {
-  return url?.includes('?mount=') === true;
-}
-
-/** Mounts become uploads, as registries do that know no mounts. */
-const withoutMounts: Hook = (request) => {
-  if (isMount(request.url)) request.url = request.url?.replace(/\?.*/, '');
-  return false;
-};
 
 test('a registry that opens an upload instead of mounting gets the copy there, and is not asked to mount again', () =>
   withBench(withoutMounts, async (bench) => {
     const [one, two] = [await bench.blob(1000), await bench.blob(1000)];
     assert.is(await bench.bring(one.blob), 'copied');
     assert.equal(bench.asked(), ['POST mount', 'HEAD blob', 'GET blob', 'PUT close']);
-    await check(bench, one);
+    await checkBlob(bench, one);
     assert.is(await bench.bring(two.blob), 'copied');
     assert.equal(bench.asked().slice(5), ['HEAD blob', 'POST uploads', 'GET blob', 'PUT close']);
-    await check(bench, two);
+    await checkBlob(bench, two);
   }));
 
 test('an upload that is not needed is given back', () =>
@@ -111,7 +50,7 @@ test('a mount is refused in every way that registries have, and the blob arrives
     await withBench(hook, async (bench) => {
       const one = await bench.blob(1000);
       assert.is(await bench.bring(one.blob), 'copied', String(status));
-      await check(bench, one);
+      await checkBlob(bench, one);
     });
   }
 });
@@ -125,7 +64,7 @@ test('a mount whose connection breaks each time is done without', () => {
   return withBench(hook, async (bench) => {
     const one = await bench.blob(1000);
     assert.is(await bench.bring(one.blob), 'copied');
-    await check(bench, one);
+    await checkBlob(bench, one);
   });
 });
 
@@ -195,89 +134,6 @@ test('a refusal that is about one repository leaves mounts from the others', () 
   });
 });
 
-/** As a proxy with a limit for bodies does. */
-function limited(bytes: number): Hook {
-  return (request, response) => {
-    if (Number(request.headers['content-length'] ?? 0) <= bytes) return withoutMounts(request, response);
-    request.resume().on('end', () => response.writeHead(413).end('<html>Request Entity Too Large</html>'));
-    return true;
-  };
-}
-
-test('what is too large for one request goes in chunks, which shrink until they fit, and are remembered', () =>
-  withBench(limited(MiB), async (bench) => {
-    const one = await bench.blob(5 * MiB + 123);
-    assert.is(await bench.bring(one.blob), 'copied');
-    await check(bench, one);
-    const chunks = bench.asked().filter((line) => line === 'PATCH upload').length;
-    assert.is(chunks, 1 + 17);
-    const before = bench.asked().length;
-    const two = await bench.blob(MiB);
-    await bench.bring(two.blob);
-    // Of a size that fits, from the first one on.
-    assert.is(
-      bench
-        .asked()
-        .slice(before)
-        .filter((line) => line === 'PATCH upload').length,
-      4,
-    );
-    await check(bench, two);
-  }));
-
-test('chunks are as large as the registry wants them at least', () => {
-  const sizes: number[] = [];
-  const hook: Hook = (request, response) => {
-    const { method, url, headers } = request;
-    if (method === 'PUT' && Number(headers['content-length']) > 3 * MiB) {
-      request.resume().on('end', () => response.writeHead(413).end());
-      return true;
-    }
-    if (method === 'PATCH') sizes.push(Number(headers['content-length']));
-    if (method === 'POST' && url?.endsWith('/uploads/') === true) {
-      response.setHeader('oci-chunk-min-length', String(2 * MiB));
-    }
-    return withoutMounts(request, response);
-  };
-  return withBench(hook, async (bench) => {
-    const one = await bench.blob(5 * MiB);
-    assert.is(await bench.bring(one.blob), 'copied');
-    await check(bench, one);
-    assert.equal(sizes, [2 * MiB, 2 * MiB, MiB]);
-  });
-});
-
-test('a registry that takes no piece of a useful size is an error', () =>
-  withBench(limited(1000), async (bench) => {
-    const one = await bench.blob(MiB);
-    assert.match((await failureOf(bench.bring(one.blob))).message, 'it takes no chunk of a useful size');
-  }));
-
-test('a chunked copy that breaks goes on where the registry says it is, on both sides', () => {
-  let patches = 0;
-  let broken = false;
-  const ranges: string[] = [];
-  const hook: Hook = (request, response) => {
-    const { method, headers } = request;
-    if (method === 'GET' && headers.range !== undefined) ranges.push(headers.range);
-    if (method === 'PATCH' && ++patches === 3) {
-      broken = true;
-      request.socket.destroy();
-      return true;
-    }
-    return limited(MiB)(request, response);
-  };
-  return withBench(hook, async (bench) => {
-    const one = await bench.blob(2 * MiB);
-    bench.repository('to').client.capabilities.tooLarge(MiB);
-    assert.is(await bench.bring(one.blob), 'copied');
-    assert.ok(broken);
-    assert.equal(ranges, [`bytes=${MiB / 2}-`]);
-    assert.is(patches, 9);
-    await check(bench, one);
-  });
-});
-
 test('a broken copy of a small blob starts over, and an answer that got lost is noticed', () => {
   let closes = 0;
   const hook: Hook = (request, response) => {
@@ -292,7 +148,7 @@ test('a broken copy of a small blob starts over, and an answer that got lost is 
     const one = await bench.blob(1000);
     assert.is(await bench.bring(one.blob), 'copied');
     assert.is(closes, 2);
-    await check(bench, one);
+    await checkBlob(bench, one);
   });
 });
 
@@ -315,7 +171,7 @@ test('a streamed copy whose token ran out is begun anew with another', () => {
     const one = await bench.blob(MiB);
     assert.is(await bench.bring(one.blob), 'copied');
     assert.equal(seen, [undefined, 'Bearer new']);
-    await check(bench, one);
+    await checkBlob(bench, one);
   });
 });
 
