@@ -7,6 +7,7 @@ import { ArchfarmError } from '../../shared/errors.ts';
 import { hasJoined, newRecord, type AgentRecord, type IssuedCertificate } from './agent-record.ts';
 import type { Authority } from './authority.ts';
 import type { JoinedAgent } from './principal.ts';
+import { renewed, requireDue } from './renewal.ts';
 import type { Alarm } from './security-event.ts';
 
 /** Where records outlive the process; each is on disk when `keepAgent` resolves. */
@@ -50,9 +51,6 @@ export interface NewIdentity extends Limits {
 
 /** Hashes of used tokens that are remembered of one agent. */
 const maxUsedTickets = 20;
-
-/** Certificates that are kept of an agent beside the one by which it had the last of them made. */
-const maxRenewed = 2;
 
 export class Identities {
   readonly #options: IdentitiesOptions;
@@ -165,34 +163,14 @@ export class Identities {
    * before, and for a bad request.
    */
   async renew(agent: JoinedAgent, request: string): Promise<NewIdentity> {
-    const { name } = agent;
-    this.#requireDue(agent);
+    const { name, fingerprint } = agent;
+    requireDue(agent, this.#records.get(name)?.certificates ?? [], this.#options);
     const { certificate, issued } = await this.#sign(name, request);
     const record = this.#records.get(name);
     if (record === undefined || !hasJoined(record)) throw removed(name);
-    const isKept = ({ fingerprint, revoked }: IssuedCertificate): boolean =>
-      revoked === true || fingerprint === agent.fingerprint;
-    const valid = this.#valid(record.certificates);
-    // An answer may have been lost on its way.
-    const newest = [...valid.filter((known) => !isKept(known)), issued].slice(-maxRenewed);
-    await this.#keep({ ...record, certificates: [...valid.filter(isKept), ...newest] });
+    const certificates = renewed(this.#valid(record.certificates), { fingerprint, issued });
+    await this.#keep({ ...record, certificates });
     return { ...this.limitsOf(name), name, certificate };
-  }
-
-  /** Agents ask at two thirds: a clock that is somewhat fast does no harm. */
-  #requireDue({ name, fingerprint }: JoinedAgent): void {
-    const { now, lifetime } = this.#options;
-    const shown = this.#records.get(name)?.certificates.find((known) => known.fingerprint === fingerprint);
-    if (shown === undefined) return;
-    const { expiresAt, issuedAt = expiresAt - lifetime } = shown;
-    const due = (issuedAt + expiresAt) / 2;
-    if (now() >= due) return;
-    const [from, until] = [due, expiresAt].map((time) => new Date(time).toISOString());
-    throw new ArchfarmError(
-      'usage',
-      `the certificate of agent ${name} is good until ${until} and may be renewed from ${from} on`,
-      { hint: "is the clock of the agent's host right? The agent asks again by itself" },
-    );
   }
 
   /**
