@@ -82,5 +82,8 @@ function requireBounded(bytes: number): void {
   throw new ArchfarmError(
     'usage',
     `the secrets of the build have ${bytes} bytes, the limit is ${maxSecrets}`,
+    {
+      hint: 'give fewer or smaller ones: what is large can lie encrypted in the context, its key in a secret',
+    },
   );
 }
