@@ -33,9 +33,13 @@ export function parseCoordinatorUrl(text: string, { tls = false }: AddressOption
   return new URL(`${protocol}//${url.host}${url.pathname.replace(/\/+$/, '')}/`);
 }
 
-/** Whether it is a name of loopback. */
+/** Whether a host, without its port, can be reached from this machine alone: localhost, 127.0.0.0/8 and ::1. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|\[?::1\]?|127(\.\d{1,3}){3})$/i.test(host);
+}
+
 export function isThisHost({ hostname }: URL): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
+  return isLoopback(hostname);
 }
 
 /** Whether what is said there, a token too, can be read on the way. */

@@ -1,4 +1,5 @@
 /** Where a registry that a reference names is reached, and under which key its credentials are kept. */
+import { isLoopback } from '../../shared/address.ts';
 
 export interface Endpoint {
   /** As references write it: `docker.io`, `localhost:5000`. */
@@ -35,8 +36,7 @@ export function endpointOf(host: string, insecure: readonly string[], certified 
   return { host, origin, plain, credentialKey: host };
 }
 
-/** localhost, 127.0.0.0/8 and ::1: nobody can listen in, and Docker takes them as insecure too. */
+/** Nobody can listen in, and Docker takes them as insecure too. */
 export function isLoopbackName(host: string): boolean {
-  const name = host.replace(/:\d+$/, '').toLowerCase();
-  return name === 'localhost' || name === '[::1]' || /^127(\.\d{1,3}){3}$/.test(name);
+  return isLoopback(host.replace(/:\d+$/, ''));
 }

@@ -1,4 +1,5 @@
 /** Who may come in, and what is kept of them: users, agents, certificates and the audit of a coordinator. */
+import { isLoopback } from '../../shared/address.ts';
 import type { Cleanup } from '../../shared/cleanup.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/log.ts';
@@ -6,7 +7,6 @@ import type { Timers } from '../../shared/timers.ts';
 import type { Store } from '../store/store.ts';
 import { Audit } from '../trust/audit.ts';
 import { HeadFile } from '../trust/audit-head.ts';
-import { isLoopback } from '../trust/authenticator.ts';
 import { Identities } from '../trust/identities.ts';
 import { openPortTls, type PortTls } from '../trust/port-tls.ts';
 import { Refusals } from '../trust/refusals.ts';

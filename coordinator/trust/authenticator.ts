@@ -2,6 +2,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
+import { isLoopback } from '../../shared/address.ts';
 import { isFromForeignPage } from './own-page.ts';
 import type { JoinedAgent, Principal, User } from './principal.ts';
 
@@ -52,9 +53,4 @@ function hostOf(host: string): string {
 
 function digestOf(text: string): Buffer {
   return createHash('sha256').update(text).digest();
-}
-
-/** Whether an address to listen on is reachable from this machine alone. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }
