@@ -61,7 +61,16 @@ function startStore(store: Store): Promise<FakeEngine> {
   });
 }
 
-test('an image whose tag a build takes while others are removed goes without that tag', async () => {
+interface Tidied {
+  readonly images: OwnImages;
+  readonly store: Store;
+}
+
+/** Tidies an engine that has `other` of the first image and `app` of the second, all of them to go. */
+async function tidied(
+  meanwhile: (all: Tidied) => Promise<void>,
+  check: (all: Tidied) => void,
+): Promise<void> {
   await using data = await temporaryDirectory();
   const images = await OwnImages.open(join(data.path, 'images.ndjson'));
   const store: Store = {
@@ -70,49 +79,44 @@ test('an image whose tag a build takes while others are removed goes without tha
       [other, first],
       [app, second],
     ]),
-    async meanwhile() {
+    meanwhile: () => meanwhile({ images, store }),
+  };
+  await images.add(first, other, 1);
+  await images.add(second, app, 2);
+  await using fake = await startStore(store);
+  const engine = new Engine({ host: fake.host, environment: {}, dataDirectory: data.path });
+  await new Reclaim({ engine, images, keepCache: undefined, log: silentLogger }).tidy(soon);
+  check({ images, store });
+}
+
+test('an image whose tag a build takes while others are removed goes without that tag', () =>
+  tidied(
+    async ({ images, store }) => {
       using _held = images.hold(app);
       store.images.add(third);
       await images.add(third, app, Date.now());
       store.tags.set(app, third);
     },
-  };
-  await images.add(first, other, 1);
-  await images.add(second, app, 2);
-  await using fake = await startStore(store);
-  const engine = new Engine({ host: fake.host, environment: {}, dataDirectory: data.path });
-  const reclaim = new Reclaim({ engine, images, keepCache: undefined, log: silentLogger });
-  await reclaim.tidy(soon);
-  assert.is(store.tags.get(app), third);
-  assert.equal([...store.images], [third]);
-  assert.equal(
-    images.oldestFirst.map(({ id }) => id),
-    [third],
-  );
-});
+    ({ images, store }) => {
+      assert.is(store.tags.get(app), third);
+      assert.equal([...store.images], [third]);
+      assert.equal(
+        images.oldestFirst.map(({ id }) => id),
+        [third],
+      );
+    },
+  ));
 
-test('an image that is built again while others are removed is kept, and known', async () => {
-  await using data = await temporaryDirectory();
-  const images = await OwnImages.open(join(data.path, 'images.ndjson'));
-  const store: Store = {
-    images: new Set([first, second]),
-    tags: new Map([
-      [other, first],
-      [app, second],
-    ]),
-    meanwhile: () => images.add(second, app, Date.now()),
-  };
-  await images.add(first, other, 1);
-  await images.add(second, app, 2);
-  await using fake = await startStore(store);
-  const engine = new Engine({ host: fake.host, environment: {}, dataDirectory: data.path });
-  const reclaim = new Reclaim({ engine, images, keepCache: undefined, log: silentLogger });
-  await reclaim.tidy(soon);
-  assert.equal([...store.images], [second]);
-  assert.equal(
-    images.oldestFirst.map(({ id }) => id),
-    [second],
-  );
-});
+test('an image that is built again while others are removed is kept, and known', () =>
+  tidied(
+    ({ images }) => images.add(second, app, Date.now()),
+    ({ images, store }) => {
+      assert.equal([...store.images], [second]);
+      assert.equal(
+        images.oldestFirst.map(({ id }) => id),
+        [second],
+      );
+    },
+  ));
 
 test.run();

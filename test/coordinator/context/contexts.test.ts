@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Contexts } from '../../../coordinator/context/contexts.ts';
-import { defaultLimits } from '../../../shared/context/limits.ts';
+import { defaultLimits, type ContextLimits } from '../../../shared/context/limits.ts';
 import { BlobStore } from '../../../shared/context/store.ts';
 import { silentLogger } from '../../../shared/log.ts';
 import { failureOf } from '../../support/failure.ts';
@@ -18,14 +18,7 @@ test("a context above the coordinator's limits is refused, with where to raise t
     [2, true],
     [3, false],
   ] as const) {
-    const contexts = new Contexts({
-      store,
-      limits: { ...defaultLimits, entries },
-      log: silentLogger,
-      returnWithin: 1000,
-      patience: 1000,
-      openTasks: () => [],
-    });
+    const contexts = contextsOf(store, { ...defaultLimits, entries });
     try {
       await contexts.add([...tree.records.values(), ...tree.allTimes.values()]);
       const preparing = contexts.prepare({ trees: [tree], client: 'ann@host' }, signal);
@@ -46,18 +39,16 @@ test("a context above the coordinator's limits is refused, with where to raise t
   }
 });
 
+function contextsOf(store: BlobStore, limits: ContextLimits = defaultLimits): Contexts {
+  const waits = { returnWithin: 1000, patience: 1000 };
+  return new Contexts({ store, limits, log: silentLogger, ...waits, openTasks: () => [] });
+}
+
 test('a build that ends while its context is restored is not kept', async () => {
   await using directory = await temporaryDirectory();
   await using store = await BlobStore.open(directory.path);
   const tree = memoryTree(dir(['a', 'one']));
-  const contexts = new Contexts({
-    store,
-    limits: defaultLimits,
-    log: silentLogger,
-    returnWithin: 1000,
-    patience: 1000,
-    openTasks: () => [],
-  });
+  const contexts = contextsOf(store);
   try {
     await contexts.add([...tree.records.values(), ...tree.allTimes.values()]);
     const open = new Set(['ends', 'goes on']);
