@@ -1,4 +1,4 @@
-/** Prometheus' text format, read back; and what its conventions ask of names, as `promtool check metrics` does. */
+/** Prometheus' text format, read back. */
 
 export interface Sample {
   readonly name: string;
@@ -9,7 +9,6 @@ export interface Sample {
 interface Family {
   readonly name: string;
   readonly type: string;
-  readonly help: string;
 }
 
 export interface Exposition {
@@ -20,13 +19,9 @@ export interface Exposition {
 }
 
 export function readExposition(text: string): Exposition {
-  const help = new Map(
-    [...text.matchAll(/^# HELP (\S+) (.*)$/gm)].map(([, name = '', words = '']) => [name, words]),
-  );
   const families = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => ({
     name,
     type,
-    help: help.get(name) ?? '',
   }));
   const samples = text
     .split('\n')
@@ -53,18 +48,4 @@ export function readExposition(text: string): Exposition {
       return found.length === 0 ? undefined : found.reduce((sum, { value }) => sum + value, 0);
     },
   };
-}
-
-/** What is wrong with the names, a line each. */
-export function complaints({ families }: Exposition): string[] {
-  return families.flatMap(({ name, type, help }) => [
-    ...(help === '' ? [`${name} has no help`] : []),
-    ...(/^[a-z][a-z0-9_]*$/.test(name) ? [] : [`${name} is not in snake case`]),
-    ...((type === 'counter') === name.endsWith('_total') ? [] : [`${name} is a ${type}`]),
-    ...(/_(milliseconds|ms|minutes|kilobytes|megabytes|percent)(_|$)/.test(name)
-      ? [`${name} is in no base unit`]
-      : []),
-    ...(/_(gauge|counter|histogram|summary|count|sum|bucket)$/.test(name) ? [`${name} names its type`] : []),
-    ...(/_(seconds|bytes)(?!$|_total$)/.test(name) ? [`the unit of ${name} is not at its end`] : []),
-  ]);
 }
