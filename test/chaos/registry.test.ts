@@ -1,7 +1,7 @@
 /** Registries that fail, wait, lie, lose and collect garbage. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
@@ -30,6 +30,16 @@ const kinds: Readonly<Record<string, RegExp>> = {
 
 function kindOf({ method, url }: IncomingMessage): string | undefined {
   return Object.keys(kinds).find((kind) => kinds[kind]?.test(`${method} ${url}`));
+}
+
+/** As a registry that signs in by tokens, which the lab itself gives out. */
+function askForToken(request: IncomingMessage, response: ServerResponse, error = ''): void {
+  request.resume();
+  const [, repository] = /^\/v2\/(.+)\/(?:blobs|manifests)\//.exec(request.url ?? '') ?? [];
+  const scope = repository === undefined ? '' : `,scope="repository:${repository}:pull,push"`;
+  const challenge = `Bearer realm="http://${lab.host}/token",service="lab"${scope}${error}`;
+  response.writeHead(401, { 'www-authenticate': challenge, 'content-type': 'application/json' });
+  response.end('{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}');
 }
 
 // First: the registry's collector fails on a repository in which nothing has a tag, as others leave it here.
@@ -149,12 +159,7 @@ row(
         ended.push(url);
       }
       if (good.has(token)) return false;
-      request.resume();
-      const [, repository = ''] = /^\/v2\/(.+)\/(?:blobs|manifests)\//.exec(url) ?? [];
-      const scope = repository === '' ? '' : `,scope="repository:${repository}:pull,push"`;
-      const challenge = `Bearer realm="http://${lab.host}/token",service="lab"${scope}`;
-      response.writeHead(401, { 'www-authenticate': challenge, 'content-type': 'application/json' });
-      response.end('{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}');
+      askForToken(request, response);
       return true;
     });
     const order = await lab.order(name);
@@ -163,6 +168,38 @@ row(
     assert.is(status, 0, stderr);
     assert.equal(ended, [`/v2/${name}-amd64/manifests/latest`, `/v2/${name}/manifests/latest`]);
     assert.is(platformOf(result, amd64).attempts.length, 1);
+    assert.is(lab.gate.runs(order.nonce), 1, 'it was built again');
+  },
+);
+
+row(
+  'F43c: a right to push that is gone when it is used is believed at once, and named, and nothing is built again',
+  async (name) => {
+    const order = await lab.order(name);
+    let tokens = 0;
+    lab.disturb((request, response) => {
+      const { method = '', url = '', headers } = request;
+      // It was there when the build was planned.
+      const hasShrunk = lab.gate.runs(order.nonce) > 0;
+      if (url.startsWith('/token?')) {
+        if (hasShrunk) tokens += 1;
+        response.end(JSON.stringify({ token: randomUUID() }));
+        return true;
+      }
+      const isWrite = ['POST', 'PUT', 'PATCH'].includes(method);
+      if (headers.authorization !== undefined && !(hasShrunk && isWrite)) return false;
+      askForToken(
+        request,
+        response,
+        headers.authorization === undefined ? '' : ',error="insufficient_scope"',
+      );
+      return true;
+    });
+    await using build = lab.start(order);
+    const { status, stderr } = await build.ended();
+    assert.is(status, 3, stderr);
+    assert.match(stderr, `push of ${lab.host}/${name}-amd64:latest failed: denied`);
+    assert.is(tokens, 1, 'the one for the push');
     assert.is(lab.gate.runs(order.nonce), 1, 'it was built again');
   },
 );
