@@ -11,7 +11,7 @@ import { treesOf, type Outcome, type RegistryAuth, type Task } from '../shared/t
 import { requireAllowed, withinLimit, type BuildRules } from './build-rules.ts';
 import { inConfidence, learnSecrets } from './confidence.ts';
 import type { BuiltImage } from './engine/build.ts';
-import type { Engine } from './engine/engine.ts';
+import type { BuildCall, Engine } from './engine/engine.ts';
 import type { Pushed } from './engine/push.ts';
 import type { BuildServices } from './engine/services.ts';
 import type { JobContext } from './context-link.ts';
@@ -80,13 +80,10 @@ async function run(task: Task, services: JobServices, options: Work): Promise<Ou
       ]),
     );
     await requireAllowed(task, services, signal);
+    const { onEngineBytes, onSign } = reporter(context, work);
     const image = await timed(timings, 'build', () =>
       withinLimit(services.rules, signal, (signal) =>
-        engine.build(task, buildServices(task, services), {
-          ...work,
-          signal,
-          onEngineBytes: reporter(context, work),
-        }),
+        engine.build(task, buildServices(task, services), { ...work, signal, onEngineBytes, onSign }),
       ),
     );
     options.onBuilt?.(image.imageId);
@@ -95,7 +92,7 @@ async function run(task: Task, services: JobServices, options: Work): Promise<Ou
       // Programs of another platform may run here, too, emulated: then what they do would be no test of this image.
       const { imageId } = image;
       await engine.checkPrograms({ imageId, reference: task.image, platform: task.platform }, work);
-      await timed(timings, 'test', () => engine.test({ imageId, test }, work));
+      await timed(timings, 'test', () => engine.test({ imageId, test }, { ...work, onSign }));
     }
     const pushed = await timed(timings, 'push', () => pushChecked(task, image, { services, options: work }));
     return {
@@ -119,15 +116,28 @@ async function run(task: Task, services: JobServices, options: Work): Promise<Ou
 
 /** Milliseconds between two words on how much of the context has moved. */
 const contextEvery = 1000;
+/** Milliseconds between two words of work that has no events of its own: what gives no sign for long is taken for stalled. */
+const signEvery = 5000;
 
-/** Says at first, and then now and again, how many bytes of contents moved. */
-function reporter(context: JobContext, { onEvent }: JobOptions): (engineBytes: number) => void {
+/** Says at first, and then now and again, how many bytes of contents moved; and the same again where nothing else is to be said. */
+function reporter(
+  context: JobContext,
+  { onEvent }: JobOptions,
+): Required<Pick<BuildCall, 'onEngineBytes' | 'onSign'>> {
   let saidAt = 0;
-  return (engineBytes) => {
+  let engineBytes = 0;
+  const say = (every: number): void => {
     const time = Date.now();
-    if (time - saidAt < contextEvery) return;
+    if (time - saidAt < every) return;
     saidAt = time;
     onEvent({ type: 'context', time, engineBytes, sentBytes: context.sentBytes });
+  };
+  return {
+    onEngineBytes(bytes) {
+      engineBytes = bytes;
+      say(contextEvery);
+    },
+    onSign: () => say(signEvery),
   };
 }
 

@@ -21,6 +21,8 @@ export interface BuildOptions {
   readonly signal: AbortSignal;
   readonly mask: Mask;
   readonly onEvent: (event: TaskEvent) => void;
+  /** See TraceOptions. */
+  readonly onSign?: (() => void) | undefined;
   /** Bytes of contents handed to the engine so far; called for each piece of at most 64 KiB. */
   readonly onEngineBytes?: ((bytes: number) => void) | undefined;
   readonly onSelection?: ((root: Digest, selection: Selection) => void) | undefined;
@@ -35,7 +37,7 @@ export interface BuiltImage {
 
 /** Builds without a tag. Rejects with the signal's reason when it aborts; the engine then stops at once. */
 export async function build(connection: Connection, options: BuildOptions): Promise<BuiltImage> {
-  const { task, services, mtimes, signal, mask, onEvent, onEngineBytes, onSelection } = options;
+  const { task, services, mtimes, signal, mask, onEvent, onSign, onEngineBytes, onSelection } = options;
   let engineBytes = 0;
   const common = {
     services,
@@ -43,6 +45,7 @@ export async function build(connection: Connection, options: BuildOptions): Prom
     signal,
     mask,
     onEvent,
+    onSign,
     onSelection,
     onBytes(bytes: number) {
       engineBytes += bytes;

@@ -45,6 +45,8 @@ export interface BuildCall {
   readonly signal: AbortSignal;
   readonly mask: Mask;
   readonly onEvent: (event: TaskEvent) => void;
+  /** A step goes on, though no event says so. */
+  readonly onSign?: (() => void) | undefined;
   /** Bytes of contents handed to the engine so far; called for each piece of at most 64 KiB. */
   readonly onEngineBytes?: ((bytes: number) => void) | undefined;
   /** What the engine will ask for at most of one of the task's trees; several such parts add up. */

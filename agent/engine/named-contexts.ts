@@ -24,7 +24,7 @@ export interface NamedContexts extends AsyncDisposable {
 
 export type NamedContextOptions = Pick<
   SessionBuild,
-  'services' | 'mtimes' | 'signal' | 'mask' | 'onEvent' | 'onBytes' | 'onSelection'
+  'services' | 'mtimes' | 'signal' | 'mask' | 'onEvent' | 'onSign' | 'onBytes' | 'onSelection'
 > & { readonly source: ContextSource };
 
 const nothing: Selection = { followPaths: [], includePatterns: [], excludePatterns: ['**'] };

@@ -29,6 +29,8 @@ export interface SessionBuild extends ServiceOptions {
   /** Of what its steps print; it may come to know more meanwhile. */
   readonly mask: Mask;
   readonly onEvent: (event: TaskEvent) => void;
+  /** See TraceOptions. */
+  readonly onSign?: (() => void) | undefined;
   /** Bytes of contents handed to the engine, as they go. */
   readonly onBytes: (bytes: number) => void;
   readonly onSelection?: ((root: Digest, selection: Selection) => void) | undefined;
@@ -70,13 +72,17 @@ interface Outcome {
 }
 
 async function run(connection: Connection, session: string, options: SessionBuild): Promise<Outcome> {
-  const { platform, signal, mask, onEvent } = options;
+  const { platform, signal, mask, onEvent, onSign } = options;
   let imageId: Digest | undefined;
   let error: string | undefined;
   let failedStep: string | undefined;
-  const trace = new Trace(mask, (event) => {
-    if (event.type === 'step' && event.status === 'failed') failedStep ??= event.name;
-    onEvent(event);
+  const trace = new Trace({
+    mask,
+    onEvent(event) {
+      if (event.type === 'step' && event.status === 'failed') failedStep ??= event.name;
+      onEvent(event);
+    },
+    onSign,
   });
   const query = { version: '2', remote: 'client-session', session, platform, ...options.query };
   const stream = await connection.stream('/build', { signal, query });

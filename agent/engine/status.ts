@@ -3,6 +3,7 @@ import { readFields } from './protobuf.ts';
 
 export interface BuildKitStatus {
   readonly vertexes: readonly Vertex[];
+  readonly progress: readonly VertexProgress[];
   readonly logs: readonly VertexLog[];
   readonly warnings: readonly VertexWarning[];
 }
@@ -18,6 +19,14 @@ export interface Vertex {
   readonly error: string;
 }
 
+/** How far something within a step is, such as a layer that is pulled. The engine repeats it when nothing has moved, too. */
+export interface VertexProgress {
+  readonly vertex: string;
+  readonly id: string;
+  readonly current: number;
+  readonly isOver: boolean;
+}
+
 export interface VertexLog {
   readonly vertex: string;
   readonly stream: 'stdout' | 'stderr';
@@ -31,15 +40,16 @@ export interface VertexWarning {
 
 export function decodeStatus(message: Buffer): BuildKitStatus {
   const vertexes: Vertex[] = [];
+  const progress: VertexProgress[] = [];
   const logs: VertexLog[] = [];
   const warnings: VertexWarning[] = [];
   for (const { number, bytes } of readFields(message)) {
-    // 2 is the progress inside a step, which has no event of ours.
     if (number === 1) vertexes.push(decodeVertex(bytes));
+    else if (number === 2) progress.push(decodeProgress(bytes));
     else if (number === 3) logs.push(decodeLog(bytes));
     else if (number === 4) warnings.push(decodeWarning(bytes));
   }
-  return { vertexes, logs, warnings };
+  return { vertexes, progress, logs, warnings };
 }
 
 function decodeVertex(message: Buffer): Vertex {
@@ -58,6 +68,22 @@ function decodeVertex(message: Buffer): Vertex {
     else if (number === 7) vertex.error = bytes.toString();
   }
   return vertex;
+}
+
+function decodeProgress(message: Buffer): VertexProgress {
+  const progress: { -readonly [Key in keyof VertexProgress]: VertexProgress[Key] } = {
+    vertex: '',
+    id: '',
+    current: 0,
+    isOver: false,
+  };
+  for (const { number, bytes, integer } of readFields(message)) {
+    if (number === 1) progress.id = bytes.toString();
+    else if (number === 2) progress.vertex = bytes.toString();
+    else if (number === 4) progress.current = Number(integer);
+    else if (number === 8) progress.isOver = true;
+  }
+  return progress;
 }
 
 function decodeLog(message: Buffer): VertexLog {

@@ -18,6 +18,8 @@ export interface TestRunOptions {
   readonly mask: Mask;
   /** Hears of a step called `test` and of its output. */
   readonly onEvent: (event: StepEvent | LogEvent) => void;
+  /** It prints something that is no whole line yet. */
+  readonly onSign?: (() => void) | undefined;
 }
 
 const step = 'test';
@@ -26,7 +28,7 @@ const step = 'test';
 export async function runTest(
   runs: ContainerRuns,
   { imageId, test }: TestRun,
-  { signal, mask, onEvent }: TestRunOptions,
+  { signal, mask, onEvent, onSign }: TestRunOptions,
 ): Promise<void> {
   const { command, network, timeout } = test;
   const name = `[test] ${shownCommand(command)}`;
@@ -56,7 +58,11 @@ export async function runTest(
       { imageId, command, network, until: startedAt + timeout },
       {
         signal: AbortSignal.any([signal, limit]),
-        onOutput: ({ stream, bytes }) => log(stream, lines[stream].push(bytes)),
+        onOutput({ stream, bytes }) {
+          const texts = lines[stream].push(bytes);
+          if (texts.length === 0) onSign?.();
+          log(stream, texts);
+        },
       },
     );
     trouble = troubleOf(end);

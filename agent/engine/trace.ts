@@ -2,7 +2,7 @@
 import type { Mask } from '../../shared/mask/mask.ts';
 import type { LogEvent, StepEvent, TaskEvent } from '../../shared/progress.ts';
 import { LogLines } from './log-lines.ts';
-import { decodeStatus, type Vertex, type VertexLog } from './status.ts';
+import { decodeStatus, type Vertex, type VertexLog, type VertexProgress } from './status.ts';
 
 /** Output of one step and stream that has not ended in a line feed yet. */
 interface OpenLog {
@@ -11,22 +11,30 @@ interface OpenLog {
   readonly lines: LogLines;
 }
 
+export interface TraceOptions {
+  /** Only output is masked here. */
+  readonly mask: Mask;
+  readonly onEvent: (event: TaskEvent) => void;
+  /** A step goes on, though no event says so: a layer that is pulled, or output before the end of its line. */
+  readonly onSign?: (() => void) | undefined;
+}
+
 export class Trace {
-  readonly #mask: Mask;
-  readonly #onEvent: (event: TaskEvent) => void;
+  readonly #options: TraceOptions;
   readonly #reported = new Map<string, StepEvent['status']>();
   readonly #logs = new Map<string, OpenLog>();
+  /** How far what is not over has come. */
+  readonly #progress = new Map<string, number>();
 
-  /** Only output is masked here. */
-  constructor(mask: Mask, onEvent: (event: TaskEvent) => void) {
-    this.#mask = mask;
-    this.#onEvent = onEvent;
+  constructor(options: TraceOptions) {
+    this.#options = options;
   }
 
   /** Takes one encoded status. Steps that start come before its output, steps that end after it. */
   push(message: Buffer): void {
-    const { vertexes, logs, warnings } = decodeStatus(message);
+    const { vertexes, progress, logs, warnings } = decodeStatus(message);
     for (const vertex of vertexes) if (vertex.started !== undefined) this.#step(vertex, 'started');
+    if (progress.map((each) => this.#moved(each)).includes(true)) this.#options.onSign?.();
     for (const log of logs) this.#log(log);
     for (const vertex of vertexes) {
       const status = endOf(vertex);
@@ -35,7 +43,11 @@ export class Trace {
       this.#step(vertex, status);
     }
     for (const { text, url } of warnings) {
-      this.#onEvent({ type: 'warning', time: Date.now(), message: url === '' ? text : `${text} (${url})` });
+      this.#options.onEvent({
+        type: 'warning',
+        time: Date.now(),
+        message: url === '' ? text : `${text} (${url})`,
+      });
     }
   }
 
@@ -51,7 +63,7 @@ export class Trace {
     this.#reported.set(vertex.digest, status);
     const { started, completed } = vertex;
     const timed = status !== 'started' && started !== undefined && completed !== undefined;
-    this.#onEvent({
+    this.#options.onEvent({
       type: 'step',
       time: Date.now(),
       step: vertex.digest,
@@ -62,11 +74,21 @@ export class Trace {
     });
   }
 
+  #moved({ vertex, id, current, isOver }: VertexProgress): boolean {
+    const key = `${vertex} ${id}`;
+    const before = this.#progress.get(key);
+    if (isOver) return this.#progress.delete(key);
+    this.#progress.set(key, current);
+    return before !== current;
+  }
+
   #log({ vertex, stream, bytes }: VertexLog): void {
     const key = `${stream} ${vertex}`;
-    const open = this.#logs.get(key) ?? { step: vertex, stream, lines: new LogLines(this.#mask) };
+    const open = this.#logs.get(key) ?? { step: vertex, stream, lines: new LogLines(this.#options.mask) };
     this.#logs.set(key, open);
-    this.#emit(open, open.lines.push(bytes));
+    const texts = open.lines.push(bytes);
+    if (texts.length === 0) this.#options.onSign?.();
+    this.#emit(open, texts);
   }
 
   #endLogs(step: string): void {
@@ -79,7 +101,7 @@ export class Trace {
   }
 
   #emit({ step, stream }: OpenLog, texts: readonly string[]): void {
-    for (const text of texts) this.#onEvent({ type: 'log', time: Date.now(), step, stream, text });
+    for (const text of texts) this.#options.onEvent({ type: 'log', time: Date.now(), step, stream, text });
   }
 }
 

@@ -236,6 +236,23 @@ test('reads for itself what a Dockerfile names as its frontend, and gives a buil
   assert.is(slow.outcome.status === 'failed' && slow.outcome.kind, 'build');
 });
 
+test('goes on giving signs in a step that prints no whole line', async () => {
+  const dots = 'i=0; while [ $i -lt 14 ]; do printf .; sleep 0.5; i=$((i+1)); done';
+  const { outcome, events } = await run({
+    platform: 'linux/amd64',
+    contents: { sh: program('amd64') },
+    dockerfile: `${scratch}RUN ${dots}`,
+    repository: 'dots',
+  });
+  assert.is(outcome.status, 'pushed', JSON.stringify(outcome));
+  const ofStep = (event: TaskEvent): boolean => event.type === 'step' && event.name.includes('printf');
+  const during = events.slice(events.findIndex(ofStep) + 1, events.findLastIndex(ofStep));
+  assert.equal(
+    during.filter(({ type }) => type !== 'log').map(({ type }) => type),
+    ['context'],
+  );
+});
+
 test('leaves no container behind', () => {
   assert.is(execFileSync('docker', ['-H', rig.host, 'ps', '-aq'], { encoding: 'utf8' }), '');
 });

@@ -44,10 +44,13 @@ interface Tested {
   readonly stdout: string;
   readonly stderr: string;
   readonly steps: readonly string[];
+  /** Of output before its line ended. */
+  readonly signs: number;
 }
 
 async function run({ imageId = image, signal, ...change }: TestSetup): Promise<Tested> {
   const events: TaskEvent[] = [];
+  let signs = 0;
   const test: ImageTest = { command: ['/bin/sh', '-c', 'true'], timeout: 60_000, network: false, ...change };
   const running = engine.test(
     { imageId, test },
@@ -55,6 +58,7 @@ async function run({ imageId = image, signal, ...change }: TestSetup): Promise<T
       signal: signal ?? AbortSignal.timeout(300_000),
       mask: new Mask(),
       onEvent: (event) => events.push(event),
+      onSign: () => void (signs += 1),
     },
   );
   const error = await running.then(
@@ -68,7 +72,7 @@ async function run({ imageId = image, signal, ...change }: TestSetup): Promise<T
       .join('\n');
   const steps = events.flatMap((event) => (event.type === 'step' ? [`${event.name}: ${event.status}`] : []));
   assert.equal(containers(), [], 'its container is gone');
-  return { error, stdout: output('stdout'), stderr: output('stderr'), steps };
+  return { error, stdout: output('stdout'), stderr: output('stderr'), steps, signs };
 }
 
 function shell(text: string): string[] {
@@ -87,6 +91,13 @@ test('a test that succeeds has its output in the log', async () => {
   assert.is(told.stderr, 'err');
   const name = '[test] echo out; echo err >&2; printf "no line feed"';
   assert.equal(told.steps, [`${name}: started`, `${name}: done`]);
+});
+
+test('a test that prints no whole line gives signs of going on', async () => {
+  const told = await run({ command: shell('printf .; sleep 0.3; printf .') });
+  assert.is(told.error, undefined, told.error?.message);
+  assert.is(told.stdout, '..');
+  assert.ok(told.signs > 0);
 });
 
 test('a test that fails says how', async () => {
