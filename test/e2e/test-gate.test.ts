@@ -180,6 +180,17 @@ for (const [name, recipe, output] of recipes) {
   });
 }
 
+for (const [name, recipe, output] of recipes) {
+  test(`the recipe for ${name} hands on what was published without an optional platform`, async () => {
+    const at = await workplace(`most-${name}`, 'RUN uname -m >/machine');
+    const flags = ['--optional', 'linux/s390x', '--wait-agent', '0s'];
+    const { status, log, outputs, metadata } = await recipe({ ...at, flags });
+    assert.is(status, 5, log);
+    const result = v.parse(buildResultSchema, JSON.parse(metadata));
+    assert.is(outputs, output === undefined ? '' : `${output}=${result['containerimage.digest']}\n`);
+  });
+}
+
 test('a job that is cancelled cancels the build', async () => {
   const at = await workplace('cancelled', 'RUN sleep 100');
   const { status, log } = await github(at, { at: 'RUN sleep 100', signal: 'SIGINT' });

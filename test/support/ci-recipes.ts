@@ -45,6 +45,8 @@ export interface Workplace {
   readonly checkout: string;
   readonly scratch: string;
   readonly settings: ProjectSettings;
+  /** More of them for archfarm. */
+  readonly flags?: readonly string[];
 }
 
 const recipeDirectory = fileURLToPath(new URL('../../scripts/ci', import.meta.url));
@@ -56,6 +58,7 @@ const githubSchema = v.object({
       steps: v.array(
         v.object({
           run: v.optional(v.string()),
+          if: v.optional(v.literal('always()')),
           env: v.optional(v.record(v.string(), v.string()), {}),
           with: v.optional(v.record(v.string(), v.string()), {}),
         }),
@@ -64,10 +67,10 @@ const githubSchema = v.object({
   }),
 });
 
-/** Steps run as `bash -e FILE` one after the other, and the first that fails is the last. */
-export const github: Recipe = async ({ checkout, scratch, settings }, interrupt) => {
+/** Steps run as `bash -e FILE` one after the other, after one that fails those alone that always do. */
+export const github: Recipe = async ({ checkout, scratch, settings, flags }, interrupt) => {
   const { jobs } = v.parse(githubSchema, parse(await readFile(`${recipeDirectory}/github.yml`, 'utf8')));
-  const shell = await Shell.in(checkout, scratch);
+  const shell = await Shell.in(checkout, scratch, flags);
   const values: Readonly<Record<string, string>> = {
     'vars.ARCHFARM_COORDINATOR': settings.coordinator,
     'vars.ARCHFARM_CA': settings.ca.text,
@@ -95,7 +98,7 @@ export const github: Recipe = async ({ checkout, scratch, settings }, interrupt)
   let artifact = '';
   for (const step of jobs.image.steps) {
     artifact = evaluated(step.with)['path'] ?? artifact;
-    if (step.run === undefined || status !== 0) continue;
+    if (step.run === undefined || (status !== 0 && step.if === undefined)) continue;
     const kept = (await readFile(`${scratch}/GITHUB_ENV`, 'utf8')).matchAll(/^([^=\n]+)=(.*)$/gm);
     const env = {
       CI: 'true',
@@ -108,7 +111,8 @@ export const github: Recipe = async ({ checkout, scratch, settings }, interrupt)
       ...evaluated(jobs.image.env),
       ...evaluated(step.env),
     };
-    status = await shell.run(['bash', '-e'], step.run, { env, interrupt });
+    const ended = await shell.run(['bash', '-e'], step.run, { env, interrupt });
+    if (status === 0) status = ended;
   }
   return shell.ended(status, {
     outputs: await readFile(`${scratch}/GITHUB_OUTPUT`, 'utf8'),
@@ -128,9 +132,9 @@ const gitlabSchema = v.object({
 });
 
 /** All lines of a script are one, which the runner begins with these options. */
-export const gitlab: Recipe = async ({ checkout, scratch, settings }, interrupt) => {
+export const gitlab: Recipe = async ({ checkout, scratch, settings, flags }, interrupt) => {
   const { image } = v.parse(gitlabSchema, parse(await readFile(`${recipeDirectory}/gitlab.yml`, 'utf8')));
-  const shell = await Shell.in(checkout, scratch);
+  const shell = await Shell.in(checkout, scratch, flags);
   const { script, artifacts } = image;
   const env = {
     ...sharedVariables(settings),
@@ -148,14 +152,14 @@ export const gitlab: Recipe = async ({ checkout, scratch, settings }, interrupt)
 };
 
 /** Text in three single quotes, less what Groovy takes out of it, run as `sh -xe FILE`. */
-export const jenkins: Recipe = async ({ checkout, scratch, settings }, interrupt) => {
+export const jenkins: Recipe = async ({ checkout, scratch, settings, flags }, interrupt) => {
   const text = await readFile(`${recipeDirectory}/Jenkinsfile`, 'utf8');
   const [, script = ''] = /\bsh '''(.*?)'''/s.exec(text) ?? [];
   const [, artifact = ''] = /archiveArtifacts artifacts: '([^']+)'/.exec(text) ?? [];
   const [, block = ''] = /environment \{(.*?)\n {2}\}/s.exec(text) ?? [];
   const declared = [...block.matchAll(/^ *(\w+) = /gm)].map(([, name = '']) => name);
   const values: Readonly<Record<string, string>> = sharedVariables(settings);
-  const shell = await Shell.in(checkout, scratch);
+  const shell = await Shell.in(checkout, scratch, flags);
   const env = {
     ...Object.fromEntries(declared.map((name) => [name, values[name] ?? ''])),
     JENKINS_URL: 'https://jenkins.lab/',
@@ -192,7 +196,7 @@ class Shell {
     this.#scratch = scratch;
   }
 
-  static async in(checkout: string, scratch: string): Promise<Shell> {
+  static async in(checkout: string, scratch: string, flags: readonly string[] = []): Promise<Shell> {
     await mkdir(`${scratch}/bin`, { recursive: true });
     for (const file of ['args', 'log']) await writeFile(`${scratch}/${file}`, '');
     const lines = [
@@ -200,7 +204,7 @@ class Shell {
       `printf '%s\\n' "$@" >>'${scratch}/args'`,
       'verb=$1',
       'shift',
-      `exec '${process.execPath}' '${archfarmCommand}' "$verb" --allow-emulation "$@"`,
+      `exec '${process.execPath}' '${archfarmCommand}' "$verb" --allow-emulation ${flags.join(' ')} "$@"`,
     ];
     await writeFile(`${scratch}/bin/archfarm`, `${lines.join('\n')}\n`);
     await chmod(`${scratch}/bin/archfarm`, 0o755);

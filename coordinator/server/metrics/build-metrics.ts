@@ -1,6 +1,6 @@
 /** Builds: what goes on at the moment of the scrape, and what came of those that ended. */
 import { Counter, Histogram, type Registry } from 'prom-client';
-import type { BuildResult } from '../../../shared/progress.ts';
+import type { AttemptOutcome, BuildResult, BuildStatus } from '../../../shared/progress.ts';
 import type { FarmLoad } from '../../farm/load.ts';
 import { gauge } from './looked-up.ts';
 
@@ -45,8 +45,17 @@ export function addLoadMetrics(registry: Registry, farm: LoadSource): void {
   );
 }
 
-/** Counts every build once, when it has ended. */
-export function addResultMetrics(registry: Registry): (result: BuildResult) => void {
+const ends: readonly BuildStatus[] = ['succeeded', 'failed', 'cancelled', 'superseded'];
+const outcomes: readonly AttemptOutcome[] = ['pushed', 'failed', 'lost', 'cancelled', 'superseded'];
+
+export interface ResultMetrics {
+  /** Counts every build once, when it has ended. */
+  readonly ended: (result: BuildResult) => void;
+  /** A platform whose attempts are counted from nothing: `increase()` does not see the first value of a series. */
+  readonly offered: (platform: string) => void;
+}
+
+export function addResultMetrics(registry: Registry): ResultMetrics {
   const registers = [registry];
   const ended = new Counter({
     name: 'archfarm_builds_ended_total',
@@ -93,7 +102,11 @@ export function addResultMetrics(registry: Registry): (result: BuildResult) => v
     registers,
   });
 
-  return ({ status, timings, context, platforms }) => {
+  for (const status of ends) ended.inc({ status }, 0);
+  const offered = (platform: string): void => {
+    for (const outcome of outcomes) attempts.inc({ platform, outcome }, 0);
+  };
+  const count = ({ status, timings, context, platforms }: BuildResult): void => {
     ended.inc({ status });
     duration.observe({ status }, timings.total / 1000);
     if (timings.publish !== undefined) publish.observe(timings.publish / 1000);
@@ -115,4 +128,5 @@ export function addResultMetrics(registry: Registry): (result: BuildResult) => v
       saved.inc({ to }, Math.max(0, context.bytes - bytes));
     }
   };
+  return { ended: count, offered };
 }

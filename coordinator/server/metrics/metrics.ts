@@ -27,10 +27,12 @@ export class Metrics implements Disposable {
   /** To be told of every request to a registry. */
   readonly traffic: Traffic;
   readonly #registry = new Registry();
+  readonly #results = addResultMetrics(this.#registry);
   readonly #process = addProcessMetrics(this.#registry);
+  #agents: FarmSource['agents'] = () => [];
 
   constructor() {
-    this.ended = addResultMetrics(this.#registry);
+    this.ended = this.#results.ended;
     this.traffic = this.#addTraffic();
   }
 
@@ -39,6 +41,7 @@ export class Metrics implements Disposable {
     const away = new AwayAgents(identities);
     addLoadMetrics(this.#registry, farm);
     addAgentMetrics(this.#registry, { here: () => farm.agents(), away: (here) => away.among(here) });
+    this.#agents = () => farm.agents();
     this.#addStore(store);
   }
 
@@ -48,6 +51,9 @@ export class Metrics implements Disposable {
 
   /** In Prometheus' text format. */
   text(): Promise<string> {
+    for (const { platforms } of this.#agents()) {
+      for (const { platform } of platforms) this.#results.offered(platform);
+    }
     return this.#registry.metrics();
   }
 
