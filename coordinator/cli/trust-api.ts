@@ -20,6 +20,8 @@ const identitySchema = v.object({
 });
 export type Identity = v.InferOutput<typeof identitySchema>;
 
+const certificateSchema = v.object({ fingerprint: v.string(), expiresAt: v.number() });
+
 const usersSchema = v.object({
   users: v.array(
     v.object({
@@ -28,12 +30,18 @@ const usersSchema = v.object({
       repositories: v.array(v.string()),
       addedAt: v.number(),
       addedBy: v.string(),
+      certificate: v.optional(certificateSchema),
     }),
   ),
 });
 export type UserInfo = v.InferOutput<typeof usersSchema>['users'][number];
 
-const addedSchema = v.object({ name: v.string(), role: roleSchema, token: v.string() });
+const addedSchema = v.object({
+  name: v.string(),
+  role: roleSchema,
+  token: v.string(),
+  certificate: v.optional(certificateSchema),
+});
 export type AddedUser = v.InferOutput<typeof addedSchema>;
 
 export type AuditPage = v.InferOutput<typeof auditSchema>;
@@ -63,7 +71,13 @@ export class TrustApi implements Disposable {
   }
 
   addUser(
-    body: { readonly name: string; readonly role: Role; readonly repositories: readonly string[] },
+    body: {
+      readonly name: string;
+      readonly role: Role;
+      readonly repositories: readonly string[];
+      /** PEM. */
+      readonly certificate?: string | undefined;
+    },
     signal: AbortSignal,
   ): Promise<AddedUser> {
     return this.#calls.read(addedSchema, ['POST', 'v1/users'], { body, signal });

@@ -15,7 +15,9 @@ function addUsers(program: Command, { signal }: ProgramContext): void {
   const users = program.command('users').description('who may do what at the coordinator');
   users
     .command('ls', { isDefault: true })
-    .description('list the users, their roles and what they may publish to')
+    .description(
+      'list the users, their roles, what they may publish to and until when their certificates count',
+    )
     .option('--json', 'as JSON')
     .addHelpText('after', example('archfarm users --json'))
     .action(async (_flags: unknown, command: Command) => {
@@ -38,6 +40,10 @@ function addUsers(program: Command, { signal }: ProgramContext): void {
       'what it may publish to, like registry.lab:5000/onap, repeatable (default: all)',
       collect,
     )
+    .option(
+      '--certificate <file>',
+      'PEM of its own certificate, by which it signs in to the dashboard without the token',
+    )
     .option('--json', 'as JSON')
     .addHelpText('after', example('archfarm users add alice --role build --repo registry.lab:5000/onap'))
     .action(async (name: string, flags: NewUserOptions, command: Command) => {
@@ -46,7 +52,7 @@ function addUsers(program: Command, { signal }: ProgramContext): void {
     });
   users
     .command('rm')
-    .description('remove a user: its token counts no more, and its connections are closed')
+    .description('remove a user: its token and certificate count no more, and its connections are closed')
     .argument('<name>', 'user, as archfarm users lists it')
     .addHelpText('after', example('archfarm users rm alice'))
     .action(async (name: string, _flags: unknown, command: Command) => {

@@ -31,6 +31,11 @@ export function SignIn() {
           It is what <code>ARCHFARM_TOKEN</code> or <code>--token-file</code> give to the commands. This tab
           keeps it until it is closed, and sends it to this coordinator alone.
         </p>
+        <p class="hint">
+          With a certificate of yours that the coordinator knows (
+          <code>archfarm users add --certificate</code>) no token is needed: have this browser import it with
+          its key, and open this page anew.
+        </p>
       </form>
     </main>
   );

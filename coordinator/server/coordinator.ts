@@ -25,7 +25,7 @@ import { MemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import { Authenticator } from '../trust/authenticator.ts';
 import { Connections } from '../trust/connections.ts';
-import { shownAgent } from '../trust/shown-agent.ts';
+import { shownAgent, shownUser } from '../trust/shown-certificate.ts';
 import { Actions } from './actions.ts';
 import { Admission } from './admission.ts';
 import { BasePulls } from './base-pulls.ts';
@@ -221,7 +221,8 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
       token,
       onlyHere: isLoopback(listen.host),
       userOf: (hash) => users.withTokenHash(hash),
-      agentOf: (socket) => shownAgent(socket, identities),
+      agentOf: (socket) => shownAgent(socket, identities, users),
+      shownUserOf: (socket) => shownUser(socket, users),
     }),
     connections,
     refusals,
@@ -235,6 +236,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     actions,
     audit,
     users,
+    tls,
     connections,
     proofs: parts,
     readiness,

@@ -114,8 +114,14 @@ export class Door {
 }
 
 /** Whoever shows a certificate that is not believed is told so, which TLS cannot. */
-function contextOptions({ certificate, key, clientAuthorities }: PortCertificates): https.ServerOptions {
-  const client = { requestCert: true, rejectUnauthorized: false, ca: clientAuthorities };
+function contextOptions({
+  certificate,
+  key,
+  clientAuthorities,
+  issuerNames,
+}: PortCertificates): https.ServerOptions {
+  const ca = [clientAuthorities, ...issuerNames];
+  const client = { requestCert: true, rejectUnauthorized: false, ca };
   return { cert: certificate, key, minVersion: 'TLSv1.2', ...client };
 }
 

@@ -6,6 +6,7 @@ import { access, requireAccess, type Verb } from '../trust/access.ts';
 import type { Authenticator } from '../trust/authenticator.ts';
 import type { Connections } from '../trust/connections.ts';
 import { nameOf, type Principal, type Visitor } from '../trust/principal.ts';
+import { asksWho } from '../trust/asks-who.ts';
 import { isFromForeignPage } from '../trust/own-page.ts';
 import type { Refusals } from '../trust/refusals.ts';
 
@@ -65,7 +66,7 @@ export class Guard {
   /** Throws `unauthorized` for whoever does not show who it is, `forbidden` for what it may not do. */
   admit({ headers, socket, verb }: Entry): Visitor {
     const principal = this.#options.authenticator.identify(headers, socket);
-    if (principal === undefined) throw refusal(isFromForeignPage(headers));
+    if (principal === undefined) throw refusal({ headers, socket });
     if (verb !== undefined) requireAccess(principal, verb);
     this.#options.admitted(socket);
     return { principal, from: socket.remoteAddress ?? '' };
@@ -104,9 +105,10 @@ export function verbOf(request: FastifyRequest): Verb | undefined {
   return request.routeOptions.config.verb;
 }
 
-function refusal(fromPage: boolean): ArchfarmError {
-  if (!fromPage) {
-    return new ArchfarmError('unauthorized', 'the coordinator refuses this token', {
+function refusal({ headers, socket }: Pick<Entry, 'headers' | 'socket'>): ArchfarmError {
+  if (!isFromForeignPage(headers, socket)) {
+    const message = headers.authorization === undefined ? asksWho : 'the coordinator refuses this token';
+    return new ArchfarmError('unauthorized', message, {
       hint: 'give its token with --token-file or ARCHFARM_TOKEN',
     });
   }

@@ -62,6 +62,7 @@ export async function openTrust(
   }
   if (options.tls === undefined && !isLoopback(listen.host)) admitPlain(options);
   const tls = options.tls && (await openPortTls(options.tls, { clientCa, data, log }));
+  tls?.listIssuers(users.certificates);
   const audit = Audit.open({ table: store.audit, headFile: durable ? new HeadFile(data) : undefined, log });
   cleanup.defer(() => audit.close());
   const refusals = new Refusals(audit);

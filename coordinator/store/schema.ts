@@ -74,8 +74,13 @@ const agents = `
   ) WITHOUT ROWID;
 `;
 
+/** PEM by which a user signs in beside its token; empty where it has none. */
+const userCertificates = `
+  ALTER TABLE users ADD COLUMN certificate TEXT NOT NULL DEFAULT '';
+`;
+
 /** What each layout added to the one before, from layout 1 on. */
-const layouts = [builds, remains, drained, audit, users, agents];
+const layouts = [builds, remains, drained, audit, users, agents, userCertificates];
 
 /** Throws `config` where a newer archfarm wrote it. */
 export function prepareSchema(database: Database, directory: string): void {

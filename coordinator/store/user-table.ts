@@ -11,6 +11,8 @@ export interface UserRow {
   /** Milliseconds since 1970. */
   readonly addedAt: number;
   readonly addedBy: string;
+  /** PEM; undefined where it has none. */
+  readonly certificate?: string | undefined;
 }
 
 /** On disk when a call returns. */
@@ -36,16 +38,18 @@ export class SqliteUserTable implements UserTable {
       tokenHash: textOf(row, 'token_hash'),
       addedAt: numberOf(row, 'added_at'),
       addedBy: textOf(row, 'added_by'),
+      certificate: textOf(row, 'certificate') || undefined,
     }));
   }
 
-  add({ name, role, repositories, tokenHash, addedAt, addedBy }: UserRow): void {
+  add(user: UserRow): void {
+    const { name, role, repositories, tokenHash, addedAt, addedBy, certificate = '' } = user;
     this.#sql.transaction(() =>
       this.#sql
         .prepared(
-          'INSERT INTO users (name, role, repositories, token_hash, added_at, added_by) VALUES (?, ?, ?, ?, ?, ?)',
+          'INSERT INTO users (name, role, repositories, token_hash, added_at, added_by, certificate) VALUES (?, ?, ?, ?, ?, ?, ?)',
         )
-        .run(name, role, JSON.stringify(repositories), tokenHash, addedAt, addedBy),
+        .run(name, role, JSON.stringify(repositories), tokenHash, addedAt, addedBy, certificate),
     );
   }
 

@@ -15,6 +15,8 @@ export interface AuthenticatorOptions {
   readonly userOf?: (hash: string) => User | undefined;
   /** The agent whose certificate this connection shows. */
   readonly agentOf?: (socket: Socket) => JoinedAgent | undefined;
+  /** The user whose certificate it shows; throws for one that does not count. */
+  readonly shownUserOf?: (socket: Socket) => User | undefined;
 }
 
 export class Authenticator {
@@ -26,12 +28,13 @@ export class Authenticator {
     this.#shared = options.token === undefined ? undefined : digestOf(options.token);
   }
 
-  /** Undefined for who shows nothing that counts here. */
+  /** Undefined for who shows nothing that counts here. Throws `unauthorized` for a certificate that does not, and why. */
   identify(headers: IncomingHttpHeaders, socket: Socket): Principal | undefined {
-    if (isFromForeignPage(headers)) return undefined;
-    const { onlyHere, userOf, agentOf } = this.#options;
+    if (isFromForeignPage(headers, socket)) return undefined;
+    const { onlyHere, userOf, agentOf, shownUserOf } = this.#options;
     const agent = agentOf?.(socket);
     if (agent !== undefined) return agent;
+    // Browsers show a certificate by themselves; who gives a token means that one.
     if (headers.authorization !== undefined) {
       const token = /^Bearer +(\S+)$/i.exec(headers.authorization)?.[1];
       if (token === undefined) return undefined;
@@ -40,6 +43,8 @@ export class Authenticator {
       if (this.#shared !== undefined && timingSafeEqual(digest, this.#shared)) return { type: 'token' };
       return userOf?.(digest.toString('hex'));
     }
+    const user = shownUserOf?.(socket);
+    if (user !== undefined) return user;
     // A name that leads here from a foreign page (DNS rebinding) is not one of this machine's own.
     const isHere = onlyHere && this.#shared === undefined && isLoopback(hostOf(headers.host ?? ''));
     return isHere ? { type: 'machine' } : undefined;

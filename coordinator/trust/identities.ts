@@ -99,6 +99,13 @@ export class Identities {
     return this.#records.get(name) ?? newRecord(name);
   }
 
+  /** Whether some agent has the certificate with this sha256 (hexadecimal), or had it taken away. */
+  hasCertificate(fingerprint: string): boolean {
+    return [...this.#records.values()].some(({ certificates }) =>
+      certificates.some((known) => known.fingerprint === fingerprint),
+    );
+  }
+
   /** Names of those that are known here and were not removed. */
   names(): string[] {
     return [...this.#records.values()].flatMap(({ name, removedAt }) =>

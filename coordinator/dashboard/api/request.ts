@@ -1,6 +1,7 @@
 /** Requests to the coordinator that this page came from. */
 import type { ErrorInfo } from '../../../shared/errors.ts';
-import { refused, signOut, token } from './session.ts';
+import { asksWho } from '../../trust/asks-who.ts';
+import { signOut, token } from './session.ts';
 
 /** What the coordinator answered instead, or that it did not. */
 export class RequestError extends Error {
@@ -36,7 +37,8 @@ export async function request(path: string, options: RequestOptions = {}): Promi
   const answer = await fetch(path, {
     method,
     headers,
-    credentials: 'omit',
+    // The certificate of whoever looks is sent as such.
+    credentials: 'same-origin',
     cache: 'no-store',
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     ...(signal === undefined ? {} : { signal }),
@@ -50,10 +52,7 @@ export async function request(path: string, options: RequestOptions = {}): Promi
   });
   if (answer.ok) return answer;
   const error = await errorOf(answer);
-  if (answer.status === 401) {
-    const isFirst = token.value === undefined && refused.value === undefined;
-    signOut(isFirst ? '' : error.message);
-  }
+  if (answer.status === 401) signOut(error.message === asksWho ? '' : error.message);
   throw error;
 }
 

@@ -210,7 +210,7 @@ for (const [kind, open] of Object.entries(kinds)) {
       }
       const database = await openDatabase(join(directory.path, 'archfarm.db'));
       database.exec(
-        'DROP TABLE remains; DROP TABLE drained; DROP TABLE audit; DROP TABLE agents; PRAGMA user_version = 1',
+        'DROP TABLE remains; DROP TABLE drained; DROP TABLE audit; DROP TABLE users; DROP TABLE agents; PRAGMA user_version = 1',
       );
       database.close();
       await using store = await open(directory.path);
