@@ -10,6 +10,7 @@ import { isolatedEnv } from './support/farm-processes.ts';
 import { freePort } from '../scripts/rig/free-port.ts';
 import { pullDocument, pushSample } from './support/sample-image.ts';
 import { blockWith, ShownCommands } from './support/shown-commands.ts';
+import { testAuthority } from './support/certificates.ts';
 import { until } from './support/until.ts';
 import { writeFiles } from './support/write-files.ts';
 
@@ -103,10 +104,22 @@ test('a user is added, signs in and learns who it is', async () => {
   );
 });
 
+test('a user is known by the certificate that was named', async () => {
+  await using authority = await testAuthority();
+  const { files } = await authority.sign('DNS:x');
+  await cp(files.certificate, `${dir}/bob.crt`);
+  await cp(files.key, `${dir}/bob.key`);
+  const told = await run(blockWith(coordinatorReadme, '--certificate bob.crt'), await admin());
+  assert.match(told, /"name":"bob","role":"read"/);
+});
+
 test('the API, the audit and the list of agents answer as they are asked', async () => {
-  assert.equal(JSON.parse(await run(blockWith(coordinatorReadme, 'curl --cacert'), await admin())), {
-    builds: [],
-  });
+  assert.equal(
+    JSON.parse(await run(blockWith(coordinatorReadme, 'curl --cacert ca.crt -H'), await admin())),
+    {
+      builds: [],
+    },
+  );
   assert.match(
     await run(blockWith(coordinatorReadme, 'archfarm audit --since'), await admin()),
     /none of them altered/,

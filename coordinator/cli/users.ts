@@ -23,6 +23,7 @@ export async function runUsers(global: GlobalOptions): Promise<void> {
   const users = await api.users(global.signal);
   if (global.json) return printJson(users);
   if (global.quiet) return users.forEach(({ name }) => print(plainText(name)));
+  const anyCertificate = users.some(({ certificate }) => certificate !== undefined);
   const rows = users.map(({ name, role, repositories, addedAt, addedBy, certificate }) =>
     [
       name,
@@ -30,10 +31,11 @@ export async function runUsers(global: GlobalOptions): Promise<void> {
       repositories.join(', ') || 'all',
       dayOf(addedAt),
       addedBy,
-      certificate === undefined ? '' : validity(certificate.expiresAt),
+      ...(anyCertificate ? [certificate === undefined ? '' : validity(certificate.expiresAt)] : []),
     ].map(plainText),
   );
-  print(await formatTable(['NAME', 'ROLE', 'REPOSITORIES', 'ADDED', 'BY', 'CERTIFICATE'], rows));
+  const heads = ['NAME', 'ROLE', 'REPOSITORIES', 'ADDED', 'BY'];
+  print(await formatTable(anyCertificate ? [...heads, 'CERTIFICATE'] : heads, rows));
 }
 
 function validity(expiresAt: number): string {

@@ -24,6 +24,8 @@ export interface OpenOptions {
   readonly width?: number;
   readonly height?: number;
   readonly dark?: boolean;
+  /** Files of PEM: what the browser shows of whoever sits there, to a coordinator whose own certificate it takes as it is. */
+  readonly certificate?: { readonly certificate: string; readonly key: string };
 }
 
 /** Enough for a browser on a busy machine. */
@@ -51,12 +53,20 @@ export async function startBrowser(): Promise<RunningBrowser> {
 async function openPage(
   browser: Browser,
   url: string,
-  { width = 1280, height = 900, dark = false }: OpenOptions = {},
+  { width = 1280, height = 900, dark = false, certificate: shown }: OpenOptions = {},
 ): Promise<WatchedPage> {
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: dark ? 'dark' : 'light',
     reducedMotion: 'reduce',
+    ...(shown === undefined
+      ? {}
+      : {
+          ignoreHTTPSErrors: true,
+          clientCertificates: [
+            { origin: new URL(url).origin, certPath: shown.certificate, keyPath: shown.key },
+          ],
+        }),
   });
   const page = await context.newPage();
   page.setDefaultTimeout(patience);

@@ -48,9 +48,18 @@ export async function testAuthority({
     at(name),
   ];
   const subject = ['-subj', `/CN=${authorityName}`];
-  const signer =
-    above === undefined ? [] : ['-CA', above.file, '-CAkey', above.file.replace(/crt$/, 'key')];
-  await run('openssl', ['req', '-x509', ...newKey('ca.key'), ...subject, ...signer, '-days', '2', '-out', at('ca.crt')]);
+  const signer = above === undefined ? [] : ['-CA', above.file, '-CAkey', above.file.replace(/crt$/, 'key')];
+  await run('openssl', [
+    'req',
+    '-x509',
+    ...newKey('ca.key'),
+    ...subject,
+    ...signer,
+    '-days',
+    '2',
+    '-out',
+    at('ca.crt'),
+  ]);
   let count = 0;
   return {
     file: at('ca.crt'),

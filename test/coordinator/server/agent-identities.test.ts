@@ -99,9 +99,14 @@ test('certificates that have expired, or are of another authority, are refused w
   const { certificate, key } = await other.sign('DNS:pi-01', { commonName: 'pi-01' });
   const foreign = await refusalOf(running, '/v1/agent', { trust: { cert: certificate, key } });
   assert.is(foreign.status, 401);
-  assert.match(foreign.text, "the agent's certificate is of an authority that is not trusted");
+  assert.match(foreign.text, 'for an agent of an authority that is not trusted');
   const api = await running.ask('/v1/agents', { trust: { cert: certificate, key } });
-  assert.is(api.status, 401, 'a token beside it makes it no better');
+  assert.is(api.status, 200, 'browsers show some certificate beside the token of their user');
+  const beside = await refusalOf(running, '/v1/agent', {
+    trust: { cert: certificate, key },
+    token: testToken,
+  });
+  assert.is(beside.status, 403, 'a token beside it makes no agent of it');
 });
 
 test('certificates of an authority of our own choice count by their common name, and can be taken away', async () => {

@@ -220,6 +220,34 @@ for (const [kind, open] of Object.entries(kinds)) {
       assert.equal(await store.remains('one'), remains);
     });
 
+    test('takes up the users of an archfarm that knew none by certificate', async () => {
+      await using directory = await temporaryDirectory();
+      {
+        await using _empty = await open(directory.path);
+      }
+      const database = await openDatabase(join(directory.path, 'archfarm.db'));
+      database.exec(`
+        DROP TABLE users;
+        CREATE TABLE users (
+          name TEXT PRIMARY KEY, role TEXT NOT NULL, repositories TEXT NOT NULL, token_hash TEXT NOT NULL UNIQUE,
+          added_at INTEGER NOT NULL, added_by TEXT NOT NULL
+        ) WITHOUT ROWID;
+        INSERT INTO users VALUES ('alice', 'build', '["lab/onap"]', 'abc', 5, 'the shared token');
+        PRAGMA user_version = 6
+      `);
+      database.close();
+      const alice = { name: 'alice', role: 'build', repositories: ['lab/onap'], tokenHash: 'abc' };
+      const added = { addedAt: 5, addedBy: 'the shared token' };
+      const bob = { ...alice, ...added, name: 'bob', tokenHash: 'def', certificate: 'PEM' };
+      {
+        await using store = await open(directory.path);
+        assert.equal(store.users.all(), [{ ...alice, ...added, certificate: undefined }]);
+        store.users.add(bob);
+      }
+      await using store = await open(directory.path);
+      assert.equal(store.users.all()[1], bob);
+    });
+
     test('is there again after it was closed, and refuses a second opener meanwhile', async () => {
       await using directory = await temporaryDirectory();
       {

@@ -105,7 +105,10 @@ test('the port lists the names of issuers byte by byte, each once, by certificat
     const original = certificates[index + 1];
     if (original === undefined) throw new Error('one too many');
     // Length and bytes of the name are in both as they are.
-    const name = each.raw.subarray(each.raw.indexOf('700101000000Z') + 30, each.raw.indexOf('300506032b656e', 'hex') - 2);
+    const name = each.raw.subarray(
+      each.raw.indexOf('700101000000Z') + 30,
+      each.raw.indexOf('300506032b656e', 'hex') - 2,
+    );
     assert.ok(name.length > 15 && original.raw.includes(name), each.subject);
     assert.not.ok(original.verify(each.publicKey));
     assert.not.ok(each.checkIssued(each));
@@ -123,7 +126,17 @@ test('so many names as clients take are listed, and no more', async () => {
   const certificates: X509Certificate[] = [];
   for (let count = 0; count < 6; count += 1) {
     const name = Array.from({ length: 40 }, () => `/OU=${String(count).repeat(60)}`).join('');
-    const how = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1', '-subj', name];
+    const how = [
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '1',
+      '-subj',
+      name,
+    ];
     const { stdout } = await run('openssl', ['req', '-x509', ...how, '-keyout', `${dir.path}/key`]);
     certificates.push(new X509Certificate(stdout));
   }
