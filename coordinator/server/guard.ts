@@ -3,10 +3,10 @@ import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { access, requireAccess, type Verb } from '../trust/access.ts';
+import { asksWho } from '../trust/asks-who.ts';
 import type { Authenticator } from '../trust/authenticator.ts';
 import type { Connections } from '../trust/connections.ts';
 import { nameOf, type Principal, type Visitor } from '../trust/principal.ts';
-import { asksWho } from '../trust/asks-who.ts';
 import { isFromForeignPage } from '../trust/own-page.ts';
 import type { Refusals } from '../trust/refusals.ts';
 
@@ -82,9 +82,18 @@ export class Guard {
     } else if (error.code === 'agent-removed') {
       this.#options.refusals.note({ action: 'login-refused', from, what: error.message });
     } else if (error.code === 'forbidden') {
-      const principal = this.#options.authenticator.identify(headers, socket);
-      const who = principal && nameOf(principal);
+      const who = this.#whoNow({ headers, socket });
       this.#options.refusals.note({ action: 'forbidden', who, from, what: error.message });
+    }
+  }
+
+  /** Undefined for somebody who is not known any more: a certificate may have run out since the request came. */
+  #whoNow({ headers, socket }: Pick<Entry, 'headers' | 'socket'>): string | undefined {
+    try {
+      const principal = this.#options.authenticator.identify(headers, socket);
+      return principal && nameOf(principal);
+    } catch {
+      return undefined;
     }
   }
 

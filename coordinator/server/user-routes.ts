@@ -2,13 +2,13 @@
 import type { X509Certificate } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import * as v from 'valibot';
+import { ArchfarmError } from '../../shared/errors.ts';
 import type { Audit } from '../trust/audit.ts';
 import type { Connections } from '../trust/connections.ts';
-import { nameOf, roles } from '../trust/principal.ts';
-import { ArchfarmError } from '../../shared/errors.ts';
 import type { Identities } from '../trust/identities.ts';
 import { requireRoomForIssuers } from '../trust/issuer-names.ts';
 import type { PortTls } from '../trust/port-tls.ts';
+import { nameOf, roles } from '../trust/principal.ts';
 import { maxPem, readUserCertificate, requireNoAgent } from '../trust/user-certificate.ts';
 import { described, type Users } from '../trust/users.ts';
 import { about, type Guard } from './guard.ts';

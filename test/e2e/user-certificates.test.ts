@@ -83,7 +83,12 @@ test('a certificate is added, listed, shown by curl, and counts no more once its
     /^NAME +ROLE +REPOSITORIES +ADDED +BY +CERTIFICATE\nalice +read +all .* until \d{4}-\d\d-\d\d *\nbob +build +all .*token *\n$/,
   );
   const { stdout: fingerprint } = await run('openssl', [
-    ...['x509', '-noout', '-fingerprint', '-sha256', '-in', alice.files.certificate],
+    'x509',
+    '-noout',
+    '-fingerprint',
+    '-sha256',
+    '-in',
+    alice.files.certificate,
   ]);
   const users: unknown = JSON.parse((await served.archfarm('users', '--json')).stdout);
   const [first, second] = v.parse(

@@ -47,10 +47,7 @@ function askBy(
   return ask(new URL(path, running.url), { ...options, trust: { ...running.trust, ...shows(pair) } });
 }
 
-async function nameBy(
-  running: RunningCoordinator,
-  pair: Pick<Pair, 'certificate' | 'key'>,
-): Promise<unknown> {
+async function nameBy(running: RunningCoordinator, pair: Pick<Pair, 'certificate' | 'key'>): Promise<string> {
   const { status, body } = await askBy(running, pair, '/v1/whoami');
   return status === 200 ? v.parse(v.object({ name: v.string() }), body).name : refusalIn({ status, body });
 }
@@ -309,9 +306,7 @@ test('a user that was removed is out within five seconds, whatever its certifica
   const [feed]: IncomingMessage[] = await once(outgoing, 'response');
   if (feed === undefined) throw new Error('no answer');
   feed.on('error', () => {}).resume();
-  const socket = new WebSocket(webSocketUrl(running.url, '/v1/client/context?link=abcdefgh'), how);
-  socket.on('error', () => {});
-  await once(socket, 'open');
+  const socket = await running.connect('/v1/client/context', { link: 'abcdefgh' }, shows(alice));
   const start = performance.now();
   assert.is((await running.ask('/v1/users/alice', { method: 'DELETE' })).status, 204);
   assert.match(await nameBy(running, alice), 'the certificate is that of no user');

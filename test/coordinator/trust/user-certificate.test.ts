@@ -89,8 +89,13 @@ test('the port lists the names of issuers byte by byte, each once, by certificat
   for (const name of names) {
     const how = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-utf8', '-days', '1'];
     const { stdout } = await run('openssl', [
-      ...['req', '-x509', ...how, '-subj', name],
-      ...['-keyout', `${dir.path}/key`],
+      'req',
+      '-x509',
+      ...how,
+      '-subj',
+      name,
+      '-keyout',
+      `${dir.path}/key`,
     ]);
     certificates.push(new X509Certificate(stdout));
   }
