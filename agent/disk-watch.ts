@@ -81,6 +81,11 @@ async function isReadOnly(path: string): Promise<boolean> {
   );
 }
 
+/** Whether something could not be written for what `lackOfSpace` tells of: the agent that met it is cordoned, and need not end. */
+export function lacksRoom(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EROFS'].includes(systemCode(error) ?? '');
+}
+
 /** Of the file systems below these paths, each once; what cannot be looked at is left out. */
 export async function diskSpaces(paths: readonly string[]): Promise<DiskSpace[]> {
   const found = await Promise.all(

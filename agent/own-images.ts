@@ -1,13 +1,11 @@
 /**
  * Which images of the engine this agent built, and which of them its running work may need. Built images carry no
- * mark of their host: so the agent keeps a list, a file of JSON lines, of which a torn last line is dropped.
+ * mark of their host: so the agent keeps a list, a file of JSON lines, of which a torn line is dropped.
  */
-import { appendFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import * as v from 'valibot';
 import type { Digest } from '../shared/context/tree.ts';
-import { systemCode } from '../shared/errors.ts';
 import { isDigest, parseReference } from '../shared/reference.ts';
+import { LinesFile } from './lines-file.ts';
 
 export interface OwnImage {
   readonly id: Digest;
@@ -24,21 +22,20 @@ const lineSchema = v.object({
 });
 
 export class OwnImages {
-  readonly #path: string;
+  readonly #file: LinesFile;
   /** Oldest first. */
   readonly #images: Map<Digest, OwnImage>;
   /** Repositories of running work, and how much of it. */
   readonly #held = new Map<string, number>();
-  #writing: Promise<void> = Promise.resolve();
 
-  private constructor(path: string, images: Map<Digest, OwnImage>) {
-    this.#path = path;
+  private constructor(file: LinesFile, images: Map<Digest, OwnImage>) {
+    this.#file = file;
     this.#images = images;
   }
 
   static async open(path: string): Promise<OwnImages> {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    return new OwnImages(path, readLines(await readFile(path, 'utf8').catch(absentIsEmpty)));
+    const { file, text } = await LinesFile.open(path);
+    return new OwnImages(file, readLines(text));
   }
 
   get oldestFirst(): readonly OwnImage[] {
@@ -51,7 +48,7 @@ export class OwnImages {
     const image = { id, repositories, builtAt };
     this.#images.delete(id);
     this.#images.set(id, image);
-    await this.#write(() => appendFile(this.#path, lineOf(image), { mode: 0o600 }));
+    await this.#file.append(lineOf(image));
   }
 
   /** Whether it was not built again since. */
@@ -64,11 +61,8 @@ export class OwnImages {
     const gone = images.filter((image) => this.isCurrent(image));
     if (gone.length === 0) return;
     for (const { id } of gone) this.#images.delete(id);
-    await this.#write(async () => {
-      const fresh = `${this.#path}.new`;
-      await writeFile(fresh, this.oldestFirst.map(lineOf).join(''), { mode: 0o600 });
-      await rename(fresh, this.#path);
-    });
+    // Where there is no room for that, they are known again after a restart, and found to be gone again.
+    await this.#file.replace(this.oldestFirst.map(lineOf));
   }
 
   /** Until it is disposed of, images of this reference's repository are needed. */
@@ -90,12 +84,6 @@ export class OwnImages {
     if (named.some((repository) => !repositories.has(repository))) return false;
     return [...repositories].every((repository) => !this.#held.has(repository));
   }
-
-  #write(write: () => Promise<void>): Promise<void> {
-    const written = this.#writing.catch(() => {}).then(write);
-    this.#writing = written;
-    return written;
-  }
 }
 
 function repositoryOf(reference: string): string {
@@ -104,7 +92,7 @@ function repositoryOf(reference: string): string {
 }
 
 function lineOf({ id, repositories, builtAt }: OwnImage): string {
-  return `${JSON.stringify({ id, repositories: [...repositories], builtAt })}\n`;
+  return JSON.stringify({ id, repositories: [...repositories], builtAt });
 }
 
 function readLines(text: string): Map<Digest, OwnImage> {
@@ -125,9 +113,4 @@ function readLine(line: string): OwnImage | undefined {
   } catch {
     return undefined;
   }
-}
-
-function absentIsEmpty(error: unknown): string {
-  if (systemCode(error) === 'ENOENT') return '';
-  throw error;
 }

@@ -5,12 +5,19 @@ import { scratchDirectory, type ScratchDirectory } from '../../scripts/rig/scrat
 
 const run = promisify(execFile);
 
+export interface SmallDisk extends ScratchDirectory {
+  /** Makes it read-only, or writable again. */
+  remount(how: 'ro' | 'rw'): Promise<void>;
+}
+
 /** Needs root, as the engines of the other tests do. */
-export async function smallDisk(bytes: number): Promise<ScratchDirectory> {
+export async function smallDisk(bytes: number, { inodes = 1_000 } = {}): Promise<SmallDisk> {
   const directory = await scratchDirectory('disk');
-  await run('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'archfarm-test', directory.path]);
+  const limits = `size=${bytes},nr_inodes=${inodes}`;
+  await run('mount', ['-t', 'tmpfs', '-o', limits, 'archfarm-test', directory.path]);
   return {
     path: directory.path,
+    remount: async (how) => void (await run('mount', ['-o', `remount,${how}`, directory.path])),
     async [Symbol.asyncDispose]() {
       // At once out of sight, and gone with the last open file: libsql closes its own when they are collected.
       await run('umount', ['-l', directory.path]);
