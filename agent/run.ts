@@ -18,8 +18,19 @@ import { OwnImages } from './own-images.ts';
 import { ProcessWatch } from './process-watch.ts';
 import type { Parent } from './parent.ts';
 import { Reclaim } from './reclaim.ts';
-import { requireUnused, serveStatus } from './status-socket.ts';
+import { serveStatus, type AgentStatus } from './status-socket.ts';
 import { Worker } from './worker.ts';
+
+/** What the agent tells of itself until it has looked at its engine and read what it has in hand. */
+const starting = {
+  connected: false,
+  error: 'the agent is starting',
+  state: 'cordoned',
+  reason: 'the agent is starting: it waits for its engine',
+  platforms: [],
+  jobs: [],
+  unsettled: 0,
+} as const satisfies Partial<AgentStatus>;
 
 /** Returns when the agent has drained or was told to end at once. */
 export async function runAgent(config: AgentConfig, parent?: Parent): Promise<void> {
@@ -28,8 +39,11 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
   const timers = timersFrom(process.env);
   const stop = new AbortController();
 
-  await makeDataDirectory(config.data, '--data or ARCHFARM_DATA');
-  await requireUnused(config.data);
+  // Who takes no work for that still has reports to bring to the coordinator.
+  await makeDataDirectory(config.data, '--data or ARCHFARM_DATA', { mayBeReadOnly: true });
+  const facts = { pid: process.pid, version, name: config.name, coordinator: config.coordinator.href };
+  let status = (): AgentStatus => ({ ...facts, ...starting, slots: config.slots });
+  await using _status = await serveStatus(config.data, () => status(), { log, again: timers.engineLook });
   const docker = new Engine({
     host: config.docker,
     environment: process.env,
@@ -57,19 +71,18 @@ export async function runAgent(config: AgentConfig, parent?: Parent): Promise<vo
     mustBuild: parent !== undefined,
   });
   await engine.start(stop.signal);
-  const journal = await Journal.open(join(config.data, 'journal.ndjson'));
+  const journal = await Journal.open(join(config.data, 'journal.ndjson'), log);
   const contexts = await ContextLink.open({ config, timers, log });
   using watch = new ProcessWatch();
   const usage = (): ProcessUsage => watch.take();
   const worker = new Worker({ config, timers, engine, journal, contexts, images, usage, log });
-  const facts = { pid: process.pid, version, name: config.name, coordinator: config.coordinator.href };
-  await using _status = await serveStatus(config.data, () => ({
+  status = () => ({
     ...facts,
     ...worker.status(),
     reclaimed: reclaim.reclaimed,
     platforms: [...engine.platforms],
     jobs: [...worker.status().jobs],
-  }));
+  });
   // `name` is the program's in every record.
   const { name: _, ...rest } = facts;
   log.info({ ...rest, platforms: engine.platforms, slots: config.slots }, 'agent started');

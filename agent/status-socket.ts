@@ -1,12 +1,19 @@
-/** A socket in the data directory on which the running agent tells how it is: what `archfarm-agent status` reads. */
-import { chmod, rm } from 'node:fs/promises';
+/**
+ * A socket in the data directory on which the running agent tells how it is: what `archfarm-agent status` reads. Whoever has it
+ * is the one agent of that directory.
+ */
+import { once } from 'node:events';
+import { chmod, rename, rm } from 'node:fs/promises';
 import { createServer, connect, type Server } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import * as v from 'valibot';
+import { delay } from '../shared/abort.ts';
 import { check } from '../shared/codec.ts';
 import { storeUsageSchema } from '../shared/context/store-usage.ts';
-import { ArchfarmError, messageOf } from '../shared/errors.ts';
+import { ArchfarmError, messageOf, systemCode } from '../shared/errors.ts';
+import { silentLogger, type Logger } from '../shared/log.ts';
+import { lacksRoom } from './disk-watch.ts';
 
 const statusSchema = v.object({
   pid: v.number(),
@@ -33,33 +40,112 @@ function pathIn(data: string): string {
 
 /** Throws `config` where another agent runs on this data directory: they would share a journal. */
 export async function requireUnused(data: string): Promise<void> {
+  if (!(await isListening(pathIn(data)))) return;
   const other = await readStatus(data).catch(() => undefined);
-  if (other === undefined) return;
-  throw new ArchfarmError('config', `agent ${other.name} (pid ${other.pid}) runs on ${data}`, {
+  const who = other === undefined ? 'another agent' : `agent ${other.name} (pid ${other.pid})`;
+  throw new ArchfarmError('config', `${who} runs on ${data}`, {
     hint: 'stop it, or give this agent another directory with --data',
   });
 }
 
-export async function serveStatus(data: string, status: () => AgentStatus): Promise<AsyncDisposable> {
-  const path = pathIn(data);
-  const server: Server = createServer((socket) => {
+export interface StatusServerOptions {
+  readonly log?: Logger;
+  /** Milliseconds until a socket is tried again that the file system has no room for. */
+  readonly again?: number;
+}
+
+/**
+ * Makes this agent the one of the data directory: to be called before anything in there is opened. Throws `config` where another
+ * one is. A file system that has no room for a socket keeps nobody from work: it is there as soon as there is some.
+ */
+export async function serveStatus(
+  data: string,
+  status: () => AgentStatus,
+  { log = silentLogger, again = 5_000 }: StatusServerOptions = {},
+): Promise<AsyncDisposable> {
+  const server = createServer((socket) => {
     socket.on('error', () => socket.destroy());
     socket.end(JSON.stringify(status()));
   });
-  // It belongs to a dead process: `requireUnused` has asked.
-  await rm(path, { force: true });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(path, resolve);
+  const stop = new AbortController();
+  const trouble = await listenAlone(server, data);
+  const listening = trouble === undefined ? Promise.resolve() : keepTrying();
+  if (trouble !== undefined)
+    log.warn({ reason: messageOf(trouble) }, 'the agent cannot be asked for its status');
+
+  async function keepTrying(): Promise<void> {
+    while (!server.listening) {
+      await delay(again, stop.signal);
+      await listenAlone(server, data);
+    }
+  }
+  listening.catch((error: unknown) => {
+    if (!stop.signal.aborted) log.error({ err: error }, 'the agent will not answer for its status');
   });
-  await chmod(path, 0o600);
   return {
     async [Symbol.asyncDispose]() {
+      stop.abort();
+      await listening.catch(() => {});
+      if (!server.listening) return;
       await new Promise<void>((resolve) => {
         server.close(() => resolve());
       });
     },
   };
+}
+
+/** Gives why there is no room for a socket. Throws `config` where another agent is. */
+async function listenAlone(server: Server, data: string): Promise<Error | undefined> {
+  const path = pathIn(data);
+  for (;;) {
+    try {
+      await listen(server, path);
+      await chmod(path, 0o600);
+      return undefined;
+    } catch (error) {
+      if (error instanceof Error && lacksRoom(error)) return error;
+      if (systemCode(error) !== 'EADDRINUSE') throw error;
+      await requireUnused(data);
+      await removeDead(path);
+    }
+  }
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error?: Error): void => {
+      server.off('error', settle).off('listening', settle);
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    server.once('error', settle).once('listening', settle).listen(path);
+  });
+}
+
+/** By a rename: of several that found it dead, one alone gets it, and none takes what another has put there since. */
+async function removeDead(path: string): Promise<void> {
+  const aside = `${path}.${process.pid}`;
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return;
+    throw error;
+  }
+  if (await isListening(aside)) await rename(aside, path);
+  else await rm(aside, { force: true });
+}
+
+/** Also of a process that takes no connection for now, or stands still. */
+async function isListening(path: string): Promise<boolean> {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch (error) {
+    return systemCode(error) === 'EAGAIN';
+  } finally {
+    socket.destroy();
+  }
 }
 
 /** Throws `agent-lost` where no agent runs on this data directory, or one that does not answer. */
