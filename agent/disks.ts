@@ -13,6 +13,8 @@ export interface DisksOptions {
   readonly makeRoom?: (missing: () => Promise<number>, signal: AbortSignal) => Promise<boolean>;
   /** Milliseconds after which it may help to make room again: what ran then may have ended. */
   readonly again?: number;
+  /** Milliseconds of making room after which builds wait for it: mostly it takes seconds, which is no news. */
+  readonly patience?: number;
 }
 
 export class Disks {
@@ -22,14 +24,18 @@ export class Disks {
   /** While room is made. */
   #making: Promise<void> | undefined;
   /** By `performance.now()`. */
+  #makingSince = 0;
+  /** By `performance.now()`. */
   #makeAgainAt = -Infinity;
   #hasFreed = false;
+  /** What lacks was said while room was still being made. */
+  #isInterim = false;
 
   constructor(options: DisksOptions) {
     this.#options = options;
   }
 
-  /** Why there is no room for builds, after all that could be done about it. */
+  /** Why there is no room for builds, after all that could be done about it, or was done for a while. */
   get lack(): string | undefined {
     return this.#lack;
   }
@@ -49,8 +55,11 @@ export class Disks {
     if (lack === undefined) {
       this.#lack = undefined;
       this.#hasFreed = false;
-    } else if (this.#making !== undefined) return;
-    else if (engines !== undefined && root !== undefined && this.#mayMakeRoom()) {
+    } else if (this.#making !== undefined) {
+      const { patience = 15_000 } = this.#options;
+      if (performance.now() - this.#makingSince >= patience) this.#say(lack);
+    } else if (engines !== undefined && root !== undefined && this.#mayMakeRoom()) {
+      this.#makingSince = performance.now();
       this.#making = this.#makeRoom(root, signal);
     } else this.#say(lack);
   }
@@ -76,10 +85,16 @@ export class Disks {
     this.#making = undefined;
   }
 
-  /** The figures change with every look: only that there is too little is news. */
+  /** The figures change with every look: only that there is too little is news, and that no more can be done about it. */
   #say({ reason }: Lack): void {
-    if (this.#lack !== undefined) return;
-    this.#lack = this.#hasFreed ? `${reason}, also after build cache and old images were reclaimed` : reason;
+    const isInterim = this.#making !== undefined;
+    if (this.#lack !== undefined && (isInterim || !this.#isInterim)) return;
+    this.#isInterim = isInterim;
+    if (isInterim) this.#lack = `${reason}; room is being made`;
+    else
+      this.#lack = this.#hasFreed
+        ? `${reason}, also after build cache and old images were reclaimed`
+        : reason;
     this.#options.log.warn({ reason: this.#lack }, 'no room for builds');
   }
 }
