@@ -38,48 +38,79 @@ export interface SessionBuild extends ServiceOptions {
 
 /** Gives the image's id. Rejects with the signal's reason when it aborts; the engine then stops at once. */
 export async function buildInSession(connection: Connection, options: SessionBuild): Promise<Digest> {
-  const failures: Error[] = [];
+  const failures: Failure[] = [];
   await using mtimes = await options.mtimes.open(options.contextKey);
   await using session = await openSession(connection, {
     sharedKey: mtimes.sharedKey,
     signal: options.signal,
-    onError: (error) => failures.push(error),
+    onError: (error) => failures.push({ error, at: Date.now() }),
     methods: { ...serviceMethods(options), ...fileSyncMethods({ ...options, mtimes }) },
   });
   const outcome = await run(connection, session.id, options);
   if (outcome.error !== undefined) {
-    // The engine repeats what a service of ours said; the error itself says it better, and has its code.
-    const own = failures.find((failure) => outcome.error?.includes(failure.message));
-    // Of an ssh agent that is away a step sees nothing but a connection that closes, and fails in words of its own.
-    const away = failures.find(
-      (failure) => failure instanceof ArchfarmError && failure.code === 'client-gone',
-    );
-    throw own ?? away ?? fromFailedBuild(outcome.error, { host: connection.host, step: outcome.failedStep });
+    const own = ownFailure(failures, { text: outcome.error, step: outcome.failedStep });
+    throw own ?? fromFailedBuild(outcome.error, { host: connection.host, step: outcome.failedStep?.name });
   }
   if (outcome.imageId === undefined) {
     throw (
-      failures[0] ?? new ArchfarmError('engine-error', `${connection.host} ended the build without a result`)
+      failures[0]?.error ??
+      new ArchfarmError('engine-error', `${connection.host} ended the build without a result`)
     );
   }
   return outcome.imageId;
 }
 
+/** What a service of ours threw. */
+interface Failure {
+  readonly error: Error;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+interface FailedStep {
+  readonly name: string;
+  /** As far as can be told; milliseconds since 1970. */
+  readonly startedAt: number;
+}
+
 interface Outcome {
   readonly imageId?: Digest | undefined;
   readonly error?: string | undefined;
-  /** Its name. */
-  readonly failedStep?: string | undefined;
+  readonly failedStep?: FailedStep | undefined;
+}
+
+/** Milliseconds that the engine's word of a step may take to come here. */
+const lateness = 1_000;
+
+/** Which of our services is why the build failed, if one is. */
+function ownFailure(
+  failures: readonly Failure[],
+  failed: { readonly text: string; readonly step: FailedStep | undefined },
+): Error | undefined {
+  // The engine repeats what a service of ours said; the error itself says it better, and has its code.
+  const repeated = failures.find(({ error }) => failed.text.includes(error.message));
+  if (repeated !== undefined) return repeated.error;
+  // Of an ssh agent that is away a step sees nothing but a connection that closes, and fails in words of its own, or goes on
+  // without: then one that starts later has nothing to do with it.
+  const since = (failed.step?.startedAt ?? 0) - lateness;
+  const away = failures.find(
+    ({ error, at }) => error instanceof ArchfarmError && error.code === 'client-gone' && at >= since,
+  );
+  return away?.error;
 }
 
 async function run(connection: Connection, session: string, options: SessionBuild): Promise<Outcome> {
   const { platform, signal, mask, onEvent, onSign } = options;
   let imageId: Digest | undefined;
   let error: string | undefined;
-  let failedStep: string | undefined;
+  let failedStep: FailedStep | undefined;
   const trace = new Trace({
     mask,
     onEvent(event) {
-      if (event.type === 'step' && event.status === 'failed') failedStep ??= event.name;
+      if (event.type === 'step' && event.status === 'failed') {
+        // By how long it took: an engine elsewhere has a clock of its own.
+        failedStep ??= { name: event.name, startedAt: event.time - (event.duration ?? Infinity) };
+      }
       onEvent(event);
     },
     onSign,

@@ -3,6 +3,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Engine } from '../../../agent/engine/engine.ts';
@@ -90,6 +91,26 @@ test('tunnels to an ssh agent', async () => {
     assert.match(stdout, /^256 SHA256:\S+ build-key \(ED25519\)$/);
   } finally {
     agent.close();
+  }
+});
+
+test('of an ssh agent that goes away a step may have gone on without: one that fails later has an error of its own', async () => {
+  const gone = 'RUN --mount=type=ssh';
+  const runs = {
+    // The engine tells of a step with a delay: what begins at once could have been what used the agent.
+    'build-failed': `${gone} /usr/bin/ssh-add -l || sleep 3\nRUN exit 3`,
+    'client-gone': `${gone} /usr/bin/ssh-add -l`,
+  };
+  for (const [code, dockerfile] of Object.entries(runs)) {
+    const failed = await failureOf(
+      runBuild(engineOf(), {
+        contents: { ...busybox, ...dynamicProgram('/usr/bin/ssh-add') },
+        dockerfile: `${from}COPY root /\n${dockerfile}`,
+        task: { ssh: ['default'], noCache: true },
+        services: { ssh: async () => closingAgent() },
+      }),
+    );
+    assert.is(failed.code, code, failed.message);
   }
 });
 
@@ -324,6 +345,18 @@ function dynamicProgram(path: string): Contents {
   return Object.fromEntries(
     [path, ...libraries].map((source) => [`root${source}`, file(readFileSync(source), { mode: 0o755 })]),
   );
+}
+
+/** The tunnel to an ssh agent that is closed on the first question. */
+function closingAgent(): Duplex {
+  const tunnel: Duplex = new Duplex({
+    read() {},
+    write(_chunk, _encoding, done) {
+      tunnel.push(null);
+      done();
+    },
+  });
+  return tunnel;
 }
 
 /** What an ssh agent that holds one ed25519 key answers to a question for its keys. */
