@@ -22,17 +22,31 @@ export interface Conclusion {
 /** Gives the exit status. With `rawjson` the last frame says all, and standard error stays one event a line. */
 export async function conclude(result: BuildResult, { options, mode, report }: Conclusion): Promise<number> {
   const digest = result['containerimage.digest'];
+  const unwritten = await writeFiles(result, options);
   if (mode !== 'rawjson') {
     const table = mode === 'quiet' ? [] : ['', await summaryTable(result)];
     const lines = [...table, ...ending(result, { report, quiet: mode === 'quiet' })];
     if (lines.length > 0) say(lines.join('\n'));
   }
   if (result.status === 'succeeded' && digest !== undefined) print(digest);
-  // Last: what could not be written must not hide what was published.
-  if (options.metadataFile !== undefined) await writeMetadataFile(options.metadataFile, result);
-  if (options.iidfile !== undefined && digest !== undefined) await writeDigestFile(options.iidfile, digest);
   await tellCiSystem(result, { mode, report });
+  // Last: what could not be written must not hide what was published.
+  if (unwritten !== undefined) throw unwritten.error;
   return statusOf(result);
+}
+
+/** Each of them, also where another cannot be written: that is what is given back. */
+async function writeFiles(
+  result: BuildResult,
+  { metadataFile, iidfile }: Conclusion['options'],
+): Promise<{ readonly error: unknown } | undefined> {
+  const digest = result['containerimage.digest'];
+  const written = await Promise.allSettled([
+    ...(metadataFile === undefined ? [] : [writeMetadataFile(metadataFile, result)]),
+    ...(iidfile === undefined || digest === undefined ? [] : [writeDigestFile(iidfile, digest)]),
+  ]);
+  const failed = written.find((each) => each.status === 'rejected');
+  return failed && { error: failed.reason };
 }
 
 /** What is not part of the log's text: what points at the failing line, and the page of the job. */

@@ -13,10 +13,18 @@ function report(error: unknown): number {
   return error instanceof ArchfarmError ? error.exitStatus : 3;
 }
 
+/** These do more than print: they go on without a reader, and their status tells how it ended. */
+const ownEnd = new Set(['build', 'attach', 'retry', 'amend', 'verify', 'doctor', 'push', 'pushml']);
+
 /** A reader that closes our output early (`archfarm logs … | head`) has what it wanted. */
 function endQuietly(error: Error): void {
   if (systemCode(error) !== 'EPIPE') throw error;
   process.exit();
+}
+
+/** What is written after that goes nowhere. */
+function goOn(error: Error): void {
+  if (systemCode(error) !== 'EPIPE') throw error;
 }
 
 /** To its end: nothing is thrown. */
@@ -39,7 +47,10 @@ export async function runProgram(create: (context: ProgramContext) => Command): 
       process.exitCode = status;
     },
   });
-  program.hook('preAction', (_program, command) => speakAs(command.optsWithGlobals()));
+  program.hook('preAction', (_program, command) => {
+    speakAs(command.optsWithGlobals());
+    if (ownEnd.has(command.name())) process.stdout.off('error', endQuietly).on('error', goOn);
+  });
   try {
     await program.parseAsync();
   } catch (error) {

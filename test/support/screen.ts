@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 
 export class FakeScreen extends Writable {
   readonly isTTY: boolean;
-  readonly columns = 80;
+  columns = 80;
   rows = 24;
   text = '';
 

@@ -22,10 +22,10 @@ export class TtyRenderer implements Renderer {
   #done = false;
 
   constructor(screen: Screen, { colours, interval = 100 }: TtyOptions) {
-    this.#screen = screen;
+    this.#screen = sized(screen);
     this.#view = new BuildView({ colours });
     this.#paint = picocolors.createColors(colours);
-    this.#update = createLogUpdate(screen);
+    this.#update = createLogUpdate(this.#screen);
     this.#timer = setInterval(() => this.#redraw(), interval);
   }
 
@@ -57,4 +57,16 @@ export class TtyRenderer implements Renderer {
     const columns = this.#screen.columns ?? 80;
     return draw(this.#view, { columns, rows, now: performance.now(), paint: this.#paint }).join('\n');
   }
+}
+
+/** A terminal that is 0 by 0, as under `script` or `docker exec -t`, does not know its size; log-update asks, too. */
+function sized(screen: Screen): Screen {
+  return new Proxy(screen, {
+    get(target, name) {
+      if (name === 'rows') return target.rows || undefined;
+      if (name === 'columns') return target.columns || undefined;
+      const value: unknown = Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }

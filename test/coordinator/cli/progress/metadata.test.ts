@@ -1,8 +1,12 @@
-import { lstat, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { writeDigestFile, writeMetadataFile } from '../../../../coordinator/cli/progress/metadata.ts';
+import {
+  requireWritable,
+  writeDigestFile,
+  writeMetadataFile,
+} from '../../../../coordinator/cli/progress/metadata.ts';
 import { exampleResult } from '../../../support/frames.ts';
 import { temporaryDirectory } from '../../../support/temporary-directory.ts';
 
@@ -41,6 +45,27 @@ test('a place that cannot be written is named', async () => {
   } catch (error) {
     assert.match(String(error), /cannot write \/nowhere\/iid: ENOENT/);
   }
+});
+
+test('a file that is written again keeps its mode', async () => {
+  await using dir = await temporaryDirectory();
+  const file = path.join(dir.path, 'metadata.json');
+  await writeFile(file, 'old');
+  await chmod(file, 0o660);
+  await writeMetadataFile(file, exampleResult);
+  assert.is((await stat(file)).mode & 0o777, 0o660);
+});
+
+test('a directory is refused before anything is built', async () => {
+  await using dir = await temporaryDirectory();
+  try {
+    await requireWritable(dir.path);
+    assert.unreachable();
+  } catch (error) {
+    assert.match(String(error), `cannot write ${dir.path}: it is a directory`);
+  }
+  await requireWritable(path.join(dir.path, 'new'));
+  await requireWritable('/dev/null');
 });
 
 test.run();

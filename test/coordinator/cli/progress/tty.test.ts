@@ -27,4 +27,21 @@ test('redraws while the build runs, keeps notes, and leaves the last state of ev
   assert.ok(last.endsWith('publishing: tag reg.example/onap/py-app:latest\n'), last);
 });
 
+test('a terminal that says it has no size is drawn on as one of 80 by 24', async () => {
+  const drawn: string[] = [];
+  for (const [columns, rows] of [
+    [80, 24],
+    [0, 0],
+  ] as const) {
+    const screen = Object.assign(new FakeScreen({ isTTY: true }), { columns, rows });
+    using renderer = new TtyRenderer(screen, { colours: false, interval: 5 });
+    for (const frame of exampleFrames.slice(0, 10)) renderer.show(frame);
+    await until(() => screen.text.includes('[2/2] RUN make'), { what: 'the running step is drawn' });
+    renderer[Symbol.dispose]();
+    drawn.push(stripVTControlCharacters(screen.text).split('\n').slice(-4).join('\n'));
+  }
+  assert.match(drawn[0] ?? '', 'RUN make');
+  assert.match(drawn[1] ?? '', 'RUN make');
+});
+
 test.run();
