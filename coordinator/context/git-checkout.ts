@@ -4,7 +4,7 @@ import { mkdtemp, readFile, realpath, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, sep } from 'node:path';
 import { promisify } from 'node:util';
-import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
+import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import { describeContext, type GitSource } from '../project/context-source.ts';
 import { fileError } from './file-error.ts';
 import { gitEnvironment } from './git-environment.ts';
@@ -18,6 +18,10 @@ export interface GitCheckout extends AsyncDisposable {
 }
 
 const run = promisify(execFile);
+/** What git makes a file has the mode that BuildKit gives it, whatever the umask is here: it is part of the tree. */
+const underUmask = ['-c', 'umask 022 && exec git "$@"', 'git'];
+/** With which a shell says that there is no such command. */
+const commandNotFound = 127;
 /** Lines of git's own words that an error shows. */
 const maxLines = 3;
 
@@ -28,7 +32,7 @@ export async function checkOut(source: GitSource, signal: AbortSignal): Promise<
   const env = gitEnvironment(process.env);
   const git = async (...args: readonly string[]): Promise<void> => {
     try {
-      await run('git', ['-C', root, ...args], { signal, env, maxBuffer: 16 * 1024 * 1024 });
+      await run('/bin/sh', [...underUmask, '-C', root, ...args], { signal, env, maxBuffer: 16 * 1024 * 1024 });
     } catch (error) {
       signal.throwIfAborted();
       throw gitError(error, source);
@@ -80,7 +84,7 @@ async function readInside(root: string, name: string): ReturnType<GitCheckout['r
 
 function gitError(error: unknown, source: GitSource): ArchfarmError {
   const what = describeContext(source);
-  if (systemCode(error) === 'ENOENT') {
+  if (error instanceof Error && 'code' in error && error.code === commandNotFound) {
     return new ArchfarmError('context-invalid', `cannot fetch ${what}: there is no git command`, {
       hint: 'install git, or give a directory',
     });

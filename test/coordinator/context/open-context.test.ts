@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdir, stat, symlink } from 'node:fs/promises';
+import { chmod, readdir, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -116,6 +116,26 @@ test('a git repository is checked out at a branch, a tag, a commit or a director
   assert.equal(await leftovers(), before);
 });
 
+test('a git repository is the same tree whatever umask it is fetched under', async () => {
+  await using directory = await temporaryDirectory();
+  const repository = await writeFiles(join(directory.path, 'repository'), files);
+  await chmod(join(repository, 'sub/a.txt'), 0o755);
+  git(repository, 'init', '--quiet');
+  commit(repository, 'first');
+  const roots = new Set<string>();
+  const before = process.umask();
+  try {
+    for (const umask of [0o022, 0o077, 0o002]) {
+      process.umask(umask);
+      await using opened = await open({ type: 'git', url: `file://${repository}` });
+      roots.add(opened.context.root);
+    }
+  } finally {
+    process.umask(before);
+  }
+  assert.is(roots.size, 1);
+});
+
 test('a git context of a git hook leaves the repository of the hook alone', async () => {
   await using directory = await temporaryDirectory();
   const repository = await writeFiles(join(directory.path, 'repository'), files);
@@ -185,6 +205,14 @@ test('what cannot be fetched is an error with URL and reference, and leaves noth
   }
   assert.equal(await leftovers(), before);
   assert.ok((await stat(repository)).isDirectory());
+});
+
+test('without git a context of it says what to install', async () => {
+  const before = await leftovers();
+  using _environment = variables({ PATH: '/nowhere' });
+  const error = await failureOf(open({ type: 'git', url: 'file:///nowhere' }));
+  assert.match(error.message, 'there is no git command');
+  assert.equal(await leftovers(), before);
 });
 
 test.run();
