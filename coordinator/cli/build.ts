@@ -36,7 +36,11 @@ export async function runBuild(
   options: BuildOptions,
   global: GlobalOptions & Pick<Interrupts, 'second'>,
 ): Promise<number> {
-  const surroundings = { cwd: process.cwd(), environment: process.env };
+  const mode = global.quiet ? 'quiet' : options.progress;
+  const tell = (warning: string): void => {
+    if (mode !== 'quiet') warn(warning);
+  };
+  const surroundings = { cwd: process.cwd(), environment: process.env, warn: tell };
   const { plan, warnings, environment } = await resolvePlan(target, options, surroundings);
   for (const file of [options.metadataFile, options.iidfile]) {
     if (file !== undefined) await requireWritable(file);
@@ -50,9 +54,7 @@ export async function runBuild(
   const contexts = await scanAdditionalContexts(plan.contexts, scanning);
   const trees = [context, ...contexts.map(({ tree }) => tree)];
   checkTogether(trees, options.contextLimits);
-  const mode = global.quiet ? 'quiet' : options.progress;
-  const found = [...warnings, ...trees.flatMap((tree) => tree.warnings)];
-  if (mode !== 'quiet') for (const warning of found) warn(warning);
+  for (const warning of [...warnings, ...trees.flatMap((tree) => tree.warnings)]) tell(warning);
   await using farm = await accessFarm(options, global);
   if (options.dryRun) {
     const { printPlan } = await import('./dry-run.ts');

@@ -66,9 +66,13 @@ export class BakeFile implements Project {
     return this.#targets.has(name) || this.#groups.has(name);
   }
 
-  async build(name: string): Promise<ProjectBuild> {
+  async build(name: string, tagsGiven = false): Promise<ProjectBuild> {
     const layers = this.#layers(this.#only(name), []);
-    return readBakeTarget(layers, { directory: this.#directory, environment: this.environment });
+    return readBakeTarget(layers, {
+      directory: this.#directory,
+      environment: this.environment,
+      tagsGiven,
+    });
   }
 
   /** The one target of a group; a group goes before a target of its name, as with docker buildx. */

@@ -1,14 +1,24 @@
 /** A target of a bake file (https://docs.docker.com/build/bake/reference/). */
 import path from 'node:path';
+import { parsePlatform } from '../../shared/platform.ts';
 import { contextsAt } from './additional-contexts.ts';
 import { annotationsAt, readExtension } from './archfarm-extension.ts';
 import { checkCacheTarget, readCacheSource } from './cache-references.ts';
 import { parseGitSource, type ContextSource } from './context-source.ts';
 import { dockerfileIn } from './dockerfile-source.ts';
 import { extraHostsAt } from './extra-hosts.ts';
+import { finalTag } from './final-tag.ts';
 import type { Environment } from './interpolate.ts';
 import { checkKeys, type KnownKeys } from './known-keys.ts';
-import { itemsAt, layersAt, uppermost, uppermostFlag, uppermostText, type Layer } from './layers.ts';
+import {
+  checkedTexts,
+  itemsAt,
+  layersAt,
+  uppermost,
+  uppermostFlag,
+  uppermostText,
+  type Layer,
+} from './layers.ts';
 import { parseSecret, parseSsh } from './mounts.ts';
 import { networkAt } from './network.ts';
 import { pairsAt } from './pairs.ts';
@@ -39,22 +49,29 @@ const targetKeys: KnownKeys = {
   isIgnored: (key) => key === '//',
 };
 
+interface TargetSurroundings {
+  readonly directory: string;
+  readonly environment: Environment;
+  /** Those of the file are not used, and may be wrong. */
+  readonly tagsGiven?: boolean | undefined;
+}
+
 /** Reads and checks a target in its layers, what it inherits below; every error says file, line and key. */
 export function readBakeTarget(
   layers: readonly Layer[],
-  { directory, environment }: { readonly directory: string; readonly environment: Environment },
+  { directory, environment, tagsGiven = false }: TargetSurroundings,
 ): ProjectBuild {
   for (const { value } of layers) checkKeys(value, targetKeys);
   checkOutputs(layers);
   const from = { cwd: directory, environment };
   const context = readContext(layers, directory);
-  const platforms = uppermostTexts(layers, 'platforms');
+  const platforms = checkedTexts(uppermostItems(layers, 'platforms'), parsePlatform);
   // docker buildx passes over it.
   const extension = layersAt(layers, 'x-archfarm');
   return {
     ...plainBuild(context),
     ...readExtension(extension, { context, platforms, environment }),
-    tags: uppermostTexts(layers, 'tags'),
+    tags: checkedTexts(uppermostItems(layers, 'tags'), tagsGiven ? () => {} : finalTag),
     platforms,
     dockerfile: readDockerfile(layers, context),
     contexts: contextsAt(layers, 'contexts'),
@@ -78,12 +95,8 @@ export function readBakeTarget(
 }
 
 /** Lists that replace each other. */
-function uppermostTexts(layers: readonly Layer[], key: string): string[] {
-  return (
-    uppermost(layers, key)
-      ?.value.items()
-      .map((item) => item.text()) ?? []
-  );
+function uppermostItems(layers: readonly Layer[], key: string): YamlValue[] {
+  return uppermost(layers, key)?.value.items() ?? [];
 }
 
 /** Null leaves a value as it is below. */
@@ -124,14 +137,14 @@ function readSsh(value: YamlValue, from: Parameters<typeof parseSsh>[1]): SshSou
 }
 
 function readCacheTargets(layers: readonly Layer[]): boolean {
-  const targets = uppermost(layers, 'cache-to')?.value.items() ?? [];
+  const targets = uppermostItems(layers, 'cache-to');
   for (const value of targets) value.place(() => checkCacheTarget(fieldsOf(value), 'cache-to'));
   return targets.length > 0;
 }
 
 /** Publishing is all that is done with what is built; engines attach attestations as they are configured. */
 function checkOutputs(layers: readonly Layer[]): void {
-  for (const output of uppermost(layers, 'output')?.value.items() ?? []) {
+  for (const output of uppermostItems(layers, 'output')) {
     if (/^(type=(registry|image)|push=true)(,(type=(registry|image)|push=true))*$/.test(fieldsOf(output)))
       continue;
     throw output.error('what is built is published to a registry, and nowhere else', 'use type=registry');

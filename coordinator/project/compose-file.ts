@@ -1,8 +1,7 @@
 /** Compose files as archfarm sees them: the services that can be built. Everything else in them is Compose's own. */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
-import { readEnvFile, type EnvFile } from './env-file.ts';
+import { ArchfarmError } from '../../shared/errors.ts';
+import { envFileText, readEnvFile } from './env-file.ts';
 import type { Environment } from './interpolate.ts';
 import { layersAt, type Layer } from './layers.ts';
 import type { ProjectBuild } from './project-build.ts';
@@ -11,30 +10,29 @@ import type { Project } from './project.ts';
 import { readServiceBuild } from './service-build.ts';
 import { parseYaml, type YamlValue } from './yaml-value.ts';
 
-/** Reads a Compose file, what overrides it, and the `.env` beside it; `environment` wins over `.env`. */
+/**
+ * Reads a Compose file, what overrides it, and the `.env` beside it, before that the one of the directory `named`
+ * where files were named there; `environment` wins over both.
+ */
 export async function readComposeFile(
   files: readonly string[],
   environment: Environment,
+  named?: string,
 ): Promise<ComposeFile> {
-  const envFile = path.join(path.dirname(files[0] ?? ''), '.env');
-  const { variables, unset } = await readEnvironment(envFile, environment);
-  const project = new ComposeFile(files[0] ?? '', {
-    environment: { ...variables, ...environment },
-    warnings: unset.map((name) => notSet(envFile, name)),
-  });
-  for (const file of files) project.add(await project.open(file));
-  return project;
-}
-
-async function readEnvironment(file: string, environment: Environment): Promise<EnvFile> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return { variables: {}, unset: [] };
-    throw new ArchfarmError('config', `cannot read ${file}: ${messageOf(error)}`, { cause: error });
+  const directory = path.dirname(files[0] ?? '');
+  const variables: Record<string, string | undefined> = { ...environment };
+  const warnings: string[] = [];
+  for (const place of new Set([named ?? directory, directory])) {
+    const file = path.join(place, '.env');
+    const read = readEnvFile(await envFileText(file), { path: file, environment: variables });
+    for (const [name, value] of Object.entries(read.variables)) variables[name] ??= value;
+    warnings.push(...read.unset.map((name) => notSet(file, name)));
   }
-  return readEnvFile(text, { path: file, environment });
+  const project = new ComposeFile(files[0] ?? '', { environment: variables, warnings });
+  for (const file of files) project.add(await project.open(file));
+  // Compose lets every file use it; what `name` says may be made of the other variables.
+  variables['COMPOSE_PROJECT_NAME'] ??= project.name;
+  return project;
 }
 
 function notSet(file: string, variable: string): string {
@@ -84,6 +82,18 @@ export class ComposeFile implements Project {
     return read;
   }
 
+  /** What Compose calls the project where nothing in the environment does. */
+  get name(): string {
+    const given = this.#files.map(({ root }) => root.get('name').optionalText());
+    return (
+      given.findLast((each) => each !== undefined) ?? normalName(path.basename(path.resolve(this.#directory)))
+    );
+  }
+
+  get #directory(): string {
+    return path.dirname(this.path);
+  }
+
   async buildable(): Promise<readonly string[]> {
     const names = new Set(
       this.#files.flatMap(({ root }) =>
@@ -106,7 +116,7 @@ export class ComposeFile implements Project {
     return this.#files.some(({ root }) => !root.get('services').get(service).isEmpty);
   }
 
-  async build(name: string): Promise<ProjectBuild> {
+  async build(name: string, tagsGiven = false): Promise<ProjectBuild> {
     const layers = await this.#layers(name);
     if (!isBuildable(layers)) {
       throw new ArchfarmError('config', `service ${name} in ${this.path} has no build section`, {
@@ -114,12 +124,10 @@ export class ComposeFile implements Project {
       });
     }
     return readServiceBuild(layers, {
-      directory: path.dirname(this.path),
-      secrets: this.#files.map(({ root, path: file }) => ({
-        value: root.get('secrets'),
-        directory: path.dirname(file),
-      })),
+      directory: this.#directory,
+      secrets: this.#files.map(({ root }) => ({ value: root.get('secrets'), directory: this.#directory })),
       environment: this.environment,
+      tagsGiven,
     });
   }
 
@@ -135,27 +143,42 @@ export class ComposeFile implements Project {
 
   async #layers(service: string): Promise<Layer[]> {
     const layers: Layer[] = [];
-    for (const file of this.#files) layers.push(...(await this.#extended(file, service, [])));
+    // As Compose has it, also where the files are in several directories.
+    const directory = this.#directory;
+    for (const file of this.#files) layers.push(...(await this.#extended({ file, directory }, service, [])));
     return layers;
   }
 
   /** A service of one file, above those that it extends. */
-  async #extended(file: OpenFile, service: string, above: readonly string[]): Promise<Layer[]> {
+  async #extended(
+    { file, directory }: { readonly file: OpenFile; readonly directory: string },
+    service: string,
+    above: readonly string[],
+  ): Promise<Layer[]> {
     const value = file.root.get('services').get(service);
     const { path: name } = file;
     if (value.isEmpty) return [];
-    const own: Layer = { value, directory: path.dirname(name) };
+    const own: Layer = { value, directory };
     const extended = value.get('extends');
     if (extended.isEmpty) return [own];
     const key = `${service} of ${name}`;
     if (above.includes(key)) throw extended.error(`${key} extends itself`);
     const base = extended.isText ? extended.text() : extended.get('service').text();
     const other = extended.isText ? undefined : extended.get('file').optionalText();
-    const from = other === undefined ? file : await this.open(path.resolve(own.directory, other));
-    const below = await this.#extended(from, base, [...above, key]);
+    const from = other === undefined ? file : await this.open(path.resolve(directory, other));
+    const place = other === undefined ? directory : path.dirname(from.path);
+    const below = await this.#extended({ file: from, directory: place }, base, [...above, key]);
     if (below.length === 0) throw extended.error(`there is no service ${base} in ${from.path}`);
     return [...below, own];
   }
+}
+
+/** After compose-go's NormalizeProjectName. */
+function normalName(directory: string): string {
+  return directory
+    .toLowerCase()
+    .replace(/[^-_a-z0-9]+/g, '')
+    .replace(/^[_-]+/, '');
 }
 
 function isBuildable(layers: readonly Layer[]): boolean {

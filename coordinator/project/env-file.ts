@@ -1,5 +1,6 @@
 /** The `.env` beside a Compose file: what Compose's documentation calls env-file syntax, and npm's dotenv does not know. */
-import { ArchfarmError, messageOf } from '../../shared/errors.ts';
+import { readFile } from 'node:fs/promises';
+import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
 import { interpolate, type Environment } from './interpolate.ts';
 
 export interface EnvFile {
@@ -28,6 +29,17 @@ const escapes: Readonly<Record<string, string>> = {
   // For the variables that are put in afterwards.
   $: '$$',
 };
+
+/** Its text; empty where there is no such file. Throws `config`. */
+export async function envFileText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    // A directory of that name is a Python environment, more often than not.
+    if (['ENOENT', 'EISDIR'].includes(systemCode(error) ?? '')) return '';
+    throw new ArchfarmError('config', `cannot read ${path}: ${messageOf(error)}`, { cause: error });
+  }
+}
 
 /** Lines see those before them, and `environment` wins. Throws `config` with the line. */
 export function readEnvFile(

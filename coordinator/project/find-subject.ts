@@ -13,6 +13,10 @@ export interface Surroundings {
   /** Absolute. */
   readonly cwd: string;
   readonly environment: Environment;
+  /** What a project file calls the image is of no account then. */
+  readonly tagsGiven?: boolean;
+  /** Hears what there is to warn of where there is no subject to have it, because something is wrong. */
+  readonly warn?: (warning: string) => void;
 }
 
 export interface Subject {
@@ -27,7 +31,7 @@ export interface Subject {
 export async function findSubject(
   target: string | undefined,
   project: string | undefined,
-  { cwd, environment }: Surroundings,
+  { cwd, environment, tagsGiven, warn }: Surroundings,
 ): Promise<Subject> {
   const other = target === undefined ? undefined : otherContext(target);
   if (other !== undefined)
@@ -38,7 +42,11 @@ export async function findSubject(
   const named = target ?? (await onlyName(projects));
   const file = named === undefined ? undefined : ownerOf(named, projects);
   if (named !== undefined && file !== undefined) {
-    const build = await file.build(named);
+    const build = await file.build(named, tagsGiven).catch((error: unknown) => {
+      // A variable that is not set may be why.
+      for (const warning of file.warnings) warn?.(warning);
+      throw error;
+    });
     return { name: named, build, warnings: file.warnings, environment: file.environment };
   }
   const found = path.resolve(cwd, target ?? '.');

@@ -41,6 +41,12 @@ export function itemsAt(layers: readonly Layer[], key: string): Layer[] {
   );
 }
 
-export function textsAt(layers: readonly Layer[], key: string): string[] {
-  return itemsAt(layers, key).map(({ value }) => value.text());
+/** Their texts, in the place of each of which an error of `check` is told. */
+export function checkedTexts(values: readonly YamlValue[], check: (text: string) => unknown): string[] {
+  return values.map((value) =>
+    value.read((text) => {
+      check(text);
+      return text;
+    }),
+  );
 }

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { findProjectFiles } from './find-project.ts';
 import type { Environment } from './interpolate.ts';
+import { namedFiles } from './named-files.ts';
 import type { Project } from './project.ts';
 
 interface Surroundings {
@@ -11,15 +12,20 @@ interface Surroundings {
   readonly environment: Environment;
 }
 
-/** Those of `file`, or of the nearest directory upwards that has any. */
+/** Those of `file`, or that `COMPOSE_FILE` names, or of the nearest directory upwards that has any. */
 export async function openProjects(
   file: string | undefined,
   { cwd, environment }: Surroundings,
 ): Promise<Project[]> {
   if (file !== undefined) return [await openProject(path.resolve(cwd, file), environment)];
+  const named = await namedFiles({ cwd, environment });
   const { compose, bake } = await findProjectFiles(cwd);
   return [
-    ...(compose.length > 0 ? [await openCompose(compose, environment)] : []),
+    ...(named.length > 0
+      ? [await openCompose(named, environment, cwd)]
+      : compose.length > 0
+        ? [await openCompose(compose, environment)]
+        : []),
     ...(bake.length > 0 ? [await openBake(bake, environment)] : []),
   ];
 }
@@ -34,9 +40,13 @@ async function openProject(file: string, environment: Environment): Promise<Proj
 }
 
 // The YAML parser is half of what a build command would load.
-async function openCompose(files: readonly string[], environment: Environment): Promise<Project> {
+async function openCompose(
+  files: readonly string[],
+  environment: Environment,
+  cwd?: string,
+): Promise<Project> {
   const { readComposeFile } = await import('./compose-file.ts');
-  return readComposeFile(files, environment);
+  return readComposeFile(files, environment, cwd);
 }
 
 async function openBake(files: readonly string[], environment: Environment): Promise<Project> {

@@ -14,6 +14,6 @@ export interface Project {
   /** Of those, what may be meant where nothing is named. */
   implied(): Promise<readonly string[]>;
   has(name: string): boolean;
-  /** Throws `config` for what cannot be built, or is wrong. */
-  build(name: string): Promise<ProjectBuild>;
+  /** Throws `config` for what cannot be built, or is wrong: less names of the image where others were given. */
+  build(name: string, tagsGiven?: boolean): Promise<ProjectBuild>;
 }

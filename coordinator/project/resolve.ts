@@ -2,8 +2,8 @@
 import path from 'node:path';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { formatPlatform, parsePlatform } from '../../shared/platform.ts';
-import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
 import { checkListType, mergeAnnotations, onlyOf } from './annotations.ts';
+import { finalTag } from './final-tag.ts';
 import { findSubject, type Surroundings } from './find-subject.ts';
 import { settleVerify, type VerifyRequest } from './image-proof.ts';
 import { settleTest, type TestRequest } from './image-test.ts';
@@ -51,7 +51,10 @@ export async function resolvePlan(
   flags: PlanFlags,
   surroundings: Surroundings,
 ): Promise<ResolvedPlan> {
-  const { name, build, warnings, environment } = await findSubject(target, flags.project, surroundings);
+  const { name, build, warnings, environment } = await findSubject(target, flags.project, {
+    ...surroundings,
+    tagsGiven: flags.tags.length > 0,
+  });
   const tags = (flags.tags.length > 0 ? flags.tags : build.tags).map(finalTag);
   const given = flags.platforms.length > 0 ? flags.platforms : build.platforms;
   const required = unique(given.map((text) => formatPlatform(parsePlatform(text))));
@@ -173,16 +176,6 @@ async function settleContext(
       ]),
     ),
   };
-}
-
-function finalTag(text: string): string {
-  const reference = withDefaultTag(parseReference(text));
-  if (reference.digest !== undefined) {
-    throw new ArchfarmError('usage', `the image to build cannot be named by digest: ${text}`, {
-      hint: 'leave @sha256:… out',
-    });
-  }
-  return formatReference(reference);
 }
 
 function unique(texts: readonly string[]): string[] {

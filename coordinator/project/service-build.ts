@@ -1,14 +1,24 @@
 /** The `build` section of a Compose service (https://docs.docker.com/reference/compose-file/build/). */
 import path from 'node:path';
+import { parsePlatform } from '../../shared/platform.ts';
 import { contextsAt } from './additional-contexts.ts';
 import { isAlmostExtension, readExtension } from './archfarm-extension.ts';
 import { checkCacheTarget, readCacheSource } from './cache-references.ts';
 import { parseGitSource, type ContextSource } from './context-source.ts';
 import { dockerfileIn } from './dockerfile-source.ts';
 import { extraHostsAt } from './extra-hosts.ts';
+import { finalTag } from './final-tag.ts';
 import type { Environment } from './interpolate.ts';
 import { checkKeys, type KnownKeys } from './known-keys.ts';
-import { itemsAt, layersAt, textsAt, uppermost, uppermostFlag, uppermostText, type Layer } from './layers.ts';
+import {
+  checkedTexts,
+  itemsAt,
+  layersAt,
+  uppermost,
+  uppermostFlag,
+  uppermostText,
+  type Layer,
+} from './layers.ts';
 import { parseSsh } from './mounts.ts';
 import { networkAt } from './network.ts';
 import { argumentsAt, labelsAt, pairsAt } from './pairs.ts';
@@ -22,6 +32,8 @@ export interface ServiceSurroundings {
   readonly secrets: readonly Layer[];
   /** Where arguments without a value and the ssh agent's socket come from. */
   readonly environment: Environment;
+  /** Those of the file are not used, and may be wrong. */
+  readonly tagsGiven?: boolean | undefined;
 }
 
 const buildKeys: KnownKeys = {
@@ -75,11 +87,10 @@ export function readServiceBuild(service: readonly Layer[], surroundings: Servic
 
   const { environment } = surroundings;
   const context = readContext(build, surroundings.directory);
-  const image = uppermostText(service, 'image');
-  const platforms = textsAt(build, 'platforms');
+  const platforms = checkedTexts(valuesAt(build, 'platforms'), parsePlatform);
   const extension = [...layersAt(service, 'x-archfarm'), ...layersAt(build, 'x-archfarm')];
   return {
-    tags: [...(image === undefined ? [] : [image]), ...textsAt(build, 'tags')],
+    tags: readTags({ service, build }, surroundings.tagsGiven),
     platforms,
     context,
     dockerfile: readDockerfile(build, context),
@@ -104,6 +115,19 @@ export function readServiceBuild(service: readonly Layer[], surroundings: Servic
     inlineCache: readCacheTargets(build),
     ...readExtension(extension, { context, platforms, environment }),
   };
+}
+
+function readTags(
+  { service, build }: Readonly<Record<'service' | 'build', readonly Layer[]>>,
+  given = false,
+): string[] {
+  const image = uppermost(service, 'image')?.value;
+  const named = image?.optionalText() === undefined ? [] : [image!];
+  return checkedTexts([...named, ...valuesAt(build, 'tags')], given ? () => {} : finalTag);
+}
+
+function valuesAt(layers: readonly Layer[], key: string): Layer['value'][] {
+  return itemsAt(layers, key).map(({ value }) => value);
 }
 
 function refuseMisspelling(service: Layer['value']): void {

@@ -74,6 +74,11 @@ function readDocument(source: YamlText, uniqueKeys: boolean | typeof isSameKey):
   const [error] = document.errors;
   if (error !== undefined) {
     const { line, col } = lines.linePos(error.pos[0]);
+    if (error.code === 'MULTIPLE_DOCS') {
+      throw new ArchfarmError('config', `${source.path}:${line}:${col}: a second document begins here`, {
+        hint: 'a file is one document: put the other into a file of its own, or take the --- away',
+      });
+    }
     throw new ArchfarmError('config', `${source.path}:${line}:${col}: ${error.message}`, { cause: error });
   }
   return { source, document, lines, unset: new Set() };
@@ -160,12 +165,13 @@ export class YamlValue {
     return this.isEmpty ? undefined : this.text() || undefined;
   }
 
-  /** `true` or `false`; false when absent. */
+  /** `true` or `false`, or another word that Compose takes for one of them; false when absent. */
   flag(): boolean {
     if (this.isEmpty) return false;
     const text = this.text();
-    if (text !== 'true' && text !== 'false') throw this.error(`must be true or false, not ${text}`);
-    return text === 'true';
+    if (/^(?:true|yes|y|on)$/i.test(text)) return true;
+    if (/^(?:false|no|n|off)$/i.test(text)) return false;
+    throw this.error(`must be true or false, not ${text}`);
   }
 
   /** The items of a list; none when absent. */

@@ -4,7 +4,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readComposeFile } from '../../../coordinator/project/compose-file.ts';
 import { findProjectFiles } from '../../../coordinator/project/find-project.ts';
+import type { Environment } from '../../../coordinator/project/interpolate.ts';
 import { openProjects } from '../../../coordinator/project/open-projects.ts';
+import type { ProjectBuild } from '../../../coordinator/project/project-build.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const environment = { HOST: 'from-environment' };
@@ -69,6 +71,7 @@ test('a file that is not YAML, or too much of it, is refused with its place [C1]
     ['services:\n\tapp: 1', /compose\.yaml:2:1: /],
     ['services:\n  app: {build: .}\n  app: {build: .}', /compose\.yaml:3:3: .*unique/],
     ['services: [app', /compose\.yaml:1:15: /],
+    ['services: {}\n---\nservices: {}', /compose\.yaml:2:1: a second document begins here/],
     ['- a', /compose\.yaml:1:1: must be a mapping/],
     ['services: text', /compose\.yaml:1:1: services: must be a mapping/],
     [levels.join('\n'), /[Ee]xcessive alias/],
@@ -183,6 +186,72 @@ test('what is not read is said', async () => {
     await failure(readComposeFile(['/nowhere/compose.yaml'], {})),
     /cannot read the project file .*ENOENT/,
   );
+});
+
+test('COMPOSE_FILE names the files, of the environment or of .env, and their paths are those of the first', async () => {
+  await using dir = await temporaryDirectory();
+  const at = (...names: string[]): string => path.join(dir.path, ...names);
+  await mkdir(at('ci'));
+  await mkdir(at('base'));
+  await writeFile(at('compose.yaml'), 'services: {app: {image: reg/default, build: .}}');
+  await writeFile(at('base', 'app.yaml'), 'services: {app: {image: "reg/app:$TAG$OWN", build: ctx}}');
+  await writeFile(at('base', '.env'), 'TAG=of-base\nOWN=-own\n');
+  await writeFile(
+    at('ci', 'ci.yaml'),
+    'services: {app: {build: {context: other, secrets: [k]}}}\nsecrets: {k: {file: k}}',
+  );
+  const build = async (environment: Environment): Promise<ProjectBuild | undefined> => {
+    const [project, ...others] = await openProjects(undefined, { cwd: dir.path, environment });
+    assert.is(others.length, 0);
+    return project?.build('app');
+  };
+  assert.equal((await build({}))?.tags, ['reg/default']);
+  const files = { COMPOSE_FILE: 'base/app.yaml:ci/ci.yaml' };
+  const read = await build(files);
+  assert.equal(read?.tags, ['reg/app:of-base-own']);
+  assert.equal(read?.context, { type: 'directory', path: at('base', 'other') });
+  assert.equal(read?.secrets, [{ id: 'k', type: 'file', path: at('base', 'k') }]);
+  const separated = { COMPOSE_FILE: `${at('base', 'app.yaml')};ci/ci.yaml`, COMPOSE_PATH_SEPARATOR: ';' };
+  assert.equal(await build(separated), read);
+  await writeFile(at('.env'), 'TAG=of-cwd\nCOMPOSE_FILE=base/app.yaml\n');
+  assert.equal((await build({}))?.tags, ['reg/app:of-cwd-own']);
+  assert.equal((await build({ COMPOSE_FILE: 'compose.yaml' }))?.tags, ['reg/default']);
+  assert.equal((await build({ COMPOSE_FILE: '' }))?.tags, ['reg/default']);
+  assert.match(
+    await failure(build({ COMPOSE_FILE: 'base/app.yaml:gone.yaml' })),
+    `COMPOSE_FILE names ${at('gone.yaml')}, and there is no such file`,
+  );
+  const [given] = await openProjects('compose.yaml', { cwd: dir.path, environment: files });
+  assert.equal((await given?.build('app'))?.tags, ['reg/default']);
+});
+
+test('a directory called .env is no .env', async () => {
+  await using dir = await temporaryDirectory();
+  const file = path.join(dir.path, 'compose.yaml');
+  await mkdir(path.join(dir.path, '.env'));
+  await writeFile(file, 'services: {app: {image: reg/app, build: .}}');
+  assert.equal((await (await readComposeFile([file], {})).build('app')).tags, ['reg/app']);
+  const [project] = await openProjects(undefined, { cwd: dir.path, environment: {} });
+  assert.ok(project);
+});
+
+test('COMPOSE_PROJECT_NAME is always there, as Compose makes it', async () => {
+  await using dir = await temporaryDirectory();
+  const directory = path.join(dir.path, '_My App.2');
+  await mkdir(directory);
+  const file = path.join(directory, 'compose.yaml');
+  const services = 'services: {app: {image: "reg/$COMPOSE_PROJECT_NAME", build: .}}\n';
+  const nameOf = async (environment: Environment): Promise<string | undefined> => {
+    const project = await readComposeFile([file], environment);
+    const { tags } = await project.build('app');
+    assert.equal(project.warnings, []);
+    return tags[0];
+  };
+  await writeFile(file, services);
+  assert.is(await nameOf({}), 'reg/myapp2');
+  await writeFile(file, `${services}name: "of-$STAGE"\n`);
+  assert.is(await nameOf({ STAGE: 'ci' }), 'reg/of-ci');
+  assert.is(await nameOf({ STAGE: 'ci', COMPOSE_PROJECT_NAME: 'given' }), 'reg/given');
 });
 
 test.run();

@@ -28,7 +28,7 @@ test('what is no test is refused with its place', () => {
     ['{timeout: 1m}', /test: has no command/],
     ['{command: a, timeout: 10}', /test\.timeout: timeout "10" is not a duration/],
     ['{command: a, timeout: 0s}', /test\.timeout: timeout must be longer than nothing/],
-    ['{command: a, network: yes}', /test\.network: must be true or false/],
+    ['{command: a, network: maybe}', /test\.network: must be true or false/],
     ['{command: a, netwrok: true}', /test\.netwrok: unknown key/],
   ];
   for (const [yaml, message] of golden) assert.throws(() => read(yaml), message, yaml);

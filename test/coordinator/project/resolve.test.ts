@@ -178,7 +178,7 @@ services:
     ['a', { tags: ['Reg/A'] }, 'usage', /invalid image reference/],
     ['a', { tags: ['a'], platforms: ['armv7'] }, 'usage', /did you mean linux\/arm\/v7/],
     ['b', {}, 'context-invalid', /gone is not a directory/],
-    ['c', {}, 'usage', /cannot be named by digest/],
+    ['c', {}, 'config', /compose.yaml:5:.*cannot be named by digest/],
   ];
   for (const [target, flags, code, text] of golden) {
     const error = await failure(resolve(dir.path, target, flags));
@@ -283,6 +283,39 @@ test('services and bake targets of one directory are known together', async () =
   assert.is((await resolve(dir.path, 'both', flags)).plan.name, 'both');
   assert.match((await failure(resolve(dir.path))).hint ?? '', /name one: a, both, b, both/);
   assert.match((await failure(resolve(dir.path, 'bb'))).hint ?? '', /known: a, both, b, both/);
+});
+
+test('a name, a tag or a platform that is wrong is told with its place, and what was unset with it', async () => {
+  const golden: [lines: string[], message: RegExp, warnings?: RegExp][] = [
+    [
+      ['    image: "${REG}/web:${TAG}"', '    build: ./app'],
+      /compose\.yaml:3:5: services\.web\.image: invalid image reference "\/web:"/,
+      /variable REG is not set.*variable TAG is not set/s,
+    ],
+    [
+      ['    image: reg.example/web', '    build: {context: ./app, tags: ["reg.example/Web"]}'],
+      /compose\.yaml:4:\d+: services\.web\.build\.tags\.0: invalid image reference "reg\.example\/Web"/,
+    ],
+    [
+      ['    image: reg.example/web', '    build: {context: ./app, platforms: [linux/amd46]}'],
+      /compose\.yaml:4:\d+: services\.web\.build\.platforms\.0: unknown platform "linux\/amd46"/,
+    ],
+  ];
+  for (const [lines, message, unset = /^$/] of golden) {
+    await using dir = await project(['services:', '  web:', ...lines, ''].join('\n'));
+    const warnings: string[] = [];
+    const surroundings = { cwd: dir.path, environment: {}, warn: (text: string) => void warnings.push(text) };
+    try {
+      await resolvePlan('web', noFlags, surroundings);
+      assert.unreachable();
+    } catch (error) {
+      assert.match(String(error), message);
+    }
+    assert.match(warnings.join('\n'), unset);
+  }
+  await using dir = await project('services: {web: {image: "${REG}/web", build: ./app}}');
+  const { plan } = await resolve(dir.path, 'web', { tags: ['reg.example/web'] });
+  assert.equal(plan.tags, ['reg.example/web:latest']);
 });
 
 test.run();

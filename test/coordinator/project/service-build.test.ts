@@ -36,6 +36,14 @@ test('a text is the context directory, and image the first tag', () => {
   );
 });
 
+test('true and false may be written in every way that Compose takes', () => {
+  for (const yes of ['true', 'True', 'yes', 'ON', 'y']) {
+    const { pull, noCache } = readBuild(`pull: ${yes}`, `no_cache: "${yes}"`);
+    assert.equal([pull, noCache], [true, true], yes);
+  }
+  for (const no of ['false', 'FALSE', 'no', 'off', 'n']) assert.is(readBuild(`pull: ${no}`).pull, false, no);
+});
+
 test('every key is read, in the mapping form', () => {
   const build = read(
     'services:',
