@@ -32,7 +32,11 @@ export async function checkOut(source: GitSource, signal: AbortSignal): Promise<
   const env = gitEnvironment(process.env);
   const git = async (...args: readonly string[]): Promise<void> => {
     try {
-      await run('/bin/sh', [...underUmask, '-C', root, ...args], { signal, env, maxBuffer: 16 * 1024 * 1024 });
+      await run('/bin/sh', [...underUmask, '-C', root, ...args], {
+        signal,
+        env,
+        maxBuffer: 16 * 1024 * 1024,
+      });
     } catch (error) {
       signal.throwIfAborted();
       throw gitError(error, source);

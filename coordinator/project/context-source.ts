@@ -19,8 +19,8 @@ export interface GitSource {
   readonly subdirectory?: string | undefined;
 }
 
-const schemes = /^(?:https?|ssh|git|file):\/\/./;
-const secureShell = /^[\w.-]+@[\w.-]+:[^/-]./;
+const schemes = /^(?:https?|ssh|git|file):\/\/./i;
+const secureShell = /^[\w.-]+@[\w.-]+:[^-]./;
 
 /** `URL[#REF[:SUBDIRECTORY]]` as docker takes it; undefined for what is no URL. Throws `usage` for a bad fragment. */
 export function parseGitSource(text: string): GitSource | undefined {
@@ -42,7 +42,8 @@ export function parseGitSource(text: string): GitSource | undefined {
   }
   return {
     type: 'git',
-    url,
+    // Git knows schemes in small letters alone.
+    url: url.replace(/^\w+(?=:\/\/)/, (scheme) => scheme.toLowerCase()),
     ref: ref === '' ? undefined : ref,
     subdirectory: subdirectory === '' ? undefined : subdirectory,
   };

@@ -10,6 +10,9 @@ test('URLs are split as docker splits them; anything else is none', () => {
     ['https://host/a/b.git#:docker', 'https://host/a/b.git', undefined, 'docker'],
     ['git@host:a/b.git#v1:x/y', 'git@host:a/b.git', 'v1', 'x/y'],
     ['ssh://git@host:22/a', 'ssh://git@host:22/a'],
+    ['git@host:/srv/git/app.git#v1', 'git@host:/srv/git/app.git', 'v1'],
+    // Git itself knows schemes in small letters alone.
+    ['HTTPS://Host/A/b', 'https://Host/A/b'],
     ['github.com/a/b#c', 'https://github.com/a/b', 'c'],
   ];
   for (const [text, url, ref, subdirectory] of golden) {
@@ -36,7 +39,12 @@ test('names a context by its last part, and never shows a password', () => {
   assert.is(contextName(git), 'py-app');
   assert.is(describeContext(git), 'https://host/a/py-app.git#v1');
   assert.is(contextName({ type: 'tar', path: '/x/app.tar.gz' }), 'app');
-  for (const url of ['file:///home/me/hello/.git', 'https://host/a/hello/', 'git@host:hello.git']) {
+  for (const url of [
+    'file:///home/me/hello/.git',
+    'https://host/a/hello/',
+    'git@host:hello.git',
+    'git@host:/srv/hello.git',
+  ]) {
     assert.is(contextName({ type: 'git', url }), 'hello', url);
   }
   // Every build has a name, also where a path has none.
