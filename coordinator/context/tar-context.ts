@@ -20,6 +20,8 @@ import { refused, TarTree, type TarFile, type TarNode } from './tar-tree.ts';
 import { TreeWriter } from './tree-writer.ts';
 
 const magicBytes = 2;
+/** Archives of Unix Version 7 have no word in their headers to be known by, but a checksum; unknown to the types. */
+const anyFormat: object = { allowUnknownFormat: true };
 const gzip = Buffer.from([0x1f, 0x8b]);
 
 export interface TarContext extends AsyncDisposable {
@@ -79,7 +81,7 @@ async function readEntries(
   reader: TarReader,
   { name, signal }: TarOptions,
 ): Promise<void> {
-  const archive = extract();
+  const archive = extract(anyFormat);
   // An entry that is refused ends the archive, and so what feeds it; the first failure is the one that counts.
   const failures: unknown[] = [];
   const note = (error: unknown): void => void failures.push(error);
@@ -163,7 +165,7 @@ class TarReader {
       case 'symlink':
         return { type: 'symlink', ...attributes, target: header.linkname ?? '' };
       case 'link': {
-        const first = this.tree.file(header.linkname ?? '');
+        const first = this.tree.leaf(header.linkname ?? '');
         if (first !== undefined) return first;
         throw refused(
           header.name,

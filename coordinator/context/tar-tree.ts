@@ -19,8 +19,9 @@ export interface TarFile extends Attributes {
   readonly size: number;
 }
 
-export type TarNode =
-  TarFile | (Attributes & { readonly type: 'symlink'; readonly target: string }) | TarDirectory;
+type TarLeaf = TarFile | (Attributes & { readonly type: 'symlink'; readonly target: string });
+
+export type TarNode = TarLeaf | TarDirectory;
 
 interface TarDirectory extends Attributes {
   readonly type: 'directory';
@@ -65,13 +66,19 @@ export class TarTree {
   }
 
   file(name: string): TarFile | undefined {
+    const node = this.leaf(name);
+    return node?.type === 'file' ? node : undefined;
+  }
+
+  /** What another name may be a link to. */
+  leaf(name: string): TarLeaf | undefined {
     let node: TarNode | undefined;
     let children: ReadonlyMap<string, TarNode> = this.#root;
     for (const part of TarTree.parts(name) ?? []) {
       node = children.get(part);
       children = node?.type === 'directory' ? node.children : new Map();
     }
-    return node?.type === 'file' ? node : undefined;
+    return node?.type === 'directory' ? undefined : node;
   }
 
   /** Writes what the ignore rules leave; gives the content of each file by its number in the tree. */
@@ -113,11 +120,7 @@ function write(
   }
 }
 
-function writeLeaf(
-  name: string,
-  node: Exclude<TarNode, TarDirectory>,
-  { tree, contents, numbers }: Writing,
-): void {
+function writeLeaf(name: string, node: TarLeaf, { tree, contents, numbers }: Writing): void {
   const attributes = { name, mode: node.mode, mtime: node.mtime };
   if (node.type === 'symlink') return tree.symlink(attributes, node.target);
   const first = numbers.get(node.content);

@@ -69,9 +69,9 @@ test('a tar archive, plain or gzip, is the same tree as its directory', async ()
   const root = await writeFiles(join(directory.path, 'context'), files);
   await symlink('sub/a.txt', join(root, 'link'));
   const { root: expected } = await scanContext(root, { signal });
-  for (const flags of ['cf', 'czf']) {
-    const path = join(directory.path, `${flags}.tar`);
-    execFileSync('tar', ['-C', root, `-${flags}`, path, '.']);
+  for (const [index, flags] of [['-cf'], ['-czf'], ['--format=v7', '-cf']].entries()) {
+    const path = join(directory.path, `${index}.tar`);
+    execFileSync('tar', ['-C', root, ...flags, path, '.']);
     const before = await leftovers();
     {
       await using opened = await open({ type: 'tar', path }, 'sub/Web');

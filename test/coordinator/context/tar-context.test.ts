@@ -51,6 +51,23 @@ test('keeps files, links, modes and times to the nanosecond, with directories th
   }
 });
 
+test('a link to a symbolic link is that link again', async () => {
+  const bytes = await archiveOf(
+    { name: 'one', type: 'symlink', linkname: 'target' },
+    { name: 'two', type: 'link', linkname: 'one' },
+  );
+  await using tar = await read(bytes);
+  const { root, directories } = tar.snapshot(new Matcher([]));
+  const { entries } = decodeDirectory(root, directories.get(root) ?? Buffer.alloc(0));
+  assert.equal(
+    entries.map((entry) => [entry.type, entry.name, 'target' in entry && entry.target]),
+    [
+      ['symlink', 'one', 'target'],
+      ['symlink', 'two', 'target'],
+    ],
+  );
+});
+
 test('entries that no context may hold are refused by name [X1, X2, X4, X5, X9]', async () => {
   const golden: [items: readonly Item[], message: RegExp][] = [
     [[{ name: '../up' }], /"\.\.\/up" is refused: its path leads out/],
