@@ -3,6 +3,7 @@ import path from 'node:path';
 import { parsePlatform } from '../../shared/platform.ts';
 import { contextsAt } from './additional-contexts.ts';
 import { annotationsAt, readExtension } from './archfarm-extension.ts';
+import type { ListType } from './annotations.ts';
 import { checkCacheTarget, readCacheSource } from './cache-references.ts';
 import { parseGitSource, type ContextSource } from './context-source.ts';
 import { dockerfileIn } from './dockerfile-source.ts';
@@ -62,15 +63,17 @@ export function readBakeTarget(
   { directory, environment, tagsGiven = false }: TargetSurroundings,
 ): ProjectBuild {
   for (const { value } of layers) checkKeys(value, targetKeys);
-  checkOutputs(layers);
+  const type = readOutputs(layers);
   const from = { cwd: directory, environment };
   const context = readContext(layers, directory);
   const platforms = checkedTexts(uppermostItems(layers, 'platforms'), parsePlatform);
   // docker buildx passes over it.
   const extension = layersAt(layers, 'x-archfarm');
+  const own = readExtension(extension, { context, platforms, environment });
   return {
     ...plainBuild(context),
-    ...readExtension(extension, { context, platforms, environment }),
+    ...own,
+    type: own.type ?? type,
     tags: checkedTexts(uppermostItems(layers, 'tags'), tagsGiven ? () => {} : finalTag),
     platforms,
     dockerfile: readDockerfile(layers, context),
@@ -142,12 +145,20 @@ function readCacheTargets(layers: readonly Layer[]): boolean {
   return targets.length > 0;
 }
 
-/** Publishing is all that is done with what is built; engines attach attestations as they are configured. */
-function checkOutputs(layers: readonly Layer[]): void {
+/**
+ * Publishing is all that is done with what is built, as the kind of list that is given back; engines attach
+ * attestations as they are configured.
+ */
+function readOutputs(layers: readonly Layer[]): ListType | undefined {
+  let type: ListType | undefined;
   for (const output of uppermostItems(layers, 'output')) {
-    if (/^(type=(registry|image)|push=true)(,(type=(registry|image)|push=true))*$/.test(fieldsOf(output)))
-      continue;
-    throw output.error('what is built is published to a registry, and nowhere else', 'use type=registry');
+    for (const field of fieldsOf(output).split(',')) {
+      const [, oci] = /^oci-mediatypes=(true|false)$/.exec(field) ?? [];
+      if (oci !== undefined) type = oci === 'true' ? 'oci' : 'docker';
+      else if (!/^(?:type=(?:registry|image)|push=true)$/.test(field)) {
+        throw output.error('what is built is published to a registry, and nowhere else', 'use type=registry');
+      }
+    }
   }
   for (const { value: attestation } of itemsAt(layers, 'attest')) {
     if (/(^|,)disabled=true(,|$)/.test(fieldsOf(attestation))) continue;
@@ -156,4 +167,5 @@ function checkOutputs(layers: readonly Layer[]): void {
       'remove the key; --attestations says what becomes of those that engines attach',
     );
   }
+  return type;
 }

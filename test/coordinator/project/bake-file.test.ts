@@ -110,6 +110,16 @@ test('every key of a target is read', async () => {
   });
 });
 
+test('the kind of list that an output asks for is the one that is published', async () => {
+  const golden: [target: object, type: string | undefined][] = [
+    [{ output: ['type=registry'] }, undefined],
+    [{ output: ['type=registry,oci-mediatypes=true'] }, 'oci'],
+    [{ output: [{ type: 'image', push: true, 'oci-mediatypes': false }] }, 'docker'],
+    [{ output: ['oci-mediatypes=true,type=registry'], 'x-archfarm': { type: 'docker' } }, 'docker'],
+  ];
+  for (const [target, type] of golden) assert.is((await build(target)).type, type, JSON.stringify(target));
+});
+
 test('x-archfarm has what bake has no key for, inherited as all else', async () => {
   const project = await bakeFile({
     target: {
