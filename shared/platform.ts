@@ -171,7 +171,9 @@ function nearestPlatform(text: string): string {
   if (own(knownPairs, first)?.includes(second) === true && variants !== undefined) {
     return `variants of ${second}: ${variants}`;
   }
-  if (nearest !== undefined && nearest.distance <= 3) return `did you mean ${nearest.name}?`;
+  // Of a short word little is left when three of its letters are others: `all` is not `arm`.
+  if (nearest !== undefined && nearest.distance <= Math.min(3, bare.length / 2))
+    return `did you mean ${nearest.name}?`;
   const architectures = own(knownPairs, first);
   if (architectures === undefined && second !== '') {
     return `known operating systems: ${Object.keys(knownPairs).join(', ')}`;

@@ -19,6 +19,7 @@ const digestGrammar = /^sha256:[0-9a-f]{64}$/;
 
 /** Repository names above this are refused by registries (distribution: total length of the name). */
 const maxNameLength = 255;
+const maxPort = 65_535;
 /** Longer than any name with a tag and a digest: what is beyond is not looked at. */
 const maxTextLength = 1024;
 
@@ -37,6 +38,14 @@ export function parseReference(text: string): Reference {
     domain !== undefined && (/[.:[]/.test(domain) || domain === 'localhost' || /[A-Z]/.test(domain));
   if (domain !== undefined && !isHost && !new RegExp(`^${component}$`).test(domain))
     throw invalidReference(text);
+  const port = isHost ? /:([0-9]+)$/.exec(domain)?.[1] : undefined;
+  if (Number(port ?? 0) > maxPort) {
+    throw new ArchfarmError(
+      'usage',
+      `invalid image reference ${JSON.stringify(text)}: there is no port ${port}`,
+      { hint: `the highest port is ${maxPort}` },
+    );
+  }
   const registry = isHost && domain !== 'index.docker.io' ? domain : 'docker.io';
   const bare = domain === undefined || isHost ? path : `${domain}/${path}`;
   const repository = registry === 'docker.io' && !bare.includes('/') ? `library/${bare}` : bare;

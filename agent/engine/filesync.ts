@@ -213,7 +213,10 @@ class TreeSender {
     let index = 0;
     for await (const { path } of this.#walk?.(this.#call.signal) ?? []) {
       if (index++ !== id) continue;
-      const message = `${path} for ${this.#options.platform}: ${messageOf(error)}`;
+      const what = messageOf(error);
+      const { platform } = this.#options;
+      const isNamed = what.includes(JSON.stringify(path));
+      const message = isNamed ? `${what} for ${platform}` : `${path} for ${platform}: ${what}`;
       return new ArchfarmError(code, message, { hint, cause: error });
     }
     return new ArchfarmError(code, messageOf(error), { hint, cause: error });

@@ -79,6 +79,9 @@ test('a misspelled platform gets the nearest right one', () => {
 });
 
 test('what is like no platform gets the list of those for linux', () => {
+  for (const text of ['', 'all', 'any', 'linux/all']) {
+    assert.match(hintFor(text) ?? '', /^known for linux: 386, amd64, /, text);
+  }
   const strange = ['', '/', 'a/b/c/d', 'linux/', 'l i n u x', 'sparkling-water', '🍓', 'linux/arm64/v99/x'];
   for (const text of strange)
     assert.match(

@@ -80,6 +80,8 @@ const wrong = [
   'a.b/-py',
   'https://h.io/py',
   'h.io:port/py',
+  'localhost:99999/py',
+  '[::1]:65536/py',
   '[::1/py',
   '[zz]/py',
   '-h.io/py',

@@ -219,6 +219,15 @@ test('a content that cannot be had ends the sync with its name and the platform,
   }
 });
 
+test('an error that names the file already does not name it twice', async () => {
+  const given = sourceOf({ 'app/small': file('content') }, () => ({
+    blob: () => Promise.reject(new ArchfarmError('context-changed', '"app/small" changed while it was read')),
+  }));
+  await using sync = await startSync({}, given);
+  const tree = await receiveTree(sync.engine, {});
+  assert.is(tree.error, '"app/small" changed while it was read for linux/arm64');
+});
+
 test('a content that breaks off in the middle ends the sync with its name', async () => {
   const given = sourceOf(some, () => ({
     blob: async (_digest, size) =>
