@@ -5,6 +5,7 @@ import type { TlsTrust } from '../../shared/trust.ts';
 import { Api } from './api.ts';
 import type { BuildOptions } from './build-options.ts';
 import { configuredCoordinator, type GlobalOptions } from './global-options.ts';
+import { warn } from './own-words.ts';
 import { givenRegistryFlag, registriesOptions } from './registry-options.ts';
 
 export interface FarmAccess extends AsyncDisposable {
@@ -41,7 +42,7 @@ export async function accessFarm(options: AccessOptions, global: GlobalOptions):
   };
 }
 
-async function localFarm(options: AccessOptions, { signal }: GlobalOptions): Promise<FarmAccess> {
+async function localFarm(options: AccessOptions, { signal, quiet }: GlobalOptions): Promise<FarmAccess> {
   if (options.detach) {
     throw new ArchfarmError('config', '--detach needs a coordinator that outlives this command', {
       hint: 'set --coordinator or ARCHFARM_COORDINATOR; start one with archfarm serve',
@@ -55,7 +56,13 @@ async function localFarm(options: AccessOptions, { signal }: GlobalOptions): Pro
     cleanup.defer(() => registries[Symbol.asyncDispose]());
     await registries.check();
     const { startLocalFarm } = await import('./local.ts');
-    const farm = await startLocalFarm(registries, { contextLimits: options.contextLimits, signal });
+    const farm = await startLocalFarm(registries, {
+      contextLimits: options.contextLimits,
+      signal,
+      tell: (warning) => {
+        if (!quiet) warn(warning);
+      },
+    });
     cleanup.defer(() => farm[Symbol.asyncDispose]());
     const { url, token, failed } = farm;
     const api = new Api({ url, token });

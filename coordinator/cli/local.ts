@@ -1,7 +1,5 @@
 /** A coordinator inside this process, and one agent for this machine's engine: the farm of a server-less build. */
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { untilAborted } from '../../shared/abort.ts';
 import { Cleanup } from '../../shared/cleanup.ts';
@@ -10,8 +8,9 @@ import { readStoreBounds } from '../../shared/context/store-bounds.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { silentLogger } from '../../shared/log.ts';
 import { timersFrom } from '../../shared/timers.ts';
-import { cacheDirectory } from '../cache-directory.ts';
+import { cacheDirectory, cacheProblem } from '../cache-directory.ts';
 import type { Registries } from '../registry/registries.ts';
+import { makeScratch } from '../scratch.ts';
 import { startCoordinator } from '../server/coordinator.ts';
 import { LocalAgent } from './local-agent.ts';
 
@@ -22,17 +21,25 @@ export interface LocalFarm extends AsyncDisposable {
   readonly failed: Promise<never>;
 }
 
+export interface LocalFarmOptions {
+  readonly contextLimits: ContextLimits;
+  readonly signal: AbortSignal;
+  /** Hears warnings. */
+  readonly tell: (warning: string) => void;
+}
+
 /** Resolves once the agent is ready. Throws what keeps this machine's engine from building. */
 export async function startLocalFarm(
   registries: Registries,
-  { contextLimits, signal }: { readonly contextLimits: ContextLimits; readonly signal: AbortSignal },
+  { contextLimits, signal, tell }: LocalFarmOptions,
 ): Promise<LocalFarm> {
   const cleanup = new Cleanup();
   try {
-    const scratch = await mkdtemp(join(tmpdir(), 'archfarm-'));
-    cleanup.defer(() => rm(scratch, { recursive: true, force: true }));
+    const directory = await makeScratch('archfarm-');
+    cleanup.defer(() => directory[Symbol.asyncDispose]());
+    const scratch = directory.path;
     const token = randomBytes(24).toString('base64url');
-    const cache = cacheDirectory(process.env);
+    const cache = await usableCache(join(scratch, 'cache'), tell);
     const coordinator = await startCoordinator({
       listen: { host: '127.0.0.1', port: 0 },
       token,
@@ -61,6 +68,17 @@ export async function startLocalFarm(
     await cleanup[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** The user's own, where it can be written: services and containers may have no home. */
+async function usableCache(otherwise: string, tell: LocalFarmOptions['tell']): Promise<string> {
+  const cache = cacheDirectory(process.env);
+  const problem = await cacheProblem(cache);
+  if (problem === undefined) return cache;
+  tell(
+    `nothing is kept for later builds: cannot write ${cache}: ${problem}; XDG_CACHE_HOME names another place`,
+  );
+  return otherwise;
 }
 
 function engineDown(reason = 'it gives no reason'): ArchfarmError {

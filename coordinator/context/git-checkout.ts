@@ -1,11 +1,11 @@
 /** A shallow checkout of one commit in a temporary directory, made by the git command. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, realpath, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, realpath, rm, stat } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import { describeContext, type GitSource } from '../project/context-source.ts';
+import { makeScratch } from '../scratch.ts';
 import { fileError } from './file-error.ts';
 import { gitEnvironment } from './git-environment.ts';
 
@@ -27,8 +27,8 @@ const maxLines = 3;
 
 /** Throws `context-invalid` naming URL and reference. */
 export async function checkOut(source: GitSource, signal: AbortSignal): Promise<GitCheckout> {
-  const root = await realpath(await mkdtemp(join(tmpdir(), 'archfarm-git-')));
-  const dispose = (): Promise<void> => rm(root, { recursive: true, force: true });
+  const scratch = await makeScratch('archfarm-git-');
+  const root = scratch.path;
   const env = gitEnvironment(process.env);
   const git = async (...args: readonly string[]): Promise<void> => {
     try {
@@ -55,10 +55,10 @@ export async function checkOut(source: GitSource, signal: AbortSignal): Promise<
       path,
       pathOf: (name) => join(path, name),
       read: (name) => readInside(path, name),
-      [Symbol.asyncDispose]: dispose,
+      [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
     };
   } catch (error) {
-    await dispose();
+    await scratch[Symbol.asyncDispose]();
     throw error;
   }
 }

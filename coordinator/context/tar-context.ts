@@ -1,6 +1,4 @@
 /** Reads a tar archive, plain or gzip: its contents are spooled to a temporary directory as they come. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -12,6 +10,7 @@ import type { Matcher } from '../../shared/context/ignore.ts';
 import { checkLimit, defaultLimits, type ContextLimits } from '../../shared/context/limits.ts';
 import { untilAborted } from '../../shared/abort.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
+import { makeScratch } from '../scratch.ts';
 import { readPart, type ContextFile } from './context-file.ts';
 import type { TreeFile } from './file-table.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -44,9 +43,9 @@ export interface TarOptions {
 export async function readTar(input: AsyncIterable<Buffer>, options: TarOptions): Promise<TarContext> {
   const cleanup = new Cleanup();
   try {
-    const directory = await mkdtemp(join(tmpdir(), 'archfarm-tar-'));
-    cleanup.defer(() => rm(directory, { recursive: true, force: true }));
-    const spool = await Spool.create(join(directory, 'contents'));
+    const directory = await makeScratch('archfarm-tar-');
+    cleanup.defer(() => directory[Symbol.asyncDispose]());
+    const spool = await Spool.create(join(directory.path, 'contents'));
     cleanup.defer(() => spool[Symbol.asyncDispose]());
     const { limits = defaultLimits } = options;
     const reader = new TarReader(spool, limits);

@@ -9,7 +9,7 @@ import { startRegistry, type RunningRegistry } from '../../scripts/rig/registry.
 import { Resources } from '../../scripts/rig/resources.ts';
 import { scratchDirectory } from '../../scripts/rig/scratch.ts';
 import { startFakeEngine } from '../agent/engine/fake-engine.ts';
-import { archfarm } from '../support/archfarm-command.ts';
+import { archfarm, startArchfarm } from '../support/archfarm-command.ts';
 import { buildImage, startBuild } from '../support/build-command.ts';
 import { isolatedEnv } from '../support/farm-processes.ts';
 import { readPublished } from '../support/published-image.ts';
@@ -130,6 +130,60 @@ test('when the command is killed, its agent ends and so does the step that it ra
   const what = 'agent and step end';
   await until(async () => (await processesMarked(mark)).length === 0, { what });
   await until(async () => (await commandsWith('4711.5')).length === 0, { what });
+});
+
+test('a second interrupt ends it at once, and leaves no temporary file either', async () => {
+  const mark = 'interrupted';
+  const flags = await steps('interrupted', 'RUN echo begun; sleep 4712.5');
+  await using build = startArchfarm(['build', '--progress', 'plain', ...flags], {
+    env: { ...env, E2E_MARK: mark },
+  });
+  await until(() => build.stderr.includes(' begun'), { what: 'the step has begun', timeout: 60_000 });
+  assert.is.not((await readdir(temporary)).length, 0);
+  const [found = ''] = await processesWith('archfarm-agent', await processesMarked(mark));
+  const agent = Number(/\d+/.exec(found)?.[0]);
+  // Stopped, so that the build does not end by the first one.
+  process.kill(agent, 'SIGSTOP');
+  try {
+    build.kill('SIGINT');
+    await until(() => build.stderr.includes('interrupt again'), { what: 'the first is taken' });
+    build.kill('SIGINT');
+    // It is waited for so: its agent, which is stopped, holds its standard error.
+    await until(async () => !(await processesMarked(mark)).includes(build.pid), { what: 'the command ends' });
+    assert.equal(await readdir(temporary), []);
+  } finally {
+    process.kill(agent, 'SIGCONT');
+  }
+  assert.is((await build.ended).status, 130);
+  await until(async () => (await processesMarked(mark)).length === 0, { what: 'the agent ends' });
+  assert.equal(await readdir(temporary), []);
+});
+
+test('without a cache directory it builds, and says so', async () => {
+  const XDG_CACHE_HOME = `${dir}/no-directory`;
+  await writeFile(XDG_CACHE_HOME, '');
+  const args = ['build', ...(await steps('cacheless', 'RUN true'))];
+  const built = await archfarm(args, { env: { ...env, XDG_CACHE_HOME } });
+  assert.is(built.status, 0, built.stderr);
+  assert.match(
+    built.stderr,
+    `WARNING: nothing is kept for later builds: cannot write ${XDG_CACHE_HOME}/archfarm: `,
+  );
+  const quiet = await archfarm([...args, '--quiet'], { env: { ...env, XDG_CACHE_HOME } });
+  assert.is(quiet.stderr, '');
+  assert.equal(await readdir(temporary), []);
+});
+
+test('without a directory for temporary files it says which it wants', async () => {
+  const TMPDIR = `${dir}/gone`;
+  const { status, stderr } = await archfarm(['build', ...(await steps('placeless', 'RUN true'))], {
+    env: { ...env, TMPDIR },
+  });
+  assert.is(status, 2, stderr);
+  assert.match(
+    stderr,
+    new RegExp(`^archfarm: no temporary files can be made in ${TMPDIR}: ENOENT.*\n {2}set TMPDIR to `, 'm'),
+  );
 });
 
 test('two builds at once do not disturb each other', async () => {
