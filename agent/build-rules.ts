@@ -2,7 +2,7 @@
 import { reasonOf } from '../shared/abort.ts';
 import { formatDuration } from '../shared/duration.ts';
 import { ArchfarmError } from '../shared/errors.ts';
-import { frontendOf } from '../shared/frontend.ts';
+import { frontendsOf } from '../shared/frontend.ts';
 import { allowFlag, demandsOf, describeDemands, refusedBy, type Policy } from '../shared/policy.ts';
 import type { Task } from '../shared/task.ts';
 import type { JobContext } from './context-link.ts';
@@ -32,7 +32,7 @@ export async function requireAllowed(
 ): Promise<void> {
   if (policy.includes('all')) return;
   const dockerfile = await readDockerfile(context, { ...task.dockerfile, signal });
-  const demands = demandsOf({ ...task, frontend: frontendOf(dockerfile, task.args) });
+  const demands = demandsOf({ ...task, frontends: frontendsOf(dockerfile, task.args) });
   const refused = refusedBy(policy, demands);
   if (refused.length === 0) return;
   throw new ArchfarmError(

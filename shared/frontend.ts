@@ -1,27 +1,26 @@
 /**
- * The image that an engine hands a Dockerfile to, where its text or an argument names one: a frontend is a program that
- * decides what is built. Read as BuildKit of any version would, so that none is missed.
+ * The images that an engine may hand a Dockerfile to, where its text or an argument names any: a frontend is a program
+ * that decides what is built. Versions of BuildKit differ in which they take, so none is missed that some version would.
  */
-import { directiveOf } from './directive.ts';
+import { directivesOf } from './directive.ts';
 import { parseReference } from './reference.ts';
 
-/** Goes before what the text says. */
+/** Goes before what the text says; BuildKit of before Docker 20.10 does not know it. */
 const argument = 'BUILDKIT_SYNTAX';
 
-/** As written, with its tag; undefined where the engine's own is used. */
-export function frontendOf(dockerfile: string, args: Readonly<Record<string, string>>): string | undefined {
-  return frontendInArguments(args) ?? syntaxOf(dockerfile);
+/** As written, with their tags; none where every engine uses its own. */
+export function frontendsOf(dockerfile: string, args: Readonly<Record<string, string>>): string[] {
+  return unique([frontendInArguments(args), ...frontendsIn(dockerfile)]);
 }
 
 export function frontendInArguments(args: Readonly<Record<string, string>>): string | undefined {
   return firstWord(args[argument]);
 }
 
-/** What the first lines name by `# syntax=`, or newer engines by `// syntax=` or as JSON. */
-export function syntaxOf(dockerfile: string): string | undefined {
-  const text = dockerfile.replace(/^\uFEFF/, '').replace(/^#!.*(?:\r?\n|$)/, '');
-  const named = directiveOf(text, { name: 'syntax' }) ?? directiveOf(text, { name: 'syntax', comment: '//' });
-  return firstWord(named) ?? syntaxInJson(text);
+/** What the first lines name by `# syntax=`, or for newer engines by `// syntax=` or as JSON. */
+export function frontendsIn(dockerfile: string): string[] {
+  const text = dockerfile.replace(/^\uFEFF/, '').replace(/^#![^\n]*(?:\n|$)/, '');
+  return unique([...directivesOf(text, 'syntax'), ...syntaxesInJson(text)].map(firstWord));
 }
 
 /** Docker's own: nobody else can push to that namespace. */
@@ -36,17 +35,22 @@ export function isBelow(frontend: string, prefix: string): boolean {
   return wanted.endsWith('/') ? repository.startsWith(wanted) : repository === wanted;
 }
 
-function syntaxInJson(text: string): string | undefined {
-  if (!/^\s*\{/.test(text)) return undefined;
+function syntaxesInJson(text: string): string[] {
+  if (!/^\s*\{/.test(text)) return [];
   try {
     const parsed: unknown = JSON.parse(text);
-    if (typeof parsed !== 'object' || parsed === null) return undefined;
-    // As Go reads it: in any case.
-    const value = Object.entries(parsed).find(([key]) => key.toLowerCase() === 'syntax')?.[1] as unknown;
-    return typeof value === 'string' ? firstWord(value) : undefined;
+    if (typeof parsed !== 'object' || parsed === null) return [];
+    // Go takes a key as it is or in any case, after what it is read into; in capitals, a long s is an S.
+    return Object.entries(parsed).flatMap(([key, value]: [string, unknown]) =>
+      key.toUpperCase() === 'SYNTAX' && typeof value === 'string' ? [value] : [],
+    );
   } catch {
-    return undefined;
+    return [];
   }
+}
+
+function unique(frontends: readonly (string | undefined)[]): string[] {
+  return [...new Set(frontends.filter((frontend) => frontend !== undefined))];
 }
 
 /** What follows the image are its arguments. */

@@ -16,7 +16,7 @@ export interface Asking {
   readonly extraHosts: readonly string[];
   readonly ssh: readonly unknown[];
   /** See frontend.ts. */
-  readonly frontend: string | undefined;
+  readonly frontends: readonly string[];
 }
 
 const simple = ['network-host', 'extra-hosts', 'ssh', 'all'];
@@ -33,12 +33,12 @@ export function parsePolicy(allowances: readonly string[], from: string): Policy
   });
 }
 
-export function demandsOf({ network, extraHosts, ssh, frontend }: Asking): Demand[] {
+export function demandsOf({ network, extraHosts, ssh, frontends }: Asking): Demand[] {
   return [
     ...(network === 'host' ? ['network-host'] : []),
     ...(extraHosts.length > 0 ? ['extra-hosts'] : []),
     ...(ssh.length > 0 ? ['ssh'] : []),
-    ...(frontend === undefined || isDockersOwn(frontend) ? [] : [`${frontendPrefix}${frontend}`]),
+    ...new Set(frontends.filter((each) => !isDockersOwn(each)).map((each) => `${frontendPrefix}${each}`)),
   ];
 }
 

@@ -10,7 +10,7 @@ import { recordsAlong } from '../context/records-along.ts';
 import { SnapshotSource } from '../context/snapshot.ts';
 import { contextName } from '../project/context-source.ts';
 import { resolvePlan } from '../project/resolve.ts';
-import type { BuildPlan, BuildSpec, DockerfileRoot } from '../project/spec.ts';
+import { maxOtherFrontends, type BuildPlan, type BuildSpec, type DockerfileRoot } from '../project/spec.ts';
 import { afterwards, submitPatience } from './afterwards.ts';
 import type { Api } from './api.ts';
 import type { BuildOptions } from './build-options.ts';
@@ -155,8 +155,14 @@ function specOf(
   };
 }
 
-function rootOf({ root, name, frontend }: DockerfileTree): DockerfileRoot {
-  return { root, name, ...(frontend === undefined ? {} : { frontend }) };
+function rootOf({ root, name, frontends }: DockerfileTree): DockerfileRoot {
+  const [frontend, ...others] = frontends;
+  return {
+    root,
+    name,
+    ...(frontend === undefined ? {} : { frontend }),
+    ...(others.length === 0 ? {} : { otherFrontends: others.slice(0, maxOtherFrontends) }),
+  };
 }
 
 async function forwardSsh(

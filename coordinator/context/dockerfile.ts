@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path';
 import { compareNames, digestOf, encodeDirectory } from '../../shared/context/encoding.ts';
 import type { Digest, FileEntry } from '../../shared/context/tree.ts';
 import { ArchfarmError, systemCode } from '../../shared/errors.ts';
-import { isDockersOwn, syntaxOf } from '../../shared/frontend.ts';
+import { frontendsIn, isDockersOwn } from '../../shared/frontend.ts';
 import type { DockerfileSource } from '../project/spec.ts';
 import { fileError } from './file-error.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -14,8 +14,8 @@ export interface DockerfileTree extends Snapshot {
   /** What the Dockerfile is called in the tree. */
   readonly name: string;
   readonly text: string;
-  /** The image that it names as its frontend, where that is not Docker's own. */
-  readonly frontend: string | undefined;
+  /** The images that it names as its frontend, but for Docker's own: engines differ in which they take. */
+  readonly frontends: readonly string[];
 }
 
 /** A context that is no directory of this machine. */
@@ -89,11 +89,10 @@ function treeOf(name: string, files: readonly SmallFile[]): DockerfileTree {
   const { digest, record } = encodeDirectory({ entries });
   const dockerfile = files.find((file) => file.name === name)?.content ?? Buffer.alloc(0);
   const text = dockerfile.toString('utf8');
-  const frontend = syntaxOf(text);
   return {
     name,
     text,
-    frontend: frontend === undefined || isDockersOwn(frontend) ? undefined : frontend,
+    frontends: frontendsIn(text).filter((frontend) => !isDockersOwn(frontend)),
     root: digest,
     directories: new Map([[digest, record]]),
     // No build sees when its Dockerfile was written.

@@ -14,7 +14,7 @@ export interface Instruction {
 /** Of a text that BuildKit refuses, what can be made out. */
 export function readInstructions(dockerfile: string): Instruction[] {
   const text = dockerfile.replace(/^\uFEFF/, '');
-  const escape = directiveOf(text, { name: 'escape' })?.trim() === '`' ? '`' : '\\';
+  const escape = directiveOf(text, 'escape')?.trim() === '`' ? '`' : '\\';
   const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
   const instructions: Instruction[] = [];
   for (let next = 0; next < lines.length;) {

@@ -11,8 +11,9 @@ export function demandsOn(spec: Asked, platform: string): Demand[] {
   const override = spec.perPlatform?.[platform];
   const { network, extraHosts, ssh } = spec;
   const inArguments = frontendInArguments({ ...spec.args, ...override?.args });
-  const frontend = inArguments ?? (override?.dockerfile ?? spec.dockerfile).frontend;
-  return demandsOf({ network, extraHosts, ssh, frontend });
+  const { frontend, otherFrontends = [] } = override?.dockerfile ?? spec.dockerfile;
+  const frontends = [inArguments, frontend, ...otherFrontends].filter((named) => named !== undefined);
+  return demandsOf({ network, extraHosts, ssh, frontends });
 }
 
 /** Names of agents that had the task and found in it what their policy refuses. */

@@ -96,10 +96,15 @@ export interface BuildSpec extends BuildRequest {
   readonly contexts: readonly NamedContext[];
 }
 
+/** A Dockerfile needs one; each agent reads all of them for itself. */
+export const maxOtherFrontends = 16;
+
 /** A tree that holds a Dockerfile of that name. */
 export interface DockerfileRoot {
   readonly root: Digest;
   readonly name: string;
   /** The image that it names as its frontend, where that is not Docker's own. */
   readonly frontend?: string | undefined;
+  /** Others that it names, of which some engines take one instead; some of them, where they are many. */
+  readonly otherFrontends?: readonly string[] | undefined;
 }

@@ -15,7 +15,7 @@ import { platformImage, taskOf } from '../farm/task.ts';
 import { attestationModes, checkListType, listTypes } from '../project/annotations.ts';
 import { readCacheSource } from '../project/cache-references.ts';
 import { maxPriority } from '../project/priority.ts';
-import type { BuildSpec } from '../project/spec.ts';
+import { maxOtherFrontends, type BuildSpec } from '../project/spec.ts';
 
 const name = v.pipe(v.string(), v.minLength(1), v.maxLength(255));
 const text = v.pipe(v.string(), v.maxLength(64 * 1024));
@@ -38,7 +38,12 @@ const maxTexts = limits.message / 2;
 const maxTask = limits.message - 64 * 1024;
 const names = v.pipe(v.array(name), v.maxLength(1000));
 
-const dockerfileRoot = v.strictObject({ root: digest, name, frontend: v.optional(reference) });
+const dockerfileRoot = v.strictObject({
+  root: digest,
+  name,
+  frontend: v.optional(reference),
+  otherFrontends: v.optional(v.pipe(v.array(reference), v.maxLength(maxOtherFrontends))),
+});
 
 const buildSpecSchema = v.strictObject({
   name,

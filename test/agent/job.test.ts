@@ -224,7 +224,8 @@ test('an engine that hangs is noticed, and fails what it has in hand', async () 
 
 test('reads for itself what a Dockerfile names as its frontend, and gives a build no longer than the owner does', async () => {
   const setup = { platform: 'linux/amd64', contents: { sh: program('amd64') }, repository: 'ruled' };
-  const evil = '# syntax=evil/front:1\nFROM scratch';
+  // The engine here would take the last.
+  const evil = '# syntax=docker/dockerfile:1\n# syntax=evil/front:1\nFROM scratch';
   const { outcome } = await run({ ...setup, dockerfile: evil, rules: { policy: ['ssh'] } });
   assert.is(outcome.status, 'failed');
   if (outcome.status !== 'failed') return;

@@ -2,17 +2,17 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { allowFlag, demandsOf, parsePolicy, refusedBy } from '../../shared/policy.ts';
 
-const harmless = { network: undefined, extraHosts: [], ssh: [], frontend: undefined };
+const harmless = { network: undefined, extraHosts: [], ssh: [], frontends: [] };
 const everything = {
   network: 'host',
   extraHosts: ['db:10.0.0.1'],
   ssh: ['default'],
-  frontend: 'acme/front:1',
+  frontends: ['docker/dockerfile:1', 'acme/front:1', 'acme/front:1'],
 };
 
 test('what every agent allows is no demand', () => {
   assert.equal(demandsOf(harmless), []);
-  assert.equal(demandsOf({ ...harmless, network: 'none', frontend: 'docker/dockerfile:1' }), []);
+  assert.equal(demandsOf({ ...harmless, network: 'none', frontends: ['docker/dockerfile:1'] }), []);
 });
 
 test('an agent refuses what it does not allow, by default all of it', () => {

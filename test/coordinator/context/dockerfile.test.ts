@@ -56,6 +56,12 @@ test('text in the project file is a Dockerfile too', async () => {
   assert.equal(await contentsOf(tree), { Dockerfile: 'FROM inline' });
 });
 
+test("tells every frontend that is not Docker's own [D3]", async () => {
+  const text = '# syntax=docker/dockerfile:1\n# syntax=acme/front\n// syntax=evil/front\nFROM scratch\n';
+  const { frontends } = await dockerfileTree({ type: 'inline', text });
+  assert.equal(frontends, ['acme/front', 'evil/front']);
+});
+
 test('says which Dockerfile is missing or is none, and what to do [D1]', async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, 'Dockerfile');

@@ -68,11 +68,14 @@ test('an agent of a version without policies takes everything', () => {
 test('a frontend that the client told of is asked only of agents that allow it', () => {
   const bench = new FarmBench();
   bench.connect(sampleAgent('a', { policy: [] }));
-  bench.connect(sampleAgent('b', { policy: ['frontend=acme/'] }));
+  bench.connect(sampleAgent('b', { policy: ['frontend=acme/'], slots: 9 }));
   bench.submit('one', { ...single, args: { BUILDKIT_SYNTAX: 'acme/front:1' } });
   const dockerfile = { root: digestOf('dockerfile'), name: 'Dockerfile', frontend: 'evil/front' };
   bench.submit('two', { ...single, perPlatform: { [amd64]: { dockerfile } } });
   bench.submit('three', { ...single });
+  const several = { ...dockerfile, frontend: 'acme/front', otherFrontends: ['evil/front'] };
+  bench.submit('four', { ...single, dockerfile: several });
+  bench.submit('five', { ...single, dockerfile, args: { BUILDKIT_SYNTAX: 'acme/front:1' } });
   assert.equal(offered(bench), ['one/1 to b', 'three/1 to a']);
 });
 
