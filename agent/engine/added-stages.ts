@@ -133,9 +133,13 @@ function outOfTheWay({ text, at }: Word): Replacement {
 }
 
 function replaceAll(text: string, replacements: readonly Replacement[]): string {
-  return replacements
-    .toSorted((left, right) => right.at - left.at)
-    .reduce((result, { at, length, text: by }) => result.slice(0, at) + by + result.slice(at + length), text);
+  const parts: string[] = [];
+  let done = 0;
+  for (const { at, length, text: by } of replacements.toSorted((left, right) => left.at - right.at)) {
+    parts.push(text.slice(done, at), by);
+    done = at + length;
+  }
+  return [...parts, text.slice(done)].join('');
 }
 
 interface Added {

@@ -2,6 +2,8 @@
  * A Dockerfile cut into its instructions, as BuildKit's parser does it, with the place of everything in the text, so
  * that a word can be replaced without touching the rest.
  */
+import { directiveOf } from '../../shared/directive.ts';
+import { HereDocumentEnds } from './heredoc-ends.ts';
 
 export interface Instruction {
   /** In capitals. */
@@ -23,7 +25,8 @@ interface Line {
 /** Never throws: what is no instruction is left to the engine to complain about. */
 export function parseInstructions(dockerfile: string): Instruction[] {
   const lines = linesOf(dockerfile);
-  const escape = escapeCharacter(lines);
+  const escape = directiveOf(dockerfile, 'escape')?.trim() === '`' ? '`' : '\\';
+  const ends = new HereDocumentEnds(lines.map(({ text }) => text));
   const instructions: Instruction[] = [];
   for (let next = 0; next < lines.length;) {
     const first = lines[next]!;
@@ -41,7 +44,7 @@ export function parseInstructions(dockerfile: string): Instruction[] {
       start: first.start,
       places: places.slice(bodyAt),
     });
-    next = afterHeredocs(lines, after, { keyword: keyword.toUpperCase(), body });
+    next = afterHeredocs(ends, after, { keyword: keyword.toUpperCase(), body });
   }
   return instructions;
 }
@@ -55,16 +58,6 @@ function linesOf(text: string): Line[] {
     start += line.length + 1;
     return found;
   });
-}
-
-/** Directives stand before everything else, comments included. */
-function escapeCharacter(lines: readonly Line[]): string {
-  for (const { text } of lines) {
-    const [, name = '', value = ''] = /^\s*#\s*([A-Za-z][\w.-]*)\s*=\s*(.+?)\s*$/.exec(text) ?? [];
-    if (name === '') break;
-    if (name.toLowerCase() === 'escape') return value;
-  }
-  return '\\';
 }
 
 function isCommentOrBlank(line: string): boolean {
@@ -95,7 +88,7 @@ function join(
 
 /** The line after the here-documents that an instruction begins; engines without them see none of this. */
 function afterHeredocs(
-  lines: readonly Line[],
+  ends: HereDocumentEnds,
   after: number,
   { keyword, body }: Pick<Instruction, 'keyword' | 'body'>,
 ): number {
@@ -103,11 +96,9 @@ function afterHeredocs(
   let next = after;
   const beginnings = /(?<![<\w])\d*<<(-?)(?:(["'][^"'\s]+["'])|([^\s<>"'|&;()]+))/g;
   for (const [, dash, quoted, bare] of body.matchAll(beginnings)) {
-    const end = quoted === undefined ? bare : quoted.slice(1, -1);
-    const isEnd = (text: string): boolean =>
-      (dash === '' ? text : text.replace(/^\t+/, '')).replace(/\r$/, '') === end;
-    const found = lines.findIndex(({ text }, index) => index >= next && isEnd(text));
-    if (found === -1) return next;
+    const word = quoted?.slice(1, -1) ?? bare ?? '';
+    const found = ends.find({ word, indented: dash !== '' }, next);
+    if (found === undefined) return next;
     next = found + 1;
   }
   return next;

@@ -101,13 +101,16 @@ function isPullTrouble(text: string, step: string): boolean {
 /** From where on a text is of a pull, whatever step it is of: layers may be fetched as late as they are needed. */
 const pullWords = /(?:load metadata|resolve source metadata|failed to copy|httpReadSeeker).*/is;
 
-/** Statuses that say "later", and connections that broke. */
+/**
+ * Statuses that say "later", and connections that broke. Like all that looks on from a word, it does not look far: what a
+ * Dockerfile says is in the text too, and may be that word a hundred thousand times.
+ */
 const passing =
-  /(?:unexpected status|failed with status code)[^\n]*? (?:408|429|5\d\d)\b|(?:^|[: ])toomanyrequests(?:$|: )|connection re(?:set|fused)|(?:read|write|dial) tcp|unexpected EOF|: EOF$/i;
+  /(?:unexpected status|failed with status code)[^\n]{0,2000}? (?:408|429|5\d\d)\b|(?:^|[: ])toomanyrequests(?:$|: )|connection re(?:set|fused)|(?:read|write|dial) tcp|unexpected EOF|: EOF$/i;
 
 /** Of what registries say to a pull, the words that no other failing step has. */
 function isDenied(text: string): boolean {
-  return /pull access denied|insufficient_scope|failed to authorize: .*40[13]|manifests [^\]]+\]: 40[13]/is.test(
+  return /pull access denied|insufficient_scope|failed to authorize: .{0,2000}40[13]|manifests [^\]]{1,300}\]: 40[13]/is.test(
     text,
   );
 }

@@ -55,14 +55,22 @@ function isNothing(line: string): boolean {
 
 /** The line without the character that has it go on; two of them are one that does not. */
 function continued(line: string, escape: '\\' | '`'): { part: string; goesOn: boolean } {
-  const trimmed = line.replace(/[ \t]+$/, '');
+  const trimmed = withoutBlanks(line);
   const goesOn = trimmed.endsWith(escape) && trimmed.at(-2) !== escape;
   return goesOn ? { part: trimmed.slice(0, -1), goesOn } : { part: line, goesOn };
 }
 
+/** A pattern for the end of a line is tried at every blank before it. */
+function withoutBlanks(line: string): string {
+  let end = line.length;
+  while (line[end - 1] === ' ' || line[end - 1] === '\t') end -= 1;
+  return line.slice(0, end);
+}
+
 function heredocsOf(keyword: string, rest: string): { name: string; tabs: boolean }[] {
   if (!/^(?:RUN|COPY|ADD)$/i.test(keyword)) return [];
-  const words = rest.match(/(?:[^\s"']|"(?:\\.|[^"\\])*"|'[^']*')+/g) ?? [];
+  // A quote that nothing closes goes to the end, so that it is looked for once.
+  const words = rest.match(/(?:[^\s"']+|"(?:\\[^]?|[^"\\])*(?:"|$)|'[^']*(?:'|$))+/g) ?? [];
   return words.flatMap((word) => {
     const [, dash, name] = /^\d*<<(-?)([^<]+)$/.exec(word) ?? [];
     return name === undefined ? [] : [{ name: name.replace(/["']/g, ''), tabs: dash === '-' }];

@@ -17,7 +17,8 @@ interface Stage {
 
 /** What BuildKit counts as a step, besides a FROM that names an image. */
 const counted = new Set(['ADD', 'COPY', 'RUN', 'WORKDIR']);
-const variable = /\$(?:\w+|\{[^}]*\})/;
+/** One that nothing closes goes to the end, so that this is looked for once. */
+const variable = /\$(?:\w+|\{[^}]*(?:\}|$))/;
 
 /** The line of an instruction, counted from 1; undefined where it cannot be told for sure. */
 export function lineOfStep(dockerfile: string, { step, message }: FailedStep): number | undefined {
@@ -27,15 +28,17 @@ export function lineOfStep(dockerfile: string, { step, message }: FailedStep): n
   const stages = stagesOf(instructions);
   const [, image] = /^\[[^\]]*\] load metadata for (\S+)$/.exec(step ?? '') ?? [];
   if (image !== undefined) return baseOf(stages, image)?.line;
-  const [, label = '', number, total, name = ''] = /^\[(.*?) ?(\d+)\/(\d+)\] (.*)$/s.exec(step ?? '') ?? [];
+  const [, label = '', number, total, name = ''] =
+    /^\[(?:(.*?) )?(\d+)\/(\d+)\] (.*)$/s.exec(step ?? '') ?? [];
   if (number === undefined) return undefined;
   const stage = stageOf(stages, label.trim());
   if (stage === undefined) return undefined;
   const found = nth(stage, { number: Number(number), total: Number(total) });
+  const named = namedBy(name);
   // Names have the values of arguments in them, and a base image may bring steps of its own: both have to agree.
-  if (found !== undefined && fits(found, name)) return found.line;
-  const like = only([stage.from, ...stage.instructions].filter((instruction) => fits(instruction, name)));
-  return (like ?? (found?.keyword === keywordOf(name) ? found : undefined))?.line;
+  if (found !== undefined && fits(found, named)) return found.line;
+  const like = only([stage.from, ...stage.instructions].filter((instruction) => fits(instruction, named)));
+  return (like ?? (found?.keyword === named.keyword ? found : undefined))?.line;
 }
 
 function stagesOf(instructions: readonly Instruction[]): Stage[] {
@@ -68,18 +71,26 @@ function nth(
   return total === steps.length ? steps[number - 1] : undefined;
 }
 
-function keywordOf(name: string): string {
-  return name.split(/\s/, 1)[0]?.toUpperCase() ?? '';
+interface StepName {
+  /** In capitals. */
+  readonly keyword: string;
+  /** What follows it, bare. */
+  readonly rest: string;
+}
+
+function namedBy(name: string): StepName {
+  const keyword = name.split(/\s/, 1)[0] ?? '';
+  return { keyword: keyword.toUpperCase(), rest: bare(name.slice(keyword.length)) };
 }
 
 /** Whether the instruction may have got this name: anything may stand for a variable, and for what is in a heredoc. */
-function fits({ keyword, rest, hasHeredoc }: Instruction, name: string): boolean {
-  if (keyword !== keywordOf(name)) return false;
+function fits({ keyword, rest, hasHeredoc }: Instruction, named: StepName): boolean {
+  if (keyword !== named.keyword) return false;
   // What is pulled is named in full, with its digest.
   if (keyword === 'FROM') return true;
   const known = hasHeredoc ? `${rest.slice(0, rest.indexOf('<<'))}$heredoc` : rest;
   const parts = known.split(variable).map(bare);
-  return isMadeOf(bare(name.slice(keyword.length)), parts);
+  return isMadeOf(named.rest, parts);
 }
 
 /** Without what shells take for quoting, which engines of different ages keep or not. */
@@ -108,8 +119,9 @@ function baseOf(stages: readonly Stage[], image: string): Instruction | undefine
     from,
     named: from.rest.split(/\s+/).find((word) => !word.startsWith('--')) ?? '',
   }));
+  const wanted = fullName(image);
   const found =
-    bases.find(({ named }) => fullName(named) === fullName(image)) ??
+    bases.find(({ named }) => fullName(named) === wanted) ??
     only(bases.filter(({ named }) => named.includes('$') && isMadeOf(image, named.split(variable))));
   return found?.from;
 }

@@ -90,6 +90,24 @@ test('stands for an image of its name, however that is written', () => {
   );
 });
 
+test('a Dockerfile made to take long takes no longer than its length', () => {
+  const repeated = (text: string): string => text.repeat(500_000 / text.length);
+  const distinct = Array.from({ length: 40_000 }, (_, index) => `RUN <<X${index}\n`).join('');
+  const hostile = {
+    'ends that are missing': `FROM a\n${repeated('RUN <<X\n')}`,
+    'each of its own': `FROM a\n${distinct}`,
+    'with tabs': `FROM a\n${repeated('RUN <<-X\n')}`,
+    'ends that are there': `FROM a\n${repeated('RUN <<X\nX\n')}`,
+    'blanks in a directive': `# a=x${repeated(' ')}y\nFROM a\n`,
+    'much to replace': `FROM a\n${repeated('COPY --from=0 / /\n')}`,
+  };
+  for (const [name, dockerfile] of Object.entries(hostile)) {
+    const start = performance.now();
+    addStages(dockerfile, { stages: [lib] });
+    assert.ok(performance.now() - start < 10_000, name);
+  }
+});
+
 test('speaks of lines and stages as the user counts them', () => {
   const { inUsersTerms } = addStages('# c\nFROM a\nFOO\n', { stages: [lib, web] });
   assert.is(

@@ -108,4 +108,12 @@ test('what a registry answers for good, and what is said of anything but a pull,
   }
 });
 
+test('words of registries in what a Dockerfile says take no longer than its length', () => {
+  for (const words of ['failed to authorize: ', 'manifests ', 'unexpected status ']) {
+    const start = performance.now();
+    fromFailedBuild(`x ${words.repeat(500_000 / words.length)} y`, { host: 'h', step: '[b 1/2] FROM x' });
+    assert.ok(performance.now() - start < 10_000, words);
+  }
+});
+
 test.run();

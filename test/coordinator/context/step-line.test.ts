@@ -165,4 +165,22 @@ test('hostile texts take no time', () => {
   assert.ok(performance.now() - began < 5000);
 });
 
+test('a Dockerfile made to take long takes no longer than its length', () => {
+  const repeated = (text: string): string => text.repeat(500_000 / text.length);
+  const long = `[b 2/3] RUN ${'a'.repeat(60_000)}`;
+  const hostile: Record<string, readonly [dockerfile: string, step: string]> = {
+    blanks: [`FROM a AS b\nRUN x${repeated(' ')}y\n`, long],
+    'quotes that nothing closes': [`FROM a AS b\nRUN "${repeated('\\"')}\\`, long],
+    'variables that nothing closes': [`FROM a AS b\nRUN ${repeated('${')}`, long],
+    'many steps': [`FROM a AS b\n${repeated('RUN a\n')}`, long],
+    'many bases': [repeated('FROM lib\n'), `[internal] load metadata for ${'a'.repeat(60_000)}`],
+    'digits in a step': ['FROM a AS b\n', `[${'1'.repeat(60_000)}`],
+  };
+  for (const [name, [dockerfile, step]] of Object.entries(hostile)) {
+    const start = performance.now();
+    line(dockerfile, step);
+    assert.ok(performance.now() - start < 10_000, name);
+  }
+});
+
 test.run();
