@@ -223,8 +223,19 @@ class TreeSender {
   }
 }
 
-/** Header values are UTF-8 as it is (Node gives bytes), or percent-encoded by engines that say so. */
+/** Header values are UTF-8 as it is (Node gives bytes), or encoded as in a query by engines that say so. */
 function texts(call: GrpcCall, name: string): string[] {
-  const values = call.metadata(name).map((value) => Buffer.from(value, 'latin1').toString('utf8'));
-  return call.metadata(`${name}-encoded`).length === 0 ? values : values.map(decodeURIComponent);
+  const [encoded = ''] = call.metadata(`${name}-encoded`);
+  const values = call.metadata(name);
+  // What Go takes for true.
+  const bytes = /^(?:1|t|T|true|TRUE|True)$/.test(encoded) ? values.map(queryUnescaped) : values;
+  return bytes.map((value) => Buffer.from(value, 'latin1').toString('utf8'));
+}
+
+/** Of what is no such encoding Go makes nothing, without a complaint. */
+function queryUnescaped(bytes: string): string {
+  if (/%(?![\da-f]{2})/i.test(bytes)) return '';
+  return bytes
+    .replaceAll('+', ' ')
+    .replace(/%(..)/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }

@@ -9,6 +9,7 @@ import { fileSyncMethods, type FileSyncOptions } from '../../../agent/engine/fil
 import { serveGrpc } from '../../../agent/engine/grpc.ts';
 import { MtimeStore, type MtimeLease } from '../../../agent/engine/mtimes.ts';
 import { digestOf } from '../../../shared/context/encoding.ts';
+import type { Selection } from '../../../shared/context/select.ts';
 import type { ContextSource } from '../../../shared/context/tree.ts';
 import { ArchfarmError } from '../../../shared/errors.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -145,7 +146,7 @@ test('selects by the headers of the call, and says so first', async () => {
   });
   const tree = await receiveTree(sync.engine, {
     headers: {
-      followpaths: ['b/link', encodeURIComponent('über größe\n日本')],
+      followpaths: ['b/link', queryEscaped('über größe\n日本')],
       'followpaths-encoded': '1',
       'exclude-patterns': '**/two',
     },
@@ -158,6 +159,36 @@ test('selects by the headers of the call, and says so first', async () => {
   const followed = ['b/link', 'über größe\n日本'];
   const selection = { followPaths: followed, includePatterns: [], excludePatterns: ['**/two'] };
   assert.equal(selections, [{ root: 'sha256:', selection }]);
+});
+
+test('reads encoded headers as Go does, blanks and what is no encoding included', async () => {
+  const selections: Selection[] = [];
+  await using sync = await startSync(
+    { 'a b+c': file('1'), ä: file('2'), '100%': file('3'), 'd+e': file('4') },
+    { onSelection: (_, selection) => selections.push(selection) },
+  );
+  const tree = await receiveTree(sync.engine, {
+    headers: {
+      followpaths: ['a b+c', 'ä'].map(queryEscaped),
+      'followpaths-encoded': 'true',
+      // Neither is encoded.
+      'include-patterns': ['100%', 'd+e'],
+      'include-patterns-encoded': '0',
+      'exclude-patterns': ['%zz', '%FF', '%e4%'],
+      'exclude-patterns-encoded': 'T',
+    },
+  });
+  assert.equal(
+    tree.entries.map(({ path }) => path),
+    ['100%', 'a b+c', 'd+e', 'ä'],
+  );
+  assert.equal(selections, [
+    {
+      followPaths: ['a b+c', 'ä'],
+      includePatterns: ['100%', 'd+e'],
+      excludePatterns: ['', '\uFFFD', ''],
+    },
+  ]);
 });
 
 test('tells a hard link as it told the file, even when a build beside it tells the file otherwise meanwhile', async () => {
@@ -327,5 +358,12 @@ test('reads no further ahead of an engine that is slow than its bounds', async (
   const tree = await receiving;
   assert.is(tree.contents.size, 40);
 });
+
+/** As Go's `url.QueryEscape`, which BuildKit has for lists with a value that is not ASCII. */
+function queryEscaped(text: string): string {
+  return encodeURIComponent(text)
+    .replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll('%20', '+');
+}
 
 test.run();
