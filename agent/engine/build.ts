@@ -74,7 +74,7 @@ async function buildWithContexts(
 ): Promise<Digest> {
   await using contexts = await provideContexts(connection, task, options);
   const { dockerfile, target, inUsersTerms } = contexts;
-  const bases = new FreshBases(connection);
+  const bases = new FreshBases(connection, options.signal);
   const signal = AbortSignal.any([options.signal, bases.signal]);
   try {
     const imageId = await buildInSession(connection, {

@@ -11,12 +11,15 @@ import { imageRepository } from './context-image-names.ts';
 
 export class FreshBases {
   readonly #connection: Connection;
+  readonly #build: AbortSignal;
   readonly #stale = new AbortController();
   readonly #seen = new Set<string>();
   readonly #looks: Promise<void>[] = [];
 
-  constructor(connection: Connection) {
+  /** `build` ends what is looked for when it aborts. */
+  constructor(connection: Connection, build: AbortSignal) {
     this.#connection = connection;
+    this.#build = build;
   }
 
   /** Aborts with the error that names a base which the engine would not pull. */
@@ -32,15 +35,17 @@ export class FreshBases {
     this.#looks.push(this.#look(base));
   }
 
-  /** Resolves once all bases have been looked at; rejects with the signal's error. */
+  /** Resolves once all bases have been looked at; rejects with the signal's error, or the build's. */
   async settled(): Promise<void> {
     await Promise.all(this.#looks);
     this.#stale.signal.throwIfAborted();
   }
 
   async #look(base: string): Promise<void> {
+    const signal = AbortSignal.any([this.#build, this.#stale.signal]);
     try {
-      await this.#connection.ask(this.#stale.signal, (docker) => docker.getImage(base).inspect());
+      // dockerode's own way to inspect an image takes no signal.
+      await this.#connection.get(`/images/${base}/json`, signal);
     } catch (error) {
       if (error instanceof ArchfarmError && isRefusal(error.cause) && error.message.includes('No such image'))
         return;

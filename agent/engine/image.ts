@@ -1,6 +1,8 @@
 /** What an engine knows about an image it holds. */
 import * as v from 'valibot';
 import type { Digest } from '../../shared/context/tree.ts';
+import { ArchfarmError } from '../../shared/errors.ts';
+import { isDigest } from '../../shared/reference.ts';
 import type { Connection } from './connection.ts';
 
 export interface ImageFacts {
@@ -34,6 +36,27 @@ export async function inspectImage(
     ...(osVersion === '' ? {} : { osVersion }),
     repoDigests: RepoDigests ?? [],
   };
+}
+
+const idSchema = v.object({ Id: v.string() });
+
+/** The image that has a name; undefined where none has. */
+export async function findImage(
+  connection: Connection,
+  { reference, signal }: { reference: string; signal: AbortSignal },
+): Promise<Digest | undefined> {
+  try {
+    // dockerode's own way to inspect an image takes no signal.
+    const { Id: id } = v.parse(idSchema, await connection.get(`/images/${reference}/json`, signal));
+    return isDigest(id) ? id : undefined;
+  } catch (error) {
+    if (error instanceof ArchfarmError && isMissing(error.cause)) return undefined;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'statusCode' in error && error.statusCode === 404;
 }
 
 /** What containers of an image run, and where. */

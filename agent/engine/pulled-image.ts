@@ -2,11 +2,12 @@
 import { Readable } from 'node:stream';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { Digest } from '../../shared/context/tree.ts';
-import { isDigest, parseReference } from '../../shared/reference.ts';
+import { parseReference } from '../../shared/reference.ts';
 import type { RegistryAuth } from '../../shared/task.ts';
 import { authConfig } from './auth-config.ts';
 import type { Connection } from './connection.ts';
 import { fromFailedPull, isRefusal } from './engine-error.ts';
+import { findImage } from './image.ts';
 import { errorOf, readMessages } from './messages.ts';
 
 export interface Pull {
@@ -32,14 +33,14 @@ export async function pullImage(
   signal: AbortSignal,
 ): Promise<PulledImage> {
   const { reference } = pull;
-  const before = await imageOf(connection, reference, signal);
+  const before = await findImage(connection, { reference, signal });
   const remove = async (): Promise<void> => {
     // An engine that keeps it costs disk, and is no reason to drop what the image was found to be.
     if (before === undefined) await untag(connection, reference).catch(() => {});
   };
   try {
     await download(connection, pull, signal);
-    const imageId = await imageOf(connection, reference, signal);
+    const imageId = await findImage(connection, { reference, signal });
     if (imageId !== undefined) return { imageId, [Symbol.asyncDispose]: remove };
     throw new ArchfarmError('engine-error', `${connection.host} pulled ${reference} and does not have it`);
   } catch (error) {
@@ -66,24 +67,6 @@ async function download(
     throw connection.failure(thrown, signal);
   }
   if (error !== undefined) throw fromFailedPull(error, { host: connection.host, registry, reference });
-}
-
-async function imageOf(
-  connection: Connection,
-  reference: string,
-  signal: AbortSignal,
-): Promise<Digest | undefined> {
-  const found = await connection.ask(signal, (docker) =>
-    docker
-      .getImage(reference)
-      .inspect()
-      .catch((error: unknown) => (isMissing(error) ? undefined : Promise.reject(error))),
-  );
-  return found !== undefined && isDigest(found.Id) ? found.Id : undefined;
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'statusCode' in error && error.statusCode === 404;
 }
 
 /** The layers go with the last name of the image. */

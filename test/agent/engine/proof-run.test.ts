@@ -1,10 +1,20 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Engine } from '../../../agent/engine/engine.ts';
+import { untilAborted } from '../../../shared/abort.ts';
+import { until } from '../../support/until.ts';
 import { currentVersion, refusal, startFakeEngine } from './fake-engine.ts';
 
 const imageId = `sha256:${'1'.repeat(64)}`;
 const reference = `host/app@sha256:${'2'.repeat(64)}`;
+const order = {
+  reference,
+  platform: 'linux/amd64',
+  auth: { type: 'anonymous' as const },
+  command: ['/bin/true'],
+  network: false,
+  timeout: 20_000,
+};
 const container = '/containers/archfarm-run-*';
 
 test('a proof that passed stays one when the engine will not let go of the image', async () => {
@@ -23,19 +33,28 @@ test('a proof that passed stays one when the engine will not let go of the image
     [`DELETE /images/${reference}`]: { status: 0 },
   });
   const engine = new Engine({ host: fake.host, environment: {}, dataDirectory: '/nowhere' });
-  const outcome = await engine.prove(
-    {
-      reference,
-      platform: 'linux/amd64',
-      auth: { type: 'anonymous' },
-      command: ['/bin/true'],
-      network: false,
-      timeout: 20_000,
-    },
-    { signal: AbortSignal.timeout(20_000), upAfter: 0 },
-  );
+  const outcome = await engine.prove(order, { signal: AbortSignal.timeout(20_000), upAfter: 0 });
   assert.is(outcome.status, 'passed', JSON.stringify(outcome));
   assert.ok(fake.asked.includes(`DELETE /images/${reference}`));
+});
+
+test('one that is stopped leaves its reference to others, also where the engine does not answer', async () => {
+  const look = `GET /images/${reference}/json`;
+  const asks = (): number => fake.asked.filter((asked) => asked === look).length;
+  await using fake = await startFakeEngine({
+    ...currentVersion,
+    [look]: () => (asks() === 1 ? new Promise(() => {}) : refusal('no such image', 404)),
+    'POST /images/create': refusal('not today'),
+  });
+  const engine = new Engine({ host: fake.host, environment: {}, dataDirectory: '/nowhere' });
+  const stop = new AbortController();
+  const first = engine.prove(order, { signal: stop.signal, upAfter: 0 }).catch((error: unknown) => error);
+  await until(() => asks() === 1);
+  stop.abort(new Error('stopped'));
+  assert.is(await first, stop.signal.reason);
+  const limit = AbortSignal.timeout(10_000);
+  const second = await untilAborted(engine.prove(order, { signal: limit, upAfter: 0 }), limit);
+  assert.ok(second.status === 'failed' && second.error.message.includes('not today'), JSON.stringify(second));
 });
 
 test.run();
