@@ -1,5 +1,6 @@
 /** Which waiting task goes to which agent. */
 import { formatAttempt } from '../../shared/attempt.ts';
+import type { Timers } from '../../shared/timers.ts';
 import { affinityOf } from './affinity.ts';
 import { isSuspect, offers } from './agent-state.ts';
 import type { Agent } from './agent-state.ts';
@@ -57,18 +58,34 @@ function choose(roster: Roster, { build, task, load }: Wait & { load: Load }): A
   const willing = able.filter(
     (agent) => reluctance(agent.standing, at) === undefined && !isResting(state, { agent, task, at }),
   );
-  // A busy one that has not failed the task yet is worth the wait.
-  const untried = willing.filter((agent) => !hasFailed(agent, task));
-  const free = (untried.length > 0 ? untried : willing).filter(
+  const free = worthIt(willing, { task, at, timers: state.timers }).filter(
     (agent) => load.hasSlot(agent) && !isSuspect(agent, state.timers, at),
   );
+  const triesOn = (agent: Agent): number => endedOn(agent, task).length;
   const closeness = (agent: Agent): number =>
     affinityOf(state.acquaintance, agent.facts.name, { build, task });
-  return free.toSorted((a, b) => closeness(b) - closeness(a) || load.of(a) - load.of(b) || byName(a, b))[0];
+  return free.toSorted(
+    (a, b) =>
+      triesOn(a) - triesOn(b) || closeness(b) - closeness(a) || load.of(a) - load.of(b) || byName(a, b),
+  )[0];
 }
 
-function hasFailed(agent: Agent, task: TaskState): boolean {
-  return task.attempts.some(
+/**
+ * A task has three tries, and the same host may fail it again: for a while a busy agent that has not failed it is worth the
+ * wait. One that lost it by a restart, say, is as good as any.
+ */
+function worthIt(
+  willing: readonly Agent[],
+  { task, at, timers }: { task: TaskState; at: number; timers: Timers },
+): readonly Agent[] {
+  if (at - task.queuedAt >= timers.retryMax) return willing;
+  const others = willing.filter((agent) => !endedOn(agent, task).some(({ outcome }) => outcome === 'failed'));
+  return others.length > 0 ? others : willing;
+}
+
+/** A declined offer is no try. */
+function endedOn(agent: Agent, task: TaskState): Attempt[] {
+  return task.attempts.filter(
     ({ agent: name, status, outcome }) =>
       name === agent.facts.name && status === 'ended' && outcome !== 'declined',
   );

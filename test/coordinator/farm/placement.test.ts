@@ -1,6 +1,7 @@
 /** Which waiting task is given which agent. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { defaultTimers } from '../../../shared/timers.ts';
 import { attempt, FarmBench, single } from '../../support/farm-bench.ts';
 import { amd64, arm64, digestOf, sampleAgent } from '../../support/farm-fixtures.ts';
 
@@ -104,6 +105,47 @@ test('an agent of two platforms gets both of a build', () => {
       ['a', arm64],
     ],
   );
+});
+
+/** `a` has been given one build, and is idle after it; `b` works on another one for hours. */
+function besideBusy(): { bench: FarmBench; hear: () => void } {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.connect(sampleAgent('b'));
+  bench.submit('one', single);
+  bench.submit('long', { ...single, ...other });
+  assert.equal(offers(bench), ['one to a', 'long to b']);
+  for (const id of ['one', 'long']) bench.tell({ type: 'accepted', attempt: attempt(id, amd64) });
+  const hear = (): void => {
+    for (const { facts } of bench.state.agents.values())
+      bench.tell({ type: 'heard', agent: facts.name, session: facts.session });
+    bench.tell({ type: 'alive', attempt: attempt('long', amd64) });
+  };
+  return { bench, hear };
+}
+
+test('a task goes back to its agent that was restarted, rather than wait for a busy one', () => {
+  const { bench, hear } = besideBusy();
+  bench.tell({ type: 'agent-down', agent: 'a', session: 'a-1' });
+  bench.pass(3000, hear);
+  bench.connect(sampleAgent('a', { session: 'a-2' }));
+  assert.equal(offers(bench), ['one to a']);
+});
+
+test('of free agents one that has not had the task yet goes first, whatever its agent knows of it', () => {
+  const { bench } = besideBusy();
+  bench.connect(sampleAgent('c'));
+  bench.connect(sampleAgent('a', { session: 'a-2' }));
+  assert.equal(offers(bench), ['one to c']);
+});
+
+test('a busy agent is worth five minutes to a task that failed elsewhere, and no more', () => {
+  const { bench, hear } = besideBusy();
+  bench.fail(attempt('one', amd64), 'infrastructure');
+  bench.pass(defaultTimers.retryMax - defaultTimers.tick, hear);
+  assert.equal(offers(bench), []);
+  bench.pass(defaultTimers.tick, hear);
+  assert.equal(offers(bench), ['one to a']);
 });
 
 test.run();
