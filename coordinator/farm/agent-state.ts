@@ -8,7 +8,7 @@ import type { ProcessUsage } from '../../shared/process-usage.ts';
 import type { Timers } from '../../shared/timers.ts';
 import type { AgentFacts } from './events.ts';
 import { isCovered } from '../trust/repository-prefix.ts';
-import { objection, reluctance, type Standing } from './standing.ts';
+import { objectedSince, objection, reluctance, type Standing } from './standing.ts';
 
 export interface Agent {
   facts: AgentFacts;
@@ -71,7 +71,7 @@ export function ableUntil(agent: Agent, timers: Timers, at: number): number {
   return Math.min(
     agent.connected ? at : agent.changedAt,
     agent.state === 'ready' ? at : agent.stateAt,
-    agent.standing.drained?.at ?? at,
+    objectedSince(agent.standing, at) ?? at,
     agent.heardAt + timers.lost,
   );
 }
@@ -154,7 +154,7 @@ function condition(agent: Agent, timers: Timers, at: number): Pick<AgentView, 's
   }
   // What an agent says of itself is the nearer reason.
   const objected = agent.state === 'ready' ? objection(agent.standing, at) : undefined;
-  if (objected !== undefined) return { ...objected, since: agent.standing.drained?.at };
+  if (objected !== undefined) return { ...objected, since: objectedSince(agent.standing, at) };
   const reason = agent.reason ?? reluctance(agent.standing, at);
   return { state: agent.state, reason, since: agent.stateAt };
 }

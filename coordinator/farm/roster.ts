@@ -81,23 +81,30 @@ function kindOf(spec: BuildSpec, platform: string): string {
 
 /** Since when no agent could have taken the task, given that none can now. */
 export function helplessSince({ state, at }: Roster, { build, task }: Wait): number {
+  const ends = fitting(state, { build, task }).map((agent) => ableUntil(agent, state.timers, at));
+  return Math.max(task.queuedAt, ...ends);
+}
+
+/** Those that could do such work if they took any. */
+function fitting(state: FarmState, { build, task }: Wait): Agent[] {
   const demands = demandsOn(build.spec, task.platform);
   const refused = refusers(task);
-  const ends = [...state.agents.values()]
-    .filter((agent) => {
-      if (!hasLabels(agent, build.spec.agentLabels) || !mayPush(agent, build.spec.tags)) return false;
-      if (refused.includes(agent.facts.name) || refusalsOf(agent, demands).length > 0) return false;
-      const offered = offers(agent, task.platform);
-      return offered === 'native' || (offered === 'emulated' && build.spec.allowEmulation);
-    })
-    .map((agent) => ableUntil(agent, state.timers, at));
-  return Math.max(task.queuedAt, ...ends);
+  return [...state.agents.values()].filter((agent) => {
+    if (!hasLabels(agent, build.spec.agentLabels) || !mayPush(agent, build.spec.tags)) return false;
+    if (refused.includes(agent.facts.name) || refusalsOf(agent, demands).length > 0) return false;
+    const offered = offers(agent, task.platform);
+    return offered === 'native' || (offered === 'emulated' && build.spec.allowEmulation);
+  });
 }
 
 /** Why a new task has to wait, if it has to. */
 export function waitReason(roster: Roster, wait: Wait): string | undefined {
   const able = roster.able(wait);
-  if (able.length === 0) return `no agent for ${wanted(wait)} is connected`;
+  if (able.length === 0) {
+    return fitting(roster.state, wait).some(({ connected }) => connected)
+      ? `no agent for ${wanted(wait)} takes work, see archfarm agents`
+      : `no agent for ${wanted(wait)} is connected`;
+  }
   if (able.some((agent) => agent.held.size < agent.facts.slots)) return undefined;
   return `every agent for ${wanted(wait)} is busy`;
 }

@@ -1,7 +1,7 @@
 /** What holds of an agent across its connections: the orders people gave it, and what went wrong there in a row. */
 import type { ErrorCode, ErrorInfo } from '../../shared/errors.ts';
 import type { Timers } from '../../shared/timers.ts';
-import { end, isLong, lengthen, newStreak, secondsLeft, type Streak } from './streak.ts';
+import { end, isLong, isPaused, lengthen, newStreak, secondsLeft, type Streak } from './streak.ts';
 
 export interface Standing {
   /** It was told to take no new work. */
@@ -87,8 +87,15 @@ export function outlivesAgent(
 
 /** Why it is offered nothing at the moment. Unlike one that is cordoned it is worth the wait of a build. */
 export function reluctance({ refusals }: Standing, at: number): string | undefined {
-  if (at >= refusals.pausedUntil) return undefined;
+  if (!isPaused(refusals, at)) return undefined;
   return `took none of ${refusals.length} offers in a row, gets another in ${secondsLeft(refusals, at)} s`;
+}
+
+/** Since when it gets no new work in spite of what it says of itself; undefined where it may have some. */
+export function objectedSince({ drained, failures }: Standing, at: number): number | undefined {
+  const pausedAt = isPaused(failures, at) ? failures.pausedAt : Infinity;
+  const since = Math.min(drained?.at ?? Infinity, pausedAt);
+  return since === Infinity ? undefined : since;
 }
 
 /** Why it gets no new work in spite of what it says of itself; undefined where it may have some. */
@@ -100,7 +107,7 @@ export function objection(
     return { state: 'draining', reason: `drained by ${standing.drained.by}` };
   }
   const { failures, trouble } = standing;
-  if (at >= failures.pausedUntil) return undefined;
+  if (!isPaused(failures, at)) return undefined;
   return {
     state: 'cordoned',
     reason: `${failures.length} attempts in a row failed here, gets another in ${secondsLeft(failures, at)} s; the last one: ${trouble}`,

@@ -3,6 +3,8 @@
 export interface Streak {
   /** How often in a row it went wrong. */
   length: number;
+  /** Since when it is not to be tried, where there is a pause. */
+  pausedAt: number;
   /** Until then it is not to be tried again; milliseconds since 1970. */
   pausedUntil: number;
 }
@@ -11,7 +13,7 @@ export interface Streak {
 const long = 3;
 
 export function newStreak(): Streak {
-  return { length: 0, pausedUntil: 0 };
+  return { length: 0, pausedAt: 0, pausedUntil: 0 };
 }
 
 /** It went wrong once more. A long streak brings a pause, twice as long with each more. Says whether it counts. */
@@ -20,9 +22,12 @@ export function lengthen(
   { pause, at }: { readonly pause: { readonly first: number; readonly max: number }; readonly at: number },
 ): boolean {
   // What had begun before the pause says no more than what brought it.
-  if (at < streak.pausedUntil) return false;
+  if (isPaused(streak, at)) return false;
   streak.length += 1;
-  if (isLong(streak)) streak.pausedUntil = at + doubling(streak.length - long, pause);
+  if (isLong(streak)) {
+    streak.pausedAt = at;
+    streak.pausedUntil = at + doubling(streak.length - long, pause);
+  }
   return true;
 }
 
@@ -30,6 +35,10 @@ export function lengthen(
 export function end(streak: Streak): void {
   streak.length = 0;
   streak.pausedUntil = 0;
+}
+
+export function isPaused({ pausedUntil }: Streak, at: number): boolean {
+  return at < pausedUntil;
 }
 
 export function isLong({ length }: Streak): boolean {

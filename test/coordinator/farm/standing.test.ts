@@ -59,7 +59,10 @@ test('a drained agent is no hope for a build that waits for one', () => {
   const bench = new FarmBench();
   bench.connect(sampleAgent('a'));
   bench.tell({ type: 'drained', agent: 'a', by: 'ops@host' });
+  bench.take();
   bench.submit('one', single);
+  const reasons = bench.take('notify').map(({ event }) => event.reason);
+  assert.is(reasons.at(-1), 'no agent for linux/amd64 takes work, see archfarm agents');
   bench.pass(16_000, hear(bench, 'a'));
   const [finished] = bench.take('finished');
   assert.is(finished?.result.error?.code, 'no-agent');
@@ -171,6 +174,31 @@ test('an attempt without a sign for fifteen minutes has failed, and is not tried
   assert.is(finished?.result.error?.code, 'stalled');
   assert.match(finished?.result.error?.message ?? '', /linux\/amd64 gave no sign for 15 minutes on agent a$/);
   assert.is(finished?.result.platforms[0]?.attempts.length, 1);
+});
+
+test('an agent that too much failed on is no hope for a build that waits for one, and the reason says so', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  for (const id of ['one', 'two', 'three', 'four', 'five']) {
+    // As long as the longest pause so far.
+    bench.pass(2 * defaultTimers.cordon, hear(bench, 'a'));
+    bench.submit(id, single);
+    bench.tell({ type: 'accepted', attempt: attempt(id, amd64) });
+    bench.fail(attempt(id, amd64), 'infrastructure');
+    const error = { code: 'cancelled', message: 'enough' } as const;
+    bench.tell({ type: 'cancelled', build: id, error });
+  }
+  assert.match(stateOf(bench, 'a'), /^cordoned: 5 attempts/);
+  bench.take();
+  bench.submit('late', single);
+  const reasons = bench.take('notify').map(({ event }) => event.reason);
+  assert.is(reasons.at(-1), 'no agent for linux/amd64 takes work, see archfarm agents');
+  bench.pass(14_000, hear(bench, 'a'));
+  assert.equal(bench.take('finished'), []);
+  bench.pass(2000, hear(bench, 'a'));
+  const [finished] = bench.take('finished');
+  assert.is(finished?.result.error?.code, 'no-agent');
+  assert.match(finished?.result.error?.message ?? '', /a \(linux\/amd64, cordoned, 5 attempts in a row/);
 });
 
 test.run();
