@@ -32,7 +32,16 @@ export function offer(step: Step, { attempt: id, agent, session, native }: Offer
 export function accept(step: Step, id: AttemptId): void {
   const found = findAttempt(step.state, id);
   if (found === undefined || isSettled(found.task)) return cancelHeld(step, id, 'this build is over');
-  if (found.attempt.status === 'offered') run(step, found);
+  if (found.attempt.status === 'offered') return run(step, found);
+  if (isResumable(found.attempt)) stopStray(step, found.attempt);
+  return undefined;
+}
+
+/** It dialed while the offer was on its way: its hello did not have the attempt, which was given up, and it works on it. */
+function stopStray(step: Step, { id, agent: name }: Attempt): void {
+  const agent = step.state.agents.get(name);
+  if (agent === undefined || agent.held.has(formatAttempt(id))) return;
+  step.effects.push({ type: 'cancel', attempt: id, agent: name, reason: 'the offer was withdrawn' });
 }
 
 export function hearAttempt(step: Step, id: AttemptId): void {

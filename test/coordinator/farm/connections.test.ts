@@ -96,4 +96,35 @@ test('an agent that is suspected gets no new work until it is heard', () => {
   assert.is(bench.take('offer')[0]?.agent, 'a');
 });
 
+test('an agent that begins what was given up while it dialed again is told to stop, and is given it anew', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.submit('one', { ...single, waitAgent: 600 * second });
+  // Its hello was written before the offer came to it.
+  bench.connect(sampleAgent('a'));
+  bench.take();
+  bench.tell({ type: 'accepted', attempt: first });
+  assert.equal(
+    bench.take('cancel').map(({ attempt: { number }, agent }) => [number, agent]),
+    [[1, 'a']],
+  );
+  bench.pass(defaultTimers.retry, hear(bench, 'a'));
+  assert.equal(
+    bench.take('offer').map(({ attempt: { number } }) => number),
+    [2],
+  );
+});
+
+test('an accept that comes twice does not stop what its agent is back with', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.submit('one', single);
+  bench.tell({ type: 'accepted', attempt: first });
+  bench.pass(defaultTimers.lost + second);
+  bench.connect(sampleAgent('b'));
+  bench.connect(sampleAgent('a'), [first]);
+  bench.tell({ type: 'accepted', attempt: first });
+  assert.equal(bench.take('cancel'), []);
+});
+
 test.run();
