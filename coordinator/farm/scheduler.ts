@@ -29,8 +29,9 @@ function overdueTask(roster: Roster, wait: Wait): readonly DurableEvent[] {
   const attempt = liveAttempt(task);
   if (attempt !== undefined) return overdueAttempt(state, { ...wait, attempt, at });
   if (roster.able(wait).length > 0) return [];
+  // Also after an attempt that has ended since: the agents that could take it on may yet have to come back.
   const due = helplessSince(roster, wait) + build.spec.waitAgent;
-  if (at <= notBefore(state, { since: task.queuedAt, due })) return [];
+  if (at <= notBefore(state, { since: build.createdAt, due })) return [];
   const error = toErrorInfo(noAgentError(roster, wait));
   return [{ type: 'abandoned', at, build: build.id, platform: task.platform, error }];
 }

@@ -267,4 +267,26 @@ test('builds of one tag publish one after the other, and an older one never over
   );
 });
 
+test('after a restart a task that failed on the first agent to be back waits for the others to come back', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.submit('one', single);
+  bench.tell({ type: 'accepted', attempt: attempt('one', amd64) });
+  bench.take();
+  const state = createState({ timers: defaultTimers, startedAt: bench.at });
+  for (const event of bench.durable) apply(state, event);
+  const started = bench.at;
+  const at = started + 1000;
+  apply(state, { type: 'agent-up', at, agent: sampleAgent('a'), attempts: [attempt('one', amd64)] });
+  const error = { code: 'engine-down', message: 'it broke' } as const;
+  const failed = { outcome: 'failed', kind: 'infrastructure', error } as const;
+  apply(state, { type: 'failed', at, attempt: attempt('one', amd64), ...failed });
+  apply(state, { type: 'beat', at, agent: 'a', session: 'a-1', state: 'cordoned' });
+  assert.equal(decide(state, started + defaultTimers.grace), []);
+  assert.equal(
+    decide(state, started + defaultTimers.grace + 1).map(({ type }) => type),
+    ['abandoned'],
+  );
+});
+
 test.run();
