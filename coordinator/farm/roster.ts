@@ -79,10 +79,11 @@ function kindOf(spec: BuildSpec, platform: string): string {
   return kind;
 }
 
-/** Since when no agent could have taken the task, given that none can now. */
+/** Since when no agent could have taken the task, given that none can now. Who could before a start is not known. */
 export function helplessSince({ state, at }: Roster, { build, task }: Wait): number {
   const ends = fitting(state, { build, task }).map((agent) => ableUntil(agent, state.timers, at));
-  return Math.max(task.queuedAt, ...ends);
+  const { from } = state.grace;
+  return Math.max(task.queuedAt, build.createdAt <= from ? from : 0, ...ends);
 }
 
 /** Those that could do such work if they took any. */

@@ -289,4 +289,21 @@ test('after a restart a task that failed on the first agent to be back waits for
   );
 });
 
+test('a restart cuts no wait for an agent short: who was there before is not known any more', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.submit('long', single);
+  bench.tell({ type: 'accepted', attempt: attempt('long', amd64) });
+  const waitAgent = 1_800_000;
+  bench.submit('one', { ...single, waitAgent });
+  // It waits for a busy agent for longer than it would for one that is away.
+  const startedAt = bench.at + 2 * waitAgent;
+  const state = createState({ timers: defaultTimers, startedAt });
+  for (const event of bench.durable) apply(state, event);
+  const abandoned = (at: number): string[] =>
+    decide(state, at).flatMap((event) => (event.type === 'abandoned' ? [event.build] : []));
+  assert.equal(abandoned(startedAt + waitAgent), []);
+  assert.equal(abandoned(startedAt + waitAgent + 1), ['one']);
+});
+
 test.run();
