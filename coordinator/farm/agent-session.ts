@@ -84,9 +84,10 @@ export class AgentSession {
     const { name, session, version, protocol, platforms, slots, weight, labels, policy, engine } = hello;
     const attempts = hello.attempts.map(parseAttempt).filter((attempt) => attempt !== undefined);
     const open = attempts.filter((attempt) => services.isOpen(attempt, name));
+    const at = services.now();
     services.note({
       type: 'agent-up',
-      at: services.now(),
+      at,
       agent: {
         name,
         session,
@@ -102,7 +103,7 @@ export class AgentSession {
       },
       attempts: open,
     });
-    this.#noteState(hello);
+    this.#noteState(hello, at);
     for (const attempt of attempts) {
       if (!open.includes(attempt)) channel.send({ type: 'settle', attempt: formatAttempt(attempt) });
     }
@@ -125,7 +126,7 @@ export class AgentSession {
   handle(message: ToCoordinator): void {
     if (message.type === 'hello') return this.#refuse('a second hello');
     if (message.type === 'beat') {
-      this.#noteState(message);
+      this.#noteState(message, this.#options.services.now());
       return this.#options.channel.send({ type: 'beat' });
     }
     if (message.type === 'proved') return this.#options.services.proved(message.proof, message.outcome);
@@ -219,12 +220,12 @@ export class AgentSession {
     channel.send({ type: 'answer', attempt: formatAttempt(attempt), ask, answer });
   }
 
-  #noteState(from: Pick<Beat, 'state' | 'reason' | 'contexts' | 'disks' | 'usage'>): void {
+  #noteState(from: Pick<Beat, 'state' | 'reason' | 'contexts' | 'disks' | 'usage'>, at: number): void {
     const { hello, services } = this.#options;
     const { state, reason, contexts, disks, usage } = from;
     services.note({
       type: 'beat',
-      at: services.now(),
+      at,
       agent: hello.name,
       session: hello.session,
       state,

@@ -17,6 +17,10 @@ export interface Agent {
   connected: boolean;
   /** When it connected or disconnected. */
   changedAt: number;
+  /** When it connected, with the state that its hello had. */
+  readonly connectedAt: number;
+  /** Until when it was able over an earlier connection. */
+  readonly ableBefore: number;
   /** When the last byte came from it. */
   heardAt: number;
   state: 'ready' | 'draining' | 'cordoned';
@@ -38,13 +42,19 @@ export interface Agent {
 export function newAgent(
   facts: AgentFacts,
   standing: Standing,
-  { attempts, at }: { readonly attempts: readonly AttemptId[]; readonly at: number },
+  {
+    attempts,
+    at,
+    ableBefore,
+  }: { readonly attempts: readonly AttemptId[]; readonly at: number; readonly ableBefore: number },
 ): Agent {
   return {
     facts,
     standing,
     connected: true,
     changedAt: at,
+    connectedAt: at,
+    ableBefore,
     heardAt: at,
     state: 'ready',
     stateAt: at,
@@ -68,12 +78,14 @@ export function isAble(agent: Agent, timers: Timers, at: number): boolean {
 
 /** Until when it was able, given that it is not now. */
 export function ableUntil(agent: Agent, timers: Timers, at: number): number {
-  return Math.min(
+  const until = Math.min(
     agent.connected ? at : agent.changedAt,
     agent.state === 'ready' ? at : agent.stateAt,
     objectedSince(agent.standing, at) ?? at,
     agent.heardAt + timers.lost,
   );
+  // What keeps it from work may be older than its connection.
+  return until > agent.connectedAt ? until : agent.ableBefore;
 }
 
 /** Whether the agent has all of these labels. */

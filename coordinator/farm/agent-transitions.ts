@@ -1,5 +1,5 @@
 /** How agents come, speak and go. */
-import { newAgent } from './agent-state.ts';
+import { ableUntil, newAgent } from './agent-state.ts';
 import type { Agent } from './agent-state.ts';
 import type { VolatileEvent } from './events.ts';
 import { clearFailures, clearRefusals, outlivesAgent } from './standing.ts';
@@ -12,7 +12,9 @@ type Beat = Extract<VolatileEvent, { type: 'beat' }>;
 export function connect(step: Step, { agent: facts, attempts }: Up): void {
   const wanted = attempts.filter((attempt) => couldCount(step.state, { attempt, agent: facts.name }));
   const standing = standingOf(step.state, facts.name);
-  step.state.agents.set(facts.name, newAgent(facts, standing, { attempts: wanted, at: step.at }));
+  const before = step.state.agents.get(facts.name);
+  const ableBefore = before === undefined ? 0 : ableUntil(before, step.state.timers, step.at);
+  step.state.agents.set(facts.name, newAgent(facts, standing, { attempts: wanted, at: step.at, ableBefore }));
   for (const attempt of attempts) {
     if (wanted.includes(attempt)) continue;
     const reason = 'this attempt is no longer needed';

@@ -2,8 +2,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { defaultTimers } from '../../../shared/timers.ts';
+import { createState } from '../../../coordinator/farm/farm-state.ts';
+import { decide } from '../../../coordinator/farm/scheduler.ts';
+import { apply } from '../../../coordinator/farm/state.ts';
 import { attempt, FarmBench, single } from '../../support/farm-bench.ts';
-import { amd64, sampleAgent } from '../../support/farm-fixtures.ts';
+import { amd64, sampleAgent, sampleSpec } from '../../support/farm-fixtures.ts';
 
 const second = 1000;
 const first = attempt('one', amd64);
@@ -125,6 +128,27 @@ test('an accept that comes twice does not stop what its agent is back with', () 
   bench.connect(sampleAgent('a'), [first]);
   bench.tell({ type: 'accepted', attempt: first });
   assert.equal(bench.take('cancel'), []);
+});
+
+test('an agent that dials again and again while its engine is down keeps no build waiting', () => {
+  const state = createState({ timers: defaultTimers, startedAt: -defaultTimers.grace });
+  const spec = sampleSpec({ ...single, waitAgent: 15 * second });
+  const build = { id: 'one', sequence: 1, spec, client: 'test' };
+  const dial = (at: number): void => {
+    apply(state, { type: 'agent-up', at, agent: sampleAgent('a'), attempts: [] });
+    apply(state, { type: 'beat', at, agent: 'a', session: 'a-1', state: 'cordoned' });
+  };
+  dial(1 * second);
+  apply(state, { type: 'submitted', at: 2 * second, build });
+  for (let at = 6 * second; at <= 16 * second; at += 5 * second) {
+    apply(state, { type: 'agent-down', at: at - second, agent: 'a', session: 'a-1' });
+    dial(at);
+    assert.equal(decide(state, at), []);
+  }
+  assert.equal(
+    decide(state, 18 * second).map(({ type }) => type),
+    ['abandoned'],
+  );
 });
 
 test.run();
