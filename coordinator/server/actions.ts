@@ -52,8 +52,10 @@ export class Actions implements ApiActions {
   }
 
   async submit(submission: Submission, signal: AbortSignal): Promise<string> {
+    const known = await this.#known(submission);
+    if (known !== undefined) return this.#toldAgain(known, submission);
     requireRepositories(submission.principal, submission.spec.tags);
-    using _place = await this.#parts.admission.enter(submission);
+    using _place = this.#parts.admission.enter(submission.client);
     const spec = await this.#withPlatforms(normalizeSpec(submission.spec), signal);
     requireFitting(spec.secrets, submission.secrets);
     const missing = spec.secrets.find((id) => !submission.secrets.has(id));
@@ -100,11 +102,10 @@ export class Actions implements ApiActions {
     decide: () => Promise<CheckedFollowUp>,
   ): Promise<string> {
     const { farm, frames } = this.#parts;
-    const { idempotencyKey: key, secrets, ssh } = continuation;
-    // What it was checked against has changed since: by itself.
-    const known = key === undefined ? undefined : await farm.submittedWith(key);
+    const { secrets, ssh } = continuation;
+    const known = await this.#known(continuation);
     if (known !== undefined) return this.#toldAgain(known, continuation);
-    using _place = await this.#parts.admission.enter(continuation);
+    using _place = this.#parts.admission.enter(continuation.client);
     const { warnings, ...followUp } = await decide();
     const { spec, carried = {} } = followUp;
     requireRepositories(continuation.principal, spec.tags);
@@ -140,6 +141,11 @@ export class Actions implements ApiActions {
       }
       throw error;
     }
+  }
+
+  /** The build that was accepted under this key: whatever a new one is checked against may be otherwise by now. */
+  async #known({ idempotencyKey: key }: Pick<Submission, 'idempotencyKey'>): Promise<string | undefined> {
+    return key === undefined ? undefined : this.#parts.farm.submittedWith(key);
   }
 
   /** One that was stored before: a coordinator that restarted has forgotten its client, and the values of its secrets. */

@@ -10,11 +10,6 @@ export const defaultMaxQueued = 1000;
 /** So many builds a client may have waiting however long the queue is; with more it leaves the second half to others. */
 const unquestioned = 50;
 
-export interface Applicant {
-  readonly client: string;
-  readonly idempotencyKey: string | undefined;
-}
-
 export interface AdmissionOptions {
   readonly maxQueued?: number | undefined;
   /** Throws where nothing more can be stored. */
@@ -22,32 +17,22 @@ export interface AdmissionOptions {
 }
 
 export class Admission {
-  readonly #farm: Pick<Farm, 'queuedBy' | 'submittedWith'>;
+  readonly #farm: Pick<Farm, 'queuedBy'>;
   readonly #maxQueued: number;
   readonly #requireRoom: () => void;
   /** Admitted, and not stored yet: by client. */
   readonly #entering = new Map<string, number>();
 
-  constructor(
-    farm: Pick<Farm, 'queuedBy' | 'submittedWith'>,
-    { maxQueued = defaultMaxQueued, requireRoom }: AdmissionOptions,
-  ) {
+  constructor(farm: Pick<Farm, 'queuedBy'>, { maxQueued = defaultMaxQueued, requireRoom }: AdmissionOptions) {
     this.#farm = farm;
     this.#maxQueued = maxQueued;
     this.#requireRoom = requireRoom;
   }
 
   /** A place in the queue, to be given back once the build is stored or was refused. Throws `queue-full` and `disk-full`. */
-  async enter({ client, idempotencyKey: key }: Applicant): Promise<Disposable> {
-    try {
-      this.#requireRoom();
-      this.#requirePlace(client);
-    } catch (refusal) {
-      // What was taken before has its place, and is answered again.
-      const isKnown = key !== undefined && (await this.#farm.submittedWith(key)) !== undefined;
-      if (isKnown) return { [Symbol.dispose]: () => {} };
-      throw refusal;
-    }
+  enter(client: string): Disposable {
+    this.#requireRoom();
+    this.#requirePlace(client);
     this.#count(client, 1);
     return { [Symbol.dispose]: () => this.#count(client, -1) };
   }

@@ -7,6 +7,7 @@ import { ContextUpload } from '../../../coordinator/cli/context-upload.ts';
 import { sampleSpec } from '../../support/farm-fixtures.ts';
 import { dir, memoryTree } from '../../support/memory-tree.ts';
 import { runningCoordinator, testToken, type RunningCoordinator } from '../../support/running-coordinator.ts';
+import { buildAnswer, directories, specOf } from '../../support/submitted-builds.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const tree = memoryTree(dir(['Dockerfile', 'FROM scratch\n']));
@@ -67,6 +68,32 @@ test('a build that is told again after a restart has its client again, for what 
     const answer = await after.ask(`/v1/builds/${build}/complete`, { method: 'POST' });
     assert.is(answer.status, 204, JSON.stringify(answer.body));
   });
+});
+
+test('a build that is told again is the one that was accepted, whatever its registry and its agents say by now', async () => {
+  await using data = await temporaryDirectory();
+  const durable = { data: data.path, cache: data.path };
+  // Without platforms: only whoever is connected as it is submitted could say which.
+  const body = { spec: specOf({ platforms: [], waitAgent: 0 }), directories, idempotencyKey: 'told-twice' };
+  let build: string;
+  {
+    await using before = await runningCoordinator({}, undefined, durable);
+    await before.agent().then((agent) => agent.wait('welcome'));
+    build = v.parse(buildAnswer, (await before.ask('/v1/builds', { method: 'POST', body })).body).build;
+  }
+  let asked = 0;
+  await using after = await runningCoordinator(
+    {},
+    (_, response) => {
+      asked += 1;
+      response.writeHead(403).end();
+      return true;
+    },
+    durable,
+  );
+  const answer = await after.ask('/v1/builds', { method: 'POST', body });
+  assert.equal([answer.status, answer.body], [201, { build }]);
+  assert.is(asked, 0, 'nobody is asked about what was accepted');
 });
 
 test.run();
