@@ -57,6 +57,11 @@ export class FarmQueries {
     return this.#current(id) ?? (await this.store.build(id));
   }
 
+  /** How a build ended whose log needs nothing more of the farm; undefined for others. */
+  archived(id: string): Promise<BuildResult | undefined> {
+    return this.store.build(id);
+  }
+
   /** The build that was submitted with this key. */
   submittedWith(key: string): Promise<string | undefined> {
     return this.store.findByIdempotencyKey(key);

@@ -183,13 +183,19 @@ export class Actions implements ApiActions {
     return { ...result, context: { ...result.context, complete: missing.files === 0, missing } };
   }
 
-  frames(
+  async frames(
     build: string,
     options: { after: number; follow: boolean; signal: AbortSignal },
-  ): AsyncIterable<Buffer> {
-    const { frames } = this.#parts;
+  ): Promise<AsyncIterable<Buffer>> {
+    const { farm, frames } = this.#parts;
     const { after, follow, signal } = options;
+    const result = farm.isOpen(build) ? undefined : await farm.archived(build);
     if (!frames.has(build)) throw new ArchfarmError('not-found', `the log of build ${build} is gone`);
+    // Logs are not flushed as the archive is: a power cut may have taken the end, which nothing else would bring.
+    if (result !== undefined) {
+      const time = result.created + result.timings.total;
+      frames.append(build, { events: [{ type: 'result', time, result }] });
+    }
     return follow ? frames.follow(build, after, signal) : frames.read(build, after);
   }
 

@@ -63,11 +63,11 @@ export interface ApiActions {
   build(id: string): Promise<BuildResult>;
   /** The same, with what the coordinator lacks of the context while the build goes on. */
   show(id: string, signal: AbortSignal): Promise<BuildResult>;
-  /** Whole lines of JSON, a frame each. */
+  /** Whole lines of JSON, a frame each. Throws `not-found` where the log is gone. */
   frames(
     build: string,
     options: { after: number; follow: boolean; signal: AbortSignal },
-  ): AsyncIterable<Buffer>;
+  ): Promise<AsyncIterable<Buffer>>;
   /** What goes on in the farm, as whole lines of JSON: each a `FeedLine`. */
   watch(signal: AbortSignal): AsyncIterable<Buffer>;
   cancel(build: string, reason: string): Promise<void>;

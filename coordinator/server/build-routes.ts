@@ -70,7 +70,7 @@ export function addBuildRoutes(
     const { after, follow } = readRequest(eventsQuery, request.query);
     const build = await buildOf(request);
     const signal = gone(reply);
-    const lines = actions.frames(build, { after, follow: follow === '1', signal });
+    const lines = await actions.frames(build, { after, follow: follow === '1', signal });
     return sendFrames(reply, lines, { signal, patience: followerPatience });
   });
   api.post(`${builds}/:id/cancel`, about('cancel'), async (request, reply) => {

@@ -1,13 +1,15 @@
 /** The events of a build, for whoever follows them, loses them, or takes none. */
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as v from 'valibot';
 import { runningCoordinator, testToken, type RunningCoordinator } from '../../support/running-coordinator.ts';
 import { submit } from '../../support/submitted-builds.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { until } from '../../support/until.ts';
 import { begin } from '../../support/user-requests.ts';
 
@@ -126,6 +128,33 @@ test('a follower that takes nothing is cut off, and resumes by number without ga
     [...seen, ...rest],
     Array.from({ length: seen.length + rest.length }, (_, index) => index + 1),
   );
+});
+
+test('the log of a build that has ended ends with its result, though a power cut took the end of it', async () => {
+  await using data = await temporaryDirectory();
+  let build: string;
+  let lines: string[];
+  const durable = { data: data.path, cache: data.path };
+  const log = (): string => join(data.path, 'logs', `${build}.ndjson`);
+  {
+    await using before = await runningCoordinator({}, undefined, durable);
+    build = await submit(before);
+    await before.ask(`/v1/builds/${build}/cancel`, { method: 'POST' });
+    await before.ask(`/v1/builds/${build}/events?follow=1`);
+    lines = (await readFile(log(), 'utf8')).trimEnd().split('\n');
+  }
+  const [result = '', ...lost] = [lines.at(-1), ...lines.slice(-3, -1)];
+  assert.is(lost.length, 2);
+  const { result: told } = JSON.parse(result);
+  for (const query of ['follow=1', 'after=1', `follow=1&after=${lines.length - 3}`]) {
+    await writeFile(log(), `${lines.slice(0, -3).join('\n')}\n`);
+    await using after = await runningCoordinator({}, undefined, durable);
+    // Whoever opens it twice must not find two.
+    await after.ask(`/v1/builds/${build}/events?follow=1`);
+    const answer = String((await after.ask(`/v1/builds/${build}/events?${query}`)).body);
+    const last = JSON.parse(answer.trimEnd().split('\n').at(-1) ?? '');
+    assert.equal([last.type, last.seq, last.result], ['result', lines.length - 2, told], query);
+  }
 });
 
 test.run();
