@@ -189,10 +189,7 @@ export class Farm extends AgentOrders implements AsyncDisposable {
     let failure: unknown;
     try {
       if (durable.length > 0 || ended.length > 0) await this.store.append(durable, ended);
-      for (const { build, result } of ended) {
-        this.#archived(build);
-        this.#onArchived?.(result);
-      }
+      for (const one of ended) this.#archived(one);
     } catch (thrown) {
       failure = thrown;
       this.#handlers.trouble(thrown, [...durable, ...ended]);
@@ -276,9 +273,14 @@ export class Farm extends AgentOrders implements AsyncDisposable {
     }
   }
 
-  #archived(build: string): void {
-    this.#announced.delete(build);
-    this.ended.delete(build);
+  #archived(ended: EffectOf<'finished'>): void {
+    this.#announced.delete(ended.build);
+    this.ended.delete(ended.build);
+    try {
+      this.#onArchived?.(ended.result);
+    } catch (thrown) {
+      this.#handlers.trouble(thrown, [ended]);
+    }
   }
 }
 

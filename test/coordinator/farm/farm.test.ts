@@ -327,6 +327,24 @@ test('shows agents as they are', async () => {
   });
 });
 
+test('whoever is told of ends and cannot take it keeps nothing from being stored', async () => {
+  const store = new RecordingStore();
+  const handlers = new Recorder();
+  const onArchived = (): never => {
+    throw new Error('told');
+  };
+  await using farm = new Farm({ store, handlers, timers: defaultTimers, onArchived });
+  await farm.restore();
+  const build = await farm.submit(spec, { client: 'test' });
+  const error = { code: 'cancelled', message: 'enough' } as const;
+  await farm.record({ type: 'cancelled', at: farm.now, build, error });
+  // Stored together with the end of the other.
+  const next = await farm.submit(spec, { client: 'test' });
+  assert.ok(farm.isOpen(next));
+  assert.equal(handlers.troubles.map(String), ['Error: told']);
+  assert.is((await store.build(build))?.status, 'cancelled');
+});
+
 test('refuses events once it is closed', async () => {
   const farm = await startFarm(new MemoryStore(), new Recorder());
   await farm.close();
