@@ -108,8 +108,8 @@ export class FarmQueries {
     return this.state.builds.get(id)?.client;
   }
 
-  /** The builds that go on, as they were submitted. */
-  submitted(): readonly Pick<NewBuild, 'id' | 'sequence' | 'spec' | 'client'>[] {
+  /** The builds that go on, as they were submitted; one that is just being stored may come twice. */
+  submitted(): readonly NewBuild[] {
     return [...this.state.builds.values()];
   }
 

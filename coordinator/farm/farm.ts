@@ -58,6 +58,8 @@ export class Farm extends AgentOrders implements AsyncDisposable {
   readonly #onArchived: FarmOptions['onArchived'];
   /** Submissions by key whose event is not stored yet. */
   readonly #submitting = new Map<string, Promise<string>>();
+  /** Builds that have their number, and are not stored yet. */
+  readonly #numbered = new Set<NewBuild>();
   #sequence = 0;
   /** Ended builds whose logs are complete: archived with the next events that are stored. */
   readonly #announced = new Set<string>();
@@ -91,6 +93,14 @@ export class Farm extends AgentOrders implements AsyncDisposable {
     for (const effect of unfinishedWork(this.state)) this.#perform(effect);
     this.#ticker = setInterval(() => this.tick(), this.timers.tick);
     this.tick();
+  }
+
+  override submitted(): readonly NewBuild[] {
+    return [...super.submitted(), ...this.#numbered];
+  }
+
+  override submittedWith(key: string): Promise<string | undefined> {
+    return this.#submitting.get(key) ?? super.submittedWith(key);
   }
 
   /** The build's id, once it is stored. `spec` names at least one platform and one tag. */
@@ -156,7 +166,12 @@ export class Farm extends AgentOrders implements AsyncDisposable {
     this.#sequence += 1;
     onId?.(id);
     const build = { id, sequence: this.#sequence, spec, ...rest };
-    await this.record({ type: 'submitted', at, build });
+    this.#numbered.add(build);
+    try {
+      await this.record({ type: 'submitted', at, build });
+    } finally {
+      this.#numbered.delete(build);
+    }
     return id;
   }
 

@@ -37,7 +37,14 @@ export interface ActionParts extends AgentParts {
   readonly admission: Admission;
 }
 
-type Start = Pick<FollowUp, 'spec'> & Partial<FollowUp>;
+type Wanted = Pick<FollowUp, 'spec'> & Partial<FollowUp>;
+type Submitter = Omit<Submission, 'spec' | 'directories'>;
+
+interface Start extends Wanted {
+  readonly prepared: PreparedContext;
+  /** Throws what is in its way as it gets its number. */
+  readonly check?: () => void;
+}
 
 /** Milliseconds between two looks at who is connected, while a build without platforms waits for an agent. */
 const lookAgain = 100;
@@ -61,8 +68,9 @@ export class Actions implements ApiActions {
     const missing = spec.secrets.find((id) => !submission.secrets.has(id));
     if (missing !== undefined)
       throw new ArchfarmError('usage', `secret ${JSON.stringify(missing)} came without a value`);
+    const prepared = await this.#prepare({ spec }, submission, signal);
     // Awaited here: its place is kept until it is stored.
-    return await this.#start({ spec }, submission, signal);
+    return await this.#start({ spec, prepared }, submission);
   }
 
   async retry(build: string, continuation: Continuation, signal: AbortSignal): Promise<string> {
@@ -101,32 +109,37 @@ export class Actions implements ApiActions {
     signal: AbortSignal,
     decide: () => Promise<CheckedFollowUp>,
   ): Promise<string> {
-    const { farm, frames } = this.#parts;
+    const { farm, frames, followUps } = this.#parts;
     const { secrets, ssh } = continuation;
     const known = await this.#known(continuation);
     if (known !== undefined) return this.#toldAgain(known, continuation);
     using _place = this.#parts.admission.enter(continuation.client);
-    const { warnings, ...followUp } = await decide();
-    const { spec, carried = {} } = followUp;
+    const checked = await decide();
+    const { spec, carried = {} } = checked;
     requireRepositories(continuation.principal, spec.tags);
     requireFitting(spec.secrets, secrets);
     if (spec.platforms.some((platform) => carried[platform] === undefined)) {
       requireGiven(spec, { secrets: [...secrets.keys()], ssh });
     }
-    const build = await this.#start(followUp, { ...continuation, directories: [] }, signal);
-    const events = warnings.map((message) => ({ type: 'warning', time: Date.now(), message }) as const);
+    const prepared = await this.#prepare(checked, { ...continuation, directories: [] }, signal);
+    // Registries took their time, in which it may have been told twice: that is no newer build.
+    const stored = await this.#known(continuation);
+    if (stored !== undefined) return this.#toldAgain(stored, continuation);
+    const followUp = await followUps.again(checked);
+    const check = (): void => followUps.requireNewest(followUp);
+    const build = await this.#start({ ...followUp, prepared, check }, continuation);
+    const events = followUp.warnings.map((message) => ({ type: 'warning', time: Date.now(), message }) as const);
     if (events.length > 0 && farm.isOpen(build)) frames.append(build, { events });
     return build;
   }
 
-  async #start(asked: Start, submission: Omit<Submission, 'spec'>, signal: AbortSignal): Promise<string> {
+  async #start({ spec, origin, carried, prepared, check }: Start, submission: Submitter): Promise<string> {
     const { farm, contexts, secrets } = this.#parts;
-    const { spec, origin, carried } = asked;
     const { client, idempotencyKey } = submission;
-    const prepared = await this.#prepare(asked, submission, signal);
     let id: string | undefined;
     // Its contents and secrets may be asked for as soon as it is stored.
     const onId = (build: string): void => {
+      check?.();
       id = build;
       contexts.adopt(build, prepared);
       if (submission.secrets.size > 0) secrets.supply(build, submission.secrets);
@@ -274,7 +287,7 @@ export class Actions implements ApiActions {
 
   /** Registries are asked meanwhile: whichever fails first ends the other. */
   async #prepare(
-    { spec, origin, carried = {} }: Start,
+    { spec, origin, carried = {} }: Wanted,
     { directories, link, client }: Omit<Submission, 'spec'>,
     signal: AbortSignal,
   ): Promise<PreparedContext> {

@@ -3,7 +3,7 @@ import { ArchfarmError } from '../../shared/errors.ts';
 import { parseReference } from '../../shared/reference.ts';
 import type { BuildResult } from '../../shared/progress.ts';
 import { amendmentOf, retryOf, type FollowUp } from '../farm/amend.ts';
-import type { Remains, VerifiedImage } from '../farm/events.ts';
+import type { Origin, Remains, VerifiedImage } from '../farm/events.ts';
 import type { Farm } from '../farm/farm.ts';
 import { finalTag } from '../manifest/tags.ts';
 import { findDigest } from '../registry/manifests.ts';
@@ -18,6 +18,14 @@ export interface AmendRequest {
 export interface CheckedFollowUp extends FollowUp {
   /** What is done otherwise than it was asked for. */
   readonly warnings: readonly string[];
+  readonly ancestor: Ancestor;
+}
+
+/** What its contents are from. */
+interface Ancestor {
+  readonly root: string;
+  /** Tags of builds above it are not its own. */
+  readonly sequence: number;
 }
 
 /** What is remembered of builds. */
@@ -37,11 +45,13 @@ export class FollowUps {
     const remains = await this.#farm.remains(result.build);
     const followUp = retryOf(result, remains);
     const root = await this.#rootOf(followUp.origin.type === 'amend' ? followUp.origin.build : result.build);
-    const { tags, warnings } = await this.#ownTags(followUp, { root, sequence: remains?.sequence ?? 0 });
+    const ancestor = { root, sequence: remains?.sequence ?? 0 };
+    const { tags, warnings } = await this.#ownTags(followUp, ancestor);
     const entries = Object.entries(followUp.carried ?? {});
     const there = await Promise.all(entries.map(([, image]) => this.#isThere(image, signal)));
     return {
       ...followUp,
+      ancestor,
       spec: { ...followUp.spec, tags },
       carried: Object.fromEntries(entries.filter((_, index) => there[index])),
       warnings: [
@@ -58,35 +68,56 @@ export class FollowUps {
     const remains = await this.#farm.remains(result.build);
     const followUp = amendmentOf(result, remains, request);
     const root = await this.#rootOf(result.build);
-    const sequence = (await this.#farm.remains(root))?.sequence ?? 0;
-    const own = await this.#ownTags(followUp, { root, sequence });
+    const ancestor = { root, sequence: (await this.#farm.remains(root))?.sequence ?? 0 };
+    const own = await this.#ownTags(followUp, ancestor);
     const same = await this.#oneList(own.tags, signal);
     return {
       ...followUp,
+      ancestor,
       spec: normalizeSpec({ ...followUp.spec, tags: same.tags }),
       warnings: [...own.warnings, ...same.warnings],
     };
   }
 
+  /** As it is after a while in which newer builds may have come. Throws `usage` where they want all of its tags. */
+  async again(checked: CheckedFollowUp): Promise<CheckedFollowUp> {
+    const { tags, warnings } = await this.#ownTags(checked, checked.ancestor);
+    return {
+      ...checked,
+      spec: { ...checked.spec, tags },
+      warnings: [...checked.warnings, ...warnings],
+    };
+  }
+
+  /** Throws `usage` where a newer build wants one of its tags at this moment: to be called as it gets its number. */
+  requireNewest({ spec, origin, ancestor }: CheckedFollowUp): void {
+    const newer = this.#wanted(spec.tags, ancestor);
+    if (newer.size > 0) split([...newer.keys()], newer, refusal(origin, ancestor));
+  }
+
   /** The tags that no newer build has published or is about to. */
-  async #ownTags(
-    { spec, origin }: FollowUp,
-    { root, sequence }: { readonly root: string; readonly sequence: number },
-  ): Promise<Tags> {
-    const newer = new Map<string, string>();
+  async #ownTags({ spec, origin }: FollowUp, ancestor: Ancestor): Promise<Tags> {
+    const { root, sequence } = ancestor;
+    const newer = this.#wanted(spec.tags, ancestor);
     for (const tag of spec.tags) {
-      const open = this.#farm
-        .submitted()
-        .find((build) => build.sequence > sequence && build.spec.tags.includes(tag));
-      if (open !== undefined) newer.set(tag, `build ${open.id} is about to publish ${tag}`);
       const publisher = await this.#farm.publisher(tag);
       if (publisher === undefined || (await this.#rootOf(publisher)) === root) continue;
       const published = await this.#farm.remains(publisher);
       if ((published?.sequence ?? 0) > sequence)
         newer.set(tag, `the newer build ${publisher} has published ${tag}`);
     }
-    const verb = origin.type === 'retry' ? 'retried' : 'amended';
-    return split(spec.tags, newer, `build ${root} cannot be ${verb}`);
+    return split(spec.tags, newer, refusal(origin, ancestor));
+  }
+
+  /** Those that a newer build is about to publish, and what to say of them. */
+  #wanted(tags: readonly string[], { sequence }: Ancestor): Map<string, string> {
+    const newer = this.#farm.submitted().filter((build) => build.sequence > sequence);
+    return new Map(
+      tags.flatMap((tag) => {
+        const open = newer.find((build) => build.spec.tags.includes(tag));
+        return open === undefined ? [] : [[tag, `build ${open.id} is about to publish ${tag}`]];
+      }),
+    );
   }
 
   /** Those that stand for what the first of them stands for. */
@@ -131,10 +162,14 @@ interface Tags {
   readonly warnings: readonly string[];
 }
 
+function refusal({ type }: Origin, { root }: Ancestor): string {
+  return `build ${root} cannot be ${type === 'retry' ? 'retried' : 'amended'}`;
+}
+
 /** Those without a reason to leave them alone; throws `usage` where there are no others. */
 function split(tags: readonly string[], reasons: ReadonlyMap<string, string>, refusal: string): Tags {
   const kept = tags.filter((tag) => !reasons.has(tag));
-  const said = [...reasons.values()];
+  const said = tags.flatMap((tag) => reasons.get(tag) ?? []);
   if (kept.length > 0)
     return { tags: kept, warnings: said.map((reason) => `${reason}: it is left as it is`) };
   throw new ArchfarmError('usage', `${refusal}: ${said.join(', ')}`, {

@@ -327,6 +327,18 @@ test('shows agents as they are', async () => {
   });
 });
 
+test('a build counts as submitted from the moment that it has its number', async () => {
+  const store = new RecordingStore();
+  await using farm = await startFarm(store, new Recorder());
+  const submitting = farm.submit(spec, { client: 'test' });
+  const [early] = farm.submitted();
+  assert.not(farm.isOpen(early?.id ?? ''), 'it is not stored');
+  assert.is(await submitting, early?.id);
+  assert.is(farm.submitted().length, 1);
+  const keyed = farm.submit(spec, { client: 'test', idempotencyKey: 'key' });
+  assert.is(await farm.submittedWith('key'), await keyed);
+});
+
 test('whoever is told of ends and cannot take it keeps nothing from being stored', async () => {
   const store = new RecordingStore();
   const handlers = new Recorder();

@@ -71,6 +71,15 @@ test('tags of newer builds are left alone, those that are still to come with the
     error.message,
     /build one cannot be retried: .* build two .*, build three is about to publish/,
   );
+  // One that comes while registries are asked is noticed in time.
+  const late = history(ended, { submitted: () => came });
+  let came: readonly (typeof open)[] = [];
+  const lateFollowUps = new FollowUps({ farm: late, registries });
+  const checked = await lateFollowUps.retry(failed('one'), signal);
+  lateFollowUps.requireNewest(checked);
+  came = [open];
+  assert.throws(() => lateFollowUps.requireNewest(checked), /build three is about to publish/);
+  assert.equal((await lateFollowUps.again(checked)).spec.tags, [latest]);
   // The newer one itself is not in its own way, and neither is an older one.
   assert.equal((await new FollowUps({ farm, registries }).retry(failed('two'), signal)).spec.tags, tags);
 });

@@ -1,10 +1,14 @@
 /** Builds as they are submitted: how many there may be, once each, and found again. */
+import { EventEmitter, once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as v from 'valibot';
 import type { HttpAnswer } from '../../support/http-request.ts';
-import { runningCoordinator } from '../../support/running-coordinator.ts';
+import { runningCoordinator, type RunningCoordinator } from '../../support/running-coordinator.ts';
 import { buildAnswer, directories, refusalAnswer, specOf, submit } from '../../support/submitted-builds.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { until } from '../../support/until.ts';
 
 test('a queue that is full takes no more, but knows what it has taken', async () => {
   await using running = await runningCoordinator({}, undefined, { maxQueued: 1 });
@@ -123,6 +127,54 @@ test('a build takes values of the secrets that it names alone, and no more than 
   await post(`${path}/cancel`, {});
   await refused(post(`${path}/retry`, { secrets: { ...secrets, other: 'AAAA' } }), stray);
   await refused(post(`${path}/retry`, { secrets: { ...secrets, three: value(half) } }), tooMuch);
+});
+
+test('a retry leaves tags alone that a newer build was submitted for while registries were asked', async () => {
+  const tags = ['localhost:5000/onap/py-app:1', 'localhost:5000/onap/py-app:2'];
+  const [amd64, arm64] = ['linux/amd64', 'linux/arm64/v8'];
+  await using data = await temporaryDirectory();
+  const durable = { data: data.path, cache: data.path };
+  const post = async (running: RunningCoordinator, path: string, body: unknown): Promise<HttpAnswer> =>
+    running.ask(path, { method: 'POST', body });
+  const idOf = ({ body }: HttpAnswer): string => v.parse(buildAnswer, body).build;
+  let old: string;
+  {
+    await using before = await runningCoordinator({}, undefined, durable);
+    const spec = specOf({ tags, platforms: [amd64, arm64], waitAgent: 0 });
+    old = idOf(await post(before, '/v1/builds', { spec, directories }));
+    await before.ask(`/v1/builds/${old}/cancel`, { method: 'POST' });
+    await before.ask(`/v1/builds/${old}/events?follow=1`);
+  }
+  for (const taken of [tags.slice(0, 1), tags]) {
+    const registry = new EventEmitter();
+    let held = 0;
+    const hold = async ({ url = '' }: IncomingMessage): Promise<boolean> => {
+      if (!url.includes('/onap/py-app-arm64v8/')) return false;
+      held += 1;
+      await once(registry, 'released');
+      return false;
+    };
+    await using running = await runningCoordinator({}, hold, durable);
+    const retrying = post(running, `/v1/builds/${old}/retry`, {});
+    await until(() => held > 0);
+    const spec = specOf({ tags: taken, platforms: [amd64] });
+    const newer = idOf(await post(running, '/v1/builds', { spec, directories }));
+    registry.emit('released');
+    const answer = await retrying;
+    if (taken.length === tags.length) {
+      assert.match(v.parse(refusalAnswer, answer.body).error.message, `build ${newer} is about to publish`);
+      continue;
+    }
+    const retry = idOf(answer);
+    const shown = v.parse(
+      v.object({ tags: v.array(v.string()) }),
+      (await running.ask(`/v1/builds/${retry}`)).body,
+    );
+    assert.equal(shown.tags, tags.slice(1));
+    for (const build of [newer, retry]) await running.ask(`/v1/builds/${build}/cancel`, { method: 'POST' });
+    const log = String((await running.ask(`/v1/builds/${retry}/events?follow=1`)).body);
+    assert.match(log, `build ${newer} is about to publish ${tags[0]}: it is left as it is`);
+  }
 });
 
 test.run();
