@@ -1,5 +1,6 @@
 /** Typed messages over one WebSocket: decodes, bounds what waits to be sent, and closes on the first bad frame. */
 import type { RawData, WebSocket } from 'ws';
+import { UnknownMessage } from './codec.ts';
 import { messageOf } from './errors.ts';
 import { closeCodes, limits } from './messages.ts';
 import { Pace, type PaceLimits, type Spent } from './pace.ts';
@@ -35,7 +36,8 @@ export class Channel<In, Out> {
       try {
         message = handlers.decode(toBuffer(data));
       } catch (error) {
-        return this.close(closeCodes.malformed, messageOf(error));
+        const code = error instanceof UnknownMessage ? closeCodes.version : closeCodes.malformed;
+        return this.close(code, messageOf(error));
       }
       const bytes = lengthOf(data);
       if (pace !== undefined) this.#keepPace({ bytes, isOutput: pace.isOutput(message) });

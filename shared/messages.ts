@@ -55,7 +55,7 @@ export const closeCodes = {
   revoked: 4401,
   /** The shared token is not enough any more; dial again, as that may change. */
   certificate: 4403,
-  /** Its protocol version is not served. */
+  /** Its protocol version is not served, or it says what this one has no message for. */
   version: 4405,
   /** Another live connection has this name. */
   duplicate: 4409,

@@ -49,21 +49,22 @@ test('messages go both ways, and pings count as signs of life', async () => {
 });
 
 test('the first bad frame closes the connection, saying what is wrong', async () => {
-  const golden: [frame: string | Buffer, reason: string][] = [
+  const golden: [frame: string | Buffer, reason: string, code?: number][] = [
     ['{"type":', 'message is not JSON'],
-    ['{"type":"halt"}', 'bad message "halt": type: Invalid type: Expected'],
+    ['{"type":"halt"}', 'unknown message "halt": coordinator ', closeCodes.version],
+    ['{"type":"cancel"}', 'bad message "cancel": type: Invalid type: Expected'],
     ['{"type":"beat","state":1}', 'bad message "beat": state: Invalid type: Expected'],
     ['['.repeat(40), 'message nested deeper than 32 levels'],
     [Buffer.from(beat), 'binary frame on the control connection'],
   ];
-  for (const [frame, reason] of golden) {
+  for (const [frame, reason, code = closeCodes.malformed] of golden) {
     await using pair = await socketPair();
     const heard = listen(pair);
     const closed = closeOf(pair.client);
     pair.client.send(frame);
     pair.client.send(beat);
     const close = await closed;
-    assert.is(close.code, closeCodes.malformed);
+    assert.is(close.code, code);
     assert.ok(close.reason.startsWith(reason), close.reason);
     await until(() => heard.closes.length > 0);
     assert.equal(heard.closes, [close]);

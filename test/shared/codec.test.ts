@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decodeToAgent, decodeToCoordinator } from '../../shared/codec.ts';
+import { decodeToAgent, decodeToCoordinator, UnknownMessage } from '../../shared/codec.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
-import { limits } from '../../shared/messages.ts';
+import { limits, PROTOCOL_VERSION } from '../../shared/messages.ts';
 import {
   messagesToAgent,
   messagesToCoordinator,
@@ -38,6 +38,43 @@ test('a message of the other direction is not one of this [B8]', () => {
   }
   for (const message of messagesToAgent.filter((each) => !isBeat(each)))
     assert.match(refusal(decodeToCoordinator, frameOf(message)), `bad message "${message.type}": type: `);
+});
+
+test('a type that neither side says is told from a message that is wrong: it is of another protocol [B8]', () => {
+  const names: [decode: (frame: Buffer) => unknown, by: string][] = [
+    [decodeToCoordinator, 'coordinator'],
+    [decodeToAgent, 'agent'],
+  ];
+  const isUnknown = (decode: (frame: Buffer) => unknown, message: unknown): boolean => {
+    try {
+      decode(frameOf(message));
+    } catch (error) {
+      return error instanceof UnknownMessage;
+    }
+    throw new Error('it was taken');
+  };
+  for (const [decode, by] of names) {
+    assert.match(
+      refusal(decode, '{"type":"explode","loud":true}'),
+      new RegExp(`^unknown message "explode": ${by} \\S+ speaks protocol ${PROTOCOL_VERSION}, update it$`),
+    );
+    for (const type of ['explode', 'constructor', '', 'x'.repeat(100_000), '\u001B[31m'])
+      assert.ok(isUnknown(decode, { type }), type.slice(0, 40));
+    const malformed = [
+      {},
+      { type: 1 },
+      { type: null },
+      { type: ['explode'] },
+      [{ type: 'explode' }],
+      'explode',
+    ];
+    for (const message of malformed) assert.not(isUnknown(decode, message), JSON.stringify(message));
+    const others = decode === decodeToAgent ? messagesToCoordinator : messagesToAgent;
+    for (const message of others.filter(({ type }) => type !== 'beat'))
+      assert.not(isUnknown(decode, message), message.type);
+  }
+  const long = refusal(decodeToAgent, JSON.stringify({ type: 'x'.repeat(100_000) }));
+  assert.ok(Buffer.byteLength(long) <= 123, 'a close has room for it');
 });
 
 test('what is no JSON is refused as such [B5]', () => {
@@ -130,7 +167,7 @@ test('numbers that JSON has and programs have not, repeated keys and halves of c
     assert.match(refusal(decodeToCoordinator, beat(number)), 'bad message "progress": frame: ', number);
   assert.match(
     refusal(decodeToCoordinator, '{"type":"beat","state":"ready","type":"x"}'),
-    'bad message "x": ',
+    'unknown message "x": ',
   );
   const half = decodeToCoordinator(Buffer.from('{"type":"beat","state":"cordoned","reason":"\\ud800"}'));
   assert.equal(half, { type: 'beat', state: 'cordoned', reason: '\ud800' });

@@ -72,7 +72,7 @@ const messages: readonly [text: string | Buffer, code: string][] = [
     withHello(`{"type":"progress",${attempt},"frame":9007199254740993,"events":[]}`),
     '4400 bad message "progress": frame: ',
   ],
-  [`{"type":"beat","state":"ready","type":"x"}`, '4400 bad message "x": type: '],
+  [`{"type":"beat","state":"ready","type":"x"}`, '4405 unknown message "x": coordinator '],
   // B6
   ['['.repeat(60_000), '4400 message nested deeper than 32 levels'],
   // B7
@@ -85,7 +85,13 @@ const messages: readonly [text: string | Buffer, code: string][] = [
   [hello.replace(/"protocol":\d+/, '"protocol":0'), '4405 agent speaks protocol 0'],
   [hello.replace(/"protocol":\d+/, '"protocol":999'), '4405 agent speaks protocol 999'],
   [hello.replace(/"protocol":\d+,/, ''), '4400 bad message "hello": protocol: '],
-  [withHello('{"type":"explode"}'), '4400 bad message "explode": type: '],
+  [withHello('{"type":"explode"}'), '4405 unknown message "explode": coordinator '],
+  ['{"type":"explode"}', '4405 unknown message "explode": coordinator '],
+  [withHello('{"type":7}'), '4400 bad message: type: '],
+  [
+    withHello('{"type":"cancel","attempt":"b/linux/amd64/1","reason":""}'),
+    '4400 bad message "cancel": type: ',
+  ],
   // B9
   [beat, '4400 beat before hello'],
   [withHello(hello), '4400 a second hello'],
