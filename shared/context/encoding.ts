@@ -15,6 +15,7 @@ import type { Digest, Directory, TreeEntry } from './tree.ts';
 
 /** What an encoding begins with. Raised with every change of it: that gives every tree a new digest. */
 export const directoryHeader = 'archfarm directory 1\0';
+const headerBytes = Buffer.from(directoryHeader);
 /** What Linux takes as a name (NAME_MAX) and as a link target or path (PATH_MAX), in bytes. */
 const maxNameBytes = 255;
 const maxTargetBytes = 4096;
@@ -45,7 +46,11 @@ export function encodeDirectory(directory: Directory): { digest: Digest; record:
 /** Throws `context-invalid` unless the record is the one canonical form of a directory with this digest. */
 export function decodeDirectory(digest: Digest, record: Buffer): Directory {
   if (digestOf(record) !== digest) throw invalid(`a directory record that is not ${digest}`);
-  return { entries: decodeEntries(record) };
+  if (!record.subarray(0, headerBytes.length).equals(headerBytes)) throw invalid(`${digest} is no directory record`);
+  const entries = decodeEntries(record);
+  // The fields were read leniently: only what encodes to the very same bytes was canonical.
+  if (!encodeEntries(entries).equals(record)) throw invalid(`directory ${digest} is not in canonical form`);
+  return { entries };
 }
 
 /** Order of the names' UTF-8 bytes, which is not the order of JavaScript's `<` beyond the basic plane. */
@@ -130,11 +135,9 @@ function decodeEntries(record: Buffer): TreeEntry[] {
         at += 3;
         break;
       default:
-        throw invalid('a directory with an entry of unknown type');
+        throw invalid(`${shown(name)} is an entry of the unknown type ${shown(type ?? '')}`);
     }
   }
-  // The fields were read leniently: only what encodes to the very same bytes was canonical.
-  if (!encodeEntries(entries).equals(record)) throw invalid('a directory that is not in canonical form');
   return entries;
 }
 

@@ -34,13 +34,11 @@ export async function fetchTree(
   for (let level: readonly Place[] = [{ ...tree, path: '' }]; level.length > 0;) {
     const below: Place[] = [];
     for (let at = 0; at < level.length; at += atOnce) {
+      const read = reader(source, signal);
       // Each is counted as it comes, so that none has to be kept for the others.
-      const counted = level.slice(at, at + atOnce).map(async ({ path, root, times }) => {
-        const [directory, bytes] = await Promise.all([
-          source.directory(root, signal),
-          times === undefined ? undefined : readTimes(times, source, signal),
-        ]);
-        return census.count(path, directory, bytes && new Times(bytes, directory));
+      const counted = level.slice(at, at + atOnce).map(async (place) => {
+        const { directory, times } = await read(place);
+        return census.count(place.path, directory, times);
       });
       for (const places of await Promise.all(counted)) below.push(...places);
     }
@@ -48,6 +46,29 @@ export async function fetchTree(
   }
   if (census.hasLinks) await checkLinks(tree, source, signal);
   return census;
+}
+
+interface ReadDirectory {
+  readonly directory: Directory;
+  readonly times: Times | undefined;
+}
+
+/** Reads what is in several places once: where few records describe very many directories, that is all the work there is. */
+function reader(source: ContextSource, signal: AbortSignal): (tree: TreeId) => Promise<ReadDirectory> {
+  const known = new Map<string, Promise<ReadDirectory>>();
+  const read = async ({ root, times }: TreeId): Promise<ReadDirectory> => {
+    const [directory, bytes] = await Promise.all([
+      source.directory(root, signal),
+      times === undefined ? undefined : readTimes(times, source, signal),
+    ]);
+    return { directory, times: bytes && new Times(bytes, directory) };
+  };
+  return (tree) => {
+    const key = `${tree.root} ${tree.times?.digest} ${tree.times?.size}`;
+    const reading = known.get(key) ?? read(tree);
+    known.set(key, reading);
+    return reading;
+  };
 }
 
 interface Place extends TreeId {

@@ -57,17 +57,23 @@ test('a few records that describe a tree without end are refused at the limit [X
     records.set(digest, record);
     root = digest;
   }
+  let reads = 0;
   const error = await failureOf(
     fetch(
       {
         root,
-        directory: async (digest) => decodeDirectory(digest, records.get(digest) ?? Buffer.alloc(0)),
+        directory: async (digest) => {
+          reads += 1;
+          return decodeDirectory(digest, records.get(digest) ?? Buffer.alloc(0));
+        },
         blob: () => Promise.reject(new Error('it has no times')),
       },
       { entries: 10_000 },
     ),
   );
   assert.is(error.code, 'context-limit');
+  // Nor are they read anew for each of the places where they are.
+  assert.ok(reads < 500, `${reads} reads of ${records.size} records`);
 });
 
 test('refuses times that are not those of their directory, or are said to be larger than any can be', async () => {
