@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { copyFile, mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import { get } from 'node:https';
-import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTcp } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -13,6 +13,7 @@ import { archfarm } from '../support/archfarm-command.ts';
 import { testAuthority, type Pair } from '../support/certificates.ts';
 import { agentCommand, isolatedEnv, isServed } from '../support/farm-processes.ts';
 import { freePort } from '../../scripts/rig/free-port.ts';
+import { heldMemory, peak, resetPeak, toBeAsked } from '../support/process-memory.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { until } from '../support/until.ts';
 
@@ -30,14 +31,19 @@ interface Served extends AsyncDisposable {
   agents(url: string, options?: { ca?: string }): ReturnType<typeof archfarm>;
 }
 
-async function serve(dir: string, flags: readonly string[], host = '127.0.0.1'): Promise<Served> {
+async function serve(
+  dir: string,
+  flags: readonly string[],
+  host = '127.0.0.1',
+  more: NodeJS.ProcessEnv = {},
+): Promise<Served> {
   const port = await freePort();
   const data = `${dir}/data`;
   const env = { ...(await isolatedEnv(dir)), ARCHFARM_TOKEN: 'right' };
   const command = ['serve', '--listen', `${host}:${port}`, '--data', data, ...flags];
   const daemon = await startDaemon([process.execPath, archfarmCommand, ...command], {
     log: `${dir}/coordinator.log`,
-    env,
+    env: { ...env, ...more },
     // With TLS it refuses a plain question, which is an answer.
     ready: () => isServed(`127.0.0.1:${port}`),
   });
@@ -245,38 +251,40 @@ test('flags of TLS that do not go together are refused', async () => {
   }
 });
 
-for (const tls of [true, false]) {
-  test(`connections that say nothing are dropped, and keep nobody out (${tls ? 'TLS' : 'plain'}) [B2]`, async () => {
-    await using dir = await temporaryDirectory();
-    await using served = await serve(dir.path, tls ? ['--tls'] : []);
-    const { port } = served;
-    const idle: Socket[] = [];
-    let closed = 0;
-    for (let count = 0; count < 300; count += 1) {
-      // Any address but the machine's usual one, as from another host.
-      const socket = connectTcp({ port, host: '127.0.0.1', localAddress: '127.0.0.9' });
-      socket.on('error', () => {});
-      socket.on('close', () => (closed += 1));
-      idle.push(socket);
-      await once(socket, 'connect');
-    }
-    await until(() => closed >= 300 - 64);
-    const headers = { authorization: 'Bearer right' };
-    const started = performance.now();
-    const status = tls
-      ? await new Promise((resolve, reject) => {
-          const options = { port, localAddress: '127.0.0.9', rejectUnauthorized: false, headers };
-          get('https://127.0.0.1/v1/agents', options, (answer) => resolve(answer.resume().statusCode)).on(
-            'error',
-            reject,
-          );
-        })
-      : (await fetch(`http://127.0.0.1:${port}/v1/agents`, { headers })).status;
-    assert.is(status, 200);
-    assert.ok(performance.now() - started < 1000);
-    await until(() => closed === 300, { timeout: 10_000 });
-    assert.ok(performance.now() - started < 7000, 'all are gone once their time is up');
-  });
-}
+test('connections that say nothing to TLS are dropped, keep nobody out and leave nothing [B2]', async () => {
+  await using dir = await temporaryDirectory();
+  const memory = `${dir.path}/memory.sock`;
+  await using served = await serve(dir.path, ['--tls'], '127.0.0.1', toBeAsked(memory));
+  const { port, daemon } = served;
+  const ask = (): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      const headers = { authorization: 'Bearer right' };
+      const options = { port, localAddress: '127.0.0.9', rejectUnauthorized: false, headers };
+      get('https://127.0.0.1/v1/agents', options, (answer) => resolve(answer.resume().statusCode)).on(
+        'error',
+        reject,
+      );
+    });
+  assert.is(await ask(), 200);
+  const before = await heldMemory(memory, daemon.pid);
+  const resident = await resetPeak(daemon.pid);
+  let closed = 0;
+  for (let count = 0; count < 300; count += 1) {
+    // Any address but the machine's usual one, as from another host.
+    const socket = connectTcp({ port, host: '127.0.0.1', localAddress: '127.0.0.9' });
+    socket.on('error', () => {});
+    socket.on('close', () => (closed += 1));
+    await once(socket, 'connect');
+  }
+  await until(() => closed >= 300 - 64);
+  const started = performance.now();
+  assert.is(await ask(), 200);
+  assert.ok(performance.now() - started < 1000);
+  await until(() => closed === 300, { timeout: 10_000 });
+  assert.ok(performance.now() - started < 7000, 'all are gone once their time is up');
+  assert.ok((await peak(daemon.pid)) - resident < 64 * 1024 * 1024);
+  await until(async () => (await heldMemory(memory, daemon.pid)) - before < 3 * 1024 * 1024, { every: 100 });
+  assert.is(await ask(), 200);
+});
 
 test.run();

@@ -65,59 +65,6 @@ test('a path that is no URL is not found, and nothing else happens [B1]', async 
   assert.ok(await lives(running));
 });
 
-test('what is no request, or no upgrade, is answered as such and hung up on [B1]', async () => {
-  await using running = await runningCoordinator();
-  const agent = await running.agent();
-  await agent.wait('welcome');
-  const without = (header: string): string[] => upgrade.filter((line) => !line.startsWith(`${header}:`));
-  const begin = 'GET /v1/agent HTTP/1.1';
-  const requests: [what: string, lines: string[], answer: RegExp][] = [
-    ['garbage', ['\u0016\u0003\u0001\u0002', ''], /^HTTP\/1\.1 400 /],
-    ['another protocol', ['SSH-2.0-OpenSSH_9.2'], /^HTTP\/1\.1 400 /],
-    ['no upgrade', [begin, 'Host: farm', 'Connection: close', authorization], /^HTTP\/1\.1 404 /],
-    ['no key', [begin, ...without('Sec-WebSocket-Key'), authorization], /^HTTP\/1\.1 400 /],
-    [
-      'another version',
-      [begin, ...without('Sec-WebSocket-Version'), 'Sec-WebSocket-Version: 7', authorization],
-      /^HTTP\/1\.1 4(00|26) /,
-    ],
-    ['another method', ['POST /v1/agent HTTP/1.1', ...upgrade, authorization], /^HTTP\/1\.1 40[05] /],
-    [
-      'headers beyond 8 KiB',
-      [begin, ...upgrade, authorization, `X: ${'x'.repeat(9000)}`],
-      /^HTTP\/1\.1 431 /,
-    ],
-  ];
-  for (const [what, lines, answer] of requests) {
-    const socket = connect(Number(running.url.port), '127.0.0.1');
-    socket.on('error', () => {});
-    await once(socket, 'connect');
-    socket.write(`${lines.join('\r\n')}\r\n\r\n`);
-    assert.match(await text(socket), answer, what);
-  }
-  agent.send({ type: 'beat', state: 'ready' });
-  await agent.wait('beat');
-});
-
-test('headers that drip are waited for no longer than 5 s, and keep no agent out [B2]', async () => {
-  await using running = await runningCoordinator();
-  const started = performance.now();
-  const ends = Array.from({ length: 50 }, async () => {
-    const socket = connect(Number(running.url.port), '127.0.0.1');
-    socket.on('error', () => {});
-    const drip = setInterval(() => socket.write('x'), 200);
-    socket.write('GET /v1/agent HTTP/1.1\r\nX: ');
-    await once(socket.resume(), 'close');
-    clearInterval(drip);
-  });
-  const agent = await running.agent();
-  await agent.wait('welcome');
-  const met = performance.now() - started;
-  await Promise.all(ends);
-  const took = performance.now() - started;
-  assert.ok(met < took && took > 4000 && took < 20_000, `${Math.round(met)} ms, ${Math.round(took)} ms`);
-});
-
 test('names in queries that mean something elsewhere do no harm [B7]', async () => {
   await using running = await runningCoordinator();
   for (const name of ['error', 'newListener', '__proto__', 'constructor', '']) {

@@ -6,16 +6,16 @@ import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { busyboxBase } from '../../scripts/rig/base-image.ts';
-import { startEmulation } from '../../scripts/rig/emulation.ts';
-import { startEngine } from '../../scripts/rig/engine.ts';
-import { startRegistry } from '../../scripts/rig/registry.ts';
-import { archfarm, startArchfarm, type EndedCommand } from '../support/archfarm-command.ts';
-import { isolatedEnv } from '../support/farm-processes.ts';
-import { httpServer } from '../support/http-server.ts';
-import { currentVersion } from '../agent/engine/fake-engine.ts';
-import { temporaryDirectory, type TemporaryDirectory } from '../support/temporary-directory.ts';
-import { until } from '../support/until.ts';
+import { busyboxBase } from '../../../scripts/rig/base-image.ts';
+import { startEmulation } from '../../../scripts/rig/emulation.ts';
+import { startEngine } from '../../../scripts/rig/engine.ts';
+import { startRegistry } from '../../../scripts/rig/registry.ts';
+import { archfarm, startArchfarm, type EndedCommand } from '../../support/archfarm-command.ts';
+import { isolatedEnv } from '../../support/farm-processes.ts';
+import { httpServer } from '../../support/http-server.ts';
+import { currentVersion } from '../../agent/engine/fake-engine.ts';
+import { temporaryDirectory, type TemporaryDirectory } from '../../support/temporary-directory.ts';
+import { until } from '../../support/until.ts';
 
 const image = ['-t', 'localhost:5000/onap/app'];
 

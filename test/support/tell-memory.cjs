@@ -1,0 +1,33 @@
+/**
+ * Loaded into a process by NODE_OPTIONS. It answers at the socket ARCHFARM_TEST_MEMORY who it is and what it holds once
+ * nothing is left to collect, and adds to the file ARCHFARM_TEST_PEAK how much memory it ever had when it ends.
+ */
+const { appendFileSync } = require('node:fs');
+const { createServer } = require('node:net');
+const { setFlagsFromString } = require('node:v8');
+const { runInNewContext } = require('node:vm');
+const { isMainThread } = require('node:worker_threads');
+
+const { ARCHFARM_TEST_MEMORY: socket, ARCHFARM_TEST_PEAK: peaks } = process.env;
+
+if (isMainThread && socket !== undefined) {
+  // Its own children are not asked.
+  delete process.env.ARCHFARM_TEST_MEMORY;
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc');
+  const server = createServer((connection) => {
+    connection.on('error', () => {});
+    collect();
+    // What is let go of by the first may hold more.
+    setImmediate(() => {
+      collect();
+      const { heapUsed, external } = process.memoryUsage();
+      connection.end(JSON.stringify({ pid: process.pid, held: heapUsed + external }));
+    });
+  });
+  server.listen(socket).unref();
+}
+
+if (isMainThread && peaks !== undefined) {
+  process.on('exit', () => appendFileSync(peaks, `${process.resourceUsage().maxRSS * 1024}\n`));
+}
