@@ -31,6 +31,9 @@ const configSchema = v.object({
   credsStore: v.optional(v.string(), ''),
 });
 
+/** An object of nothing, to valibot. */
+const isNoList = (value: unknown): boolean => !Array.isArray(value);
+
 type Config = v.InferOutput<typeof configSchema>;
 
 /** `$DOCKER_CONFIG`, or `~/.docker`. */
@@ -60,7 +63,7 @@ export async function findCredential(
 async function readConfig(path: string, signal: AbortSignal): Promise<Config> {
   try {
     const text = await readFile(path, { encoding: 'utf8', signal });
-    return v.parse(v.pipe(v.string(), v.parseJson(), configSchema), text);
+    return v.parse(v.pipe(v.string(), v.parseJson(), v.check(isNoList, 'a list'), configSchema), text);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return v.parse(configSchema, {});
     signal.throwIfAborted();
@@ -71,7 +74,7 @@ async function readConfig(path: string, signal: AbortSignal): Promise<Config> {
 /** The texts of a schema's issues quote values, and here values are secrets. */
 function reason(error: unknown): string {
   if (!(error instanceof v.ValiError)) return messageOf(error);
-  return `it is not a Docker config file (${v.getDotPath(error.issues[0]) ?? 'not JSON'})`;
+  return `it is not a Docker config file (${v.getDotPath(error.issues[0]) ?? 'no JSON object'})`;
 }
 
 function namesOf(endpoint: Endpoint): ReadonlySet<string> {

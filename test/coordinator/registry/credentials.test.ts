@@ -78,6 +78,7 @@ test('is anonymous without a file, and says which file is broken without showing
     '{"auths":{"a.example":{"auth":["SECRET"]}}}',
     '{"auths": SECRET',
     '{"auths":{"a.example":{"auth":"U0VDUkVU"}}}',
+    '["SECRET"]',
   ]) {
     await writeFile(join(directory.path, 'config.json'), text);
     const error = await failureOf(findCredential(endpointOf('a.example', []), options));
