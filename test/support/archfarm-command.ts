@@ -8,6 +8,8 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** A user id other than that of the tests. */
   readonly user?: number;
+  /** What it reads; nothing if not given. */
+  readonly input?: Buffer;
 }
 
 export interface EndedCommand {
@@ -31,10 +33,13 @@ export interface RunningCommand extends AsyncDisposable {
 
 export function startArchfarm(args: readonly string[], options: CommandOptions): RunningCommand {
   // The kernel ends it should this process be killed.
-  const { user, ...rest } = options;
+  const { user, input, ...rest } = options;
   const who = user === undefined ? [] : ['--reuid', `${user}`, '--regid', `${user}`, '--clear-groups'];
   const command = [...who, '--pdeathsig', 'KILL', '--', process.execPath, archfarmCommand, ...args];
-  const child = spawn('setpriv', command, { ...rest, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('setpriv', command, { ...rest, stdio: ['pipe', 'pipe', 'pipe'] });
+  // It may end before it has read all.
+  child.stdin.on('error', () => {});
+  child.stdin.end(input);
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

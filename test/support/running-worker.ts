@@ -85,7 +85,7 @@ export async function startWorker(setup: WorkerSetup): Promise<RunningWorker> {
 }
 
 /** `moby.buildkit.v1.StatusResponse` of one step with some output. */
-function traceOf(name: string, output: string): string {
+export function traceOf(name: string, output: string): string {
   const digest = `sha256:${'c'.repeat(64)}`;
   const vertex = writeMessage([
     [1, digest],

@@ -2,7 +2,7 @@
  * Loaded into a process by NODE_OPTIONS. It answers at the socket ARCHFARM_TEST_MEMORY who it is and what it holds once
  * nothing is left to collect, and adds to the file ARCHFARM_TEST_PEAK how much memory it ever had when it ends.
  */
-const { appendFileSync } = require('node:fs');
+const { appendFileSync, readFileSync } = require('node:fs');
 const { createServer } = require('node:net');
 const { setFlagsFromString } = require('node:v8');
 const { runInNewContext } = require('node:vm');
@@ -29,5 +29,9 @@ if (isMainThread && socket !== undefined) {
 }
 
 if (isMainThread && peaks !== undefined) {
-  process.on('exit', () => appendFileSync(peaks, `${process.resourceUsage().maxRSS * 1024}\n`));
+  // Not what getrusage(2) tells: that begins with what the process had that it was forked from.
+  process.on('exit', () => {
+    const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'));
+    appendFileSync(peaks, `${kilobytes * 1024}\n`);
+  });
 }

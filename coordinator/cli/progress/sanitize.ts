@@ -144,7 +144,12 @@ export class Sanitizer {
 }
 
 function isControl(character: string): boolean {
-  return character < ' ' || (character >= '\u007F' && character <= '\u009F');
+  return character < ' ' || (character >= '\u007F' && character <= '\u009F') || reorders(character);
+}
+
+/** Embeddings, overrides and isolates of UAX 9: `exe.gpj` reads as `jpg.exe`. */
+function reorders(character: string): boolean {
+  return (character >= '\u202A' && character <= '\u202E') || (character >= '\u2066' && character <= '\u2069');
 }
 
 /** One text on one line, with nothing in it that a terminal acts on: for names and messages from elsewhere. */

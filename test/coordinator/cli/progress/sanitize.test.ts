@@ -31,6 +31,7 @@ const golden: [what: string, raw: string, lines: string[]][] = [
   ['lone controls', 'a\u0000\u0007\u0008\u000B\u007Fb', ['ab']],
   ['a sequence cut short by CAN, by another one or by the end of its line', 'a\u001B[31\u0018b\u001B]0;x\u001B[2Jc\u001B]0;open\nd', ['abc', 'd']],
   ['progress that overwrites its line', '10%\r20%\r30%\r\nnext\r', ['30%', 'next']],
+  ['what shows text in another order than it has, but for marks of languages that need them', 'a\u202Eb\u202Cc\u2066d\u2069e\u200Fא', ['abcde\u200Fא']],
   ['an empty line', 'a\n\nb\n', ['a', '', 'b']],
 ]; // prettier-ignore
 
