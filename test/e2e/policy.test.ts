@@ -74,6 +74,13 @@ test('where nobody allows it the build fails with 2, naming policy, agent and fl
 test("a frontend that is not Docker's own is refused by its name before anything is pulled [D3]", async () => {
   for (const build of [
     await flags('syntax', `# syntax=${registry.host}/evil/front:1`, ...from),
+    await flags(
+      'several',
+      '# syntax=docker/dockerfile:1',
+      `# syntax=${registry.host}/evil/front:1`,
+      `// syntax=${registry.host}/evil/other`,
+      ...from,
+    ),
     [...(await flags('argument', ...from)), '--build-arg', `BUILDKIT_SYNTAX=${registry.host}/evil/front:1`],
   ]) {
     const refused = await runBuild(build, farm);
