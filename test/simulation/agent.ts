@@ -206,7 +206,10 @@ export class SimulatedAgent {
     const attempt = parseAttempt(name);
     if (attempt === undefined) throw new Error(`no attempt: ${name}`);
     if (this.#world.strikes('engine error', 0.05)) return failure('infrastructure', 'engine-error');
-    if (this.#world.random.chance(0.03)) return failure('build', 'build-failed');
+    if (this.#world.random.chance(0.03)) {
+      this.#world.checker.faulty(name);
+      return failure('build', 'build-failed');
+    }
     const image = pushedBy(attempt);
     this.#world.checker.pushed(name, image.digest);
     return { status: 'pushed', image };

@@ -10,6 +10,10 @@ interface Line {
   reported: boolean;
   digest: string | undefined;
   verified: boolean;
+  /** It is stored that it brought the image. */
+  brought: boolean;
+  /** Its agent said that the build itself is at fault. */
+  isFaulty: boolean;
   lastFrame: number;
   begunAt: number | undefined;
   endedAt: number | undefined;
@@ -63,7 +67,7 @@ export class AttemptBook {
       throw new Violation('numbers', `${name} comes after ${earlier.length}`);
     if (this.#verdicts.has(task))
       throw new Violation('no-retry', `${name} follows an error of the build itself`);
-    const failed = earlier.filter(({ outcome }) => outcome !== undefined && outcome !== 'declined');
+    const failed = earlier.filter(isTry);
     if (failed.length >= triesOfATask)
       throw new Violation('tries', `${name} follows ${failed.length} failed tries`);
     if (failed.length !== earlier.filter(({ outcome }) => outcome !== 'declined').length)
@@ -77,6 +81,8 @@ export class AttemptBook {
       reported: false,
       digest: undefined,
       verified: false,
+      brought: false,
+      isFaulty: false,
       lastFrame: 0,
       begunAt: undefined,
       endedAt: undefined,
@@ -93,12 +99,13 @@ export class AttemptBook {
     now: number;
     outcome?: string;
     kind?: string;
-  }): void {
+    error?: { readonly code: string };
+  }): 'again' | undefined {
     const line = this.#lines.get(event.name);
     if (line === undefined)
       throw new Violation('unknown', `${event.type} of ${event.name}, which nobody offered`);
     if (event.type === 'reported') line.reported = true;
-    if (event.type === 'accepted' && (line.outcome !== undefined || line.reported)) return;
+    if (event.type === 'accepted' && (line.outcome !== undefined || line.reported)) return undefined;
     if (event.type === 'accepted' || event.type === 'resumed')
       this.#leases.set(line.name, {
         name: line.name,
@@ -107,18 +114,55 @@ export class AttemptBook {
         since: event.now,
       });
     else this.#leases.delete(line.name);
-    if (event.type === 'verified') this.#release(line.task);
+    if (event.type === 'verified') {
+      // After a verdict it came too late.
+      line.brought = !this.hasFailed(line.task);
+      this.#release(line.task);
+    }
     if (event.type !== 'failed') line.begunAt ??= event.at;
     // Who has begun has not declined, whatever comes late.
     if (event.outcome !== 'declined' || line.begunAt === undefined)
       line.endedAt = event.type === 'failed' ? event.at : undefined;
     if (event.type !== 'failed') {
       line.outcome = undefined;
-      return;
+      return undefined;
     }
-    if (event.kind === 'build' && event.outcome === 'failed') this.#verdicts.add(event.task);
+    if (event.kind === 'build' && event.outcome === 'failed') {
+      // The others are the coordinator's own.
+      if (event.error?.code === 'build-failed' && !line.isFaulty)
+        throw new Violation('reason', `${event.name} failed by a fault that its agent did not find`);
+      this.#verdicts.add(event.task);
+    }
+    if (event.outcome === 'declined' && line.begunAt !== undefined) return undefined;
+    const wasOpen = line.outcome === undefined;
     // A report stands until the coordinator itself has looked at the image.
     if (!line.reported || event.outcome === 'failed') line.outcome ??= event.outcome;
+    const isOver = this.hasFailed(event.task) || this.#isServed(event.task);
+    return wasOpen && line.outcome !== undefined && !isOver ? 'again' : undefined;
+  }
+
+  /** By an image, or by an attempt that may bring one. */
+  #isServed(task: string): boolean {
+    return (this.#byTask.get(task) ?? []).some(({ outcome, brought }) => brought || outcome === undefined);
+  }
+
+  /** Its agent has found a fault of the build. */
+  faulty(name: string): void {
+    const line = this.#lines.get(name);
+    if (line !== undefined) line.isFaulty = true;
+  }
+
+  /** Whether what was seen of its attempts is enough to give the task up. */
+  hasFailed(task: string): boolean {
+    const lines = this.#byTask.get(task) ?? [];
+    if (lines.some(({ brought }) => brought)) return false;
+    return this.#verdicts.has(task) || lines.filter(isTry).length >= triesOfATask;
+  }
+
+  /** Attempts that were given up, and may come back. */
+  givenUp(task: string): Iterable<{ readonly name: string; readonly agent: string }> {
+    const lines = this.#byTask.get(task) ?? [];
+    return lines.filter(({ outcome }) => outcome === 'lost' || outcome === 'declined');
   }
 
   /** Milliseconds, by the coordinator's clock. */
@@ -132,6 +176,10 @@ export class AttemptBook {
 
   #release(task: string): void {
     for (const { name } of this.#byTask.get(task) ?? []) this.#leases.delete(name);
+  }
+
+  agentOf(name: string): string {
+    return this.#lines.get(name)?.agent ?? '';
   }
 
   isStored(name: string): boolean {
@@ -176,4 +224,9 @@ export class AttemptBook {
       throw new Violation('log', `frame ${frame} of ${name} was written after frame ${line.lastFrame}`);
     line.lastFrame = frame;
   }
+}
+
+/** A declined offer is none. */
+function isTry({ outcome }: Line): boolean {
+  return outcome !== undefined && outcome !== 'declined';
 }

@@ -3,15 +3,20 @@
  * registry is told, what agents do. It shares no code with the farm, and keeps books of its own.
  */
 import { AttemptBook } from './attempt-book.ts';
+import { Endings } from './endings.ts';
+import { HostBook } from './host-book.ts';
 import type { Attempt, Expected, Seen, Stored } from './seen.ts';
 import { TagBook } from './tag-book.ts';
 import { Violation } from './violation.ts';
+import { WaitBook } from './wait-book.ts';
 
 interface Entry extends Expected {
   readonly since: number;
   readonly excusedBefore: number;
   cancelled: boolean;
   publishing: boolean;
+  /** The registry refused it for good. */
+  refused: boolean;
   ended: { readonly status: string; readonly at: number } | undefined;
 }
 
@@ -20,6 +25,8 @@ const settlesWithin = 180_000;
 /** A lease, the grace after a pause, and as much as a clock may have been set back. */
 const leaseEndsWithin = 45_000 + 90_000 + 65_000;
 const restartGrace = 90_000;
+/** Milliseconds between two looks. */
+export const lookEvery = 5000;
 
 export class Checker {
   readonly #now: () => number;
@@ -29,16 +36,22 @@ export class Checker {
   readonly #attempts = new AttemptBook();
   readonly #tags = new TagBook();
   #startedAt = 0;
+  #awakeSince = 0;
   #excused = 0;
   #awayUntil = 0;
-  readonly #drained = new Set<string>();
-  readonly #heardAt = new Map<string, number>();
+  readonly #waits: WaitBook;
+  readonly #endings: Endings;
+  /** What the coordinator has heard of agents. */
+  readonly hosts: HostBook;
   /** How many judgements were made. */
   checks = 0;
 
   constructor(now: () => number, agents: () => readonly Seen[]) {
     this.#now = now;
     this.#agents = agents;
+    this.hosts = new HostBook(now);
+    this.#waits = new WaitBook(now, this.hosts);
+    this.#endings = new Endings(this.#attempts, this.#waits, this.#tags);
   }
 
   fail(invariant: string, what: string): never {
@@ -52,6 +65,7 @@ export class Checker {
       excusedBefore: this.#excused,
       cancelled: false,
       publishing: false,
+      refused: false,
       ended: undefined,
     };
     this.#builds.set(expected.id, entry);
@@ -64,18 +78,15 @@ export class Checker {
     this.#awayUntil = Math.max(this.#awayUntil, this.#now() + milliseconds);
   }
 
-  drained(agent: string, isDrained: boolean): void {
-    if (isDrained) this.#drained.add(agent);
-    else this.#drained.delete(agent);
-  }
-
-  /** Anything came from this agent. */
-  heard(agent: string): void {
-    this.#heardAt.set(agent, this.#now());
+  /** The coordinator was only asleep. */
+  awoke(): void {
+    this.#awakeSince = this.#now();
   }
 
   started(at: number): void {
     this.#startedAt = at;
+    this.#awakeSince = at;
+    this.hosts.allGone();
     this.#attempts.forgetAsked();
   }
 
@@ -85,27 +96,27 @@ export class Checker {
   ): void {
     this.checks += 1;
     const { attempt, type } = event;
-    if (type === 'cancelled' || type === 'publishing') this.#turn(event);
-    if (attempt === undefined) return;
+    if (attempt === undefined) return this.#turn(event);
     const name = nameOf(attempt);
     const task = `${attempt.build}/${attempt.platform}`;
     if (type === 'offered') {
-      this.#attempts.offered({ task, name, number: attempt.number, agent: event.agent ?? '' });
-      const held = farm.agents.get(event.agent ?? '')?.held.size ?? 0;
-      const slots = this.#host(event.agent ?? '').facts.slots;
+      const { agent = '' } = event;
+      this.#mayBeGiven(task, name, agent);
+      this.#attempts.offered({ task, name, number: attempt.number, agent });
+      this.#waits.served(task);
+      this.hosts.offered(agent);
+      const held = farm.agents.get(agent)?.held.size ?? 0;
+      const slots = this.#host(agent).facts.slots;
       if (held >= slots)
-        this.fail('slots', `${name} was offered to ${event.agent}, whose ${slots} slots are in use`);
+        this.fail('slots', `${name} was offered to ${agent}, whose ${slots} slots are in use`);
+      return;
     }
     if (type === 'failed' && event.outcome === 'lost') this.#mayBeLost(name);
     if (event.error?.code === 'timeout') this.#mayBeTimedOut(task, event.at);
-    if (
-      type === 'accepted' ||
-      type === 'resumed' ||
-      type === 'failed' ||
-      type === 'reported' ||
-      type === 'verified'
-    )
-      this.#attempts.event({ task, name, ...event, now: this.#now() });
+    const outcome = this.#attempts.event({ task, name, ...event, now: this.#now() });
+    this.#noteHost(this.#attempts.agentOf(name), event);
+    if (outcome === 'again') this.#waits.again(task, { anew: event.outcome !== 'declined' });
+    else if (type !== 'failed') this.#waits.served(task);
   }
 
   offered({ attempt, agent }: { attempt: Attempt; agent: string }): void {
@@ -117,7 +128,8 @@ export class Checker {
     if (build.ended !== undefined || build.cancelled)
       this.fail('over', `${name} was offered after its build had ended`);
     if (!build.platforms.includes(attempt.platform)) this.fail('fits', `nobody asked for ${name}`);
-    if (this.#drained.has(agent)) this.fail('drained', `${name} was offered to ${agent}, which is drained`);
+    if (this.hosts.isDrained(agent))
+      this.fail('drained', `${name} was offered to ${agent}, which is drained`);
     const { platforms, labels } = this.#host(agent).facts;
     const offered = platforms.find(({ platform }) => platform === attempt.platform);
     const isLabelled = Object.entries(build.labels).every(([key, value]) => labels[key] === value);
@@ -132,6 +144,10 @@ export class Checker {
 
   pushed(name: string, digest: string): void {
     this.#attempts.pushed(name, digest);
+  }
+
+  faulty(name: string): void {
+    this.#attempts.faulty(name);
   }
 
   verified(name: string): void {
@@ -160,6 +176,7 @@ export class Checker {
     );
     if (platforms.length === 0 || platforms.join() !== wanted.join())
       this.fail('list', `${id} publishes ${platforms.join()} instead of ${build.platforms.join()}`);
+    this.#endings.mayPublish(build, { platforms, tags });
   }
 
   put(tag: string, { build: id, digest }: { build: string; digest: string }): void {
@@ -180,8 +197,8 @@ export class Checker {
     build.ended = { status, at: this.#now() };
     this.#open.delete(build);
     this.#attempts.over(id, build.platforms);
-    if (status === 'succeeded') this.#tags.mustShow(tags, { build: id, sequence: build.sequence });
-    else this.#tags.mustNotShow(id);
+    this.#waits.over(build);
+    this.#endings.mayEnd(build, { status, tags });
   }
 
   notified(id: string): void {
@@ -202,8 +219,12 @@ export class Checker {
       if (took > build.limit)
         this.fail('ends-in-time', `${build.id} goes on after ${Math.round(took / 1000)} s`);
     }
+    this.#waits.look(this.#agents(), {
+      every: lookEvery,
+      awakeSince: Math.max(this.#awakeSince, this.#awayUntil),
+    });
     for (const { name, agent, acceptedAt, since } of this.#attempts.leased()) {
-      const from = Math.max(this.#heardAt.get(agent) ?? 0, acceptedAt, this.#startedAt, this.#awayUntil);
+      const from = Math.max(this.hosts.heardAt(agent), acceptedAt, this.#startedAt, this.#awayUntil);
       if (now - from > leaseEndsWithin)
         this.fail('lease', `${name} still waits for ${agent}, which is silent for ${now - from} ms`);
       const { timeout } = this.#build(buildOf(name));
@@ -231,10 +252,33 @@ export class Checker {
     }
   }
 
-  #turn({ build: id, type }: { build?: string; type: string }): void {
-    const build = this.#build(id ?? '');
+  #turn({ build: of, type, platform = '', tags = [] }: Stored): void {
+    const build = this.#build((typeof of === 'string' ? of : of?.id) ?? '');
+    if (type === 'submitted') this.#waits.submitted(build);
+    if (type === 'abandoned')
+      this.#waits.abandoned(`${build.id}/${platform}`, this.#agents(), { awakeSince: this.#awakeSince });
     if (type === 'cancelled' && !build.publishing) build.cancelled = true;
     if (type === 'publishing' && !build.cancelled) build.publishing = true;
+    if (type === 'published') this.#tags.published(tags, build);
+    if (type === 'publish-failed') build.refused = true;
+    if (type === 'cancelled' && build.cancelled) this.#waits.over(build);
+  }
+
+  /** Work that an agent still has is not begun again by another, and nobody is put before who is more urgent. */
+  #mayBeGiven(task: string, name: string, agent: string): void {
+    for (const { name: earlier, agent: keeper } of this.#attempts.givenUp(task)) {
+      const works = this.#host(keeper).running.has(earlier);
+      if (works && this.hosts.keeps(keeper, earlier))
+        this.fail('resumed', `${name} was offered while ${keeper} is back with ${earlier}`);
+    }
+    this.#waits.mayBeOffered(task, { name: agent, facts: this.#host(agent).facts });
+  }
+
+  #noteHost(agent: string, { type, outcome, kind }: Stored): void {
+    if (type === 'accepted') this.hosts.began(agent);
+    if (type === 'verified' || (type === 'failed' && kind === 'build')) this.hosts.ended(agent, 'well');
+    if (type === 'failed' && outcome === 'declined') this.hosts.ended(agent, 'refused');
+    if (type === 'failed' && outcome === 'failed' && kind !== 'build') this.hosts.ended(agent, 'badly');
   }
 
   /** Work that a living agent goes on with is not given up for a restart of the coordinator. */

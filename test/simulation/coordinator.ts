@@ -36,6 +36,8 @@ export class Coordinator {
   #unread: (() => void)[] | undefined;
   /** Its clock against the true one; set only while it is down, as its clock is steady. */
   #clockOffset = 0;
+  /** By so much what is stored lay in the future when it started. */
+  #ahead = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -59,6 +61,9 @@ export class Coordinator {
   start(before?: FarmState): void {
     const { time, checker } = this.#world;
     const { published, drained } = this.storage;
+    // As the farm itself does.
+    this.#ahead = 0;
+    for (const { at } of this.storage.events) this.#ahead = Math.max(this.#ahead, at - this.#now);
     const state = createState({ timers, startedAt: this.#now, published, drained });
     checker.started(time.now);
     this.#state = state;
@@ -86,6 +91,7 @@ export class Coordinator {
     this.#world.time.after(milliseconds, () => {
       if (life !== this.#life) return;
       this.#unread = undefined;
+      this.#world.checker.awoke();
       for (const read of unread) if (life === this.#life) read();
     });
   }
@@ -93,11 +99,11 @@ export class Coordinator {
   hear(connection: Connection, message: FromAgent): void {
     this.#read(() => {
       if (!connection.coordinatorOpen) return;
-      this.#world.checker.heard(connection.agent.facts.name);
       if (message.type === 'hello') return this.#admit(connection, message);
       const name = connection.agent.facts.name;
       const member = this.#members.get(name);
       if (member?.connection !== connection) return;
+      this.#world.checker.hosts.heard(name);
       member.heardAt = this.#world.time.now;
       this.#handle({ type: 'heard', agent: name, session: connection.session, at: this.#now });
       this.#message(connection, message);
@@ -109,6 +115,7 @@ export class Coordinator {
       const agent = connection.agent.facts.name;
       if (this.#members.get(agent)?.connection !== connection) return;
       this.#members.delete(agent);
+      this.#world.checker.hosts.gone(agent);
       this.tell({ type: 'agent-down', agent, session: connection.session });
     });
   }
@@ -134,13 +141,13 @@ export class Coordinator {
     if (!this.listening) return;
     if (isDrained) this.storage.drained.set(agent, { by: 'somebody', at: this.#now });
     else this.storage.drained.delete(agent);
-    this.#world.checker.drained(agent, isDrained);
+    this.#world.checker.hosts.drained(agent, isDrained);
     if (isDrained) this.tell({ type: 'drained', agent, by: 'somebody' });
     else this.tell({ type: 'undrained', agent });
   }
 
   get #now(): number {
-    return this.#world.time.now + this.#clockOffset;
+    return this.#world.time.now + this.#clockOffset + this.#ahead;
   }
 
   #read(work: () => void): void {
@@ -160,7 +167,9 @@ export class Coordinator {
     this.network.toAgent(connection, { type: 'welcome' });
     const open = hello.attempts.filter((name) => this.#wants(name, facts.name));
     const attempts = open.flatMap((name) => parseAttempt(name) ?? []);
-    this.tell({ type: 'agent-up', agent: facts, attempts });
+    this.#world.checker.hosts.joined(facts.name, { state: hello.state, listed: open });
+    // With the state in its hello, before anything is decided.
+    this.#handle({ type: 'agent-up', agent: facts, attempts, at: this.#now });
     this.tell({ type: 'beat', agent: facts.name, session: facts.session, state: hello.state });
     for (const attempt of hello.attempts)
       if (!open.includes(attempt)) this.network.toAgent(connection, { type: 'settle', attempt });
@@ -171,6 +180,7 @@ export class Coordinator {
     const agent = connection.agent.facts.name;
     if (message.type === 'beat') {
       this.network.toAgent(connection, { type: 'beat' });
+      this.#world.checker.hosts.says(agent, message.state);
       return void this.tell({ type: 'beat', agent, session: connection.session, state: message.state });
     }
     const attempt = parseAttempt(message.attempt);

@@ -11,6 +11,9 @@ export interface Stored {
   readonly type: string;
   readonly at: number;
   readonly attempt?: Attempt;
+  readonly build?: string | { readonly id: string };
+  readonly platform?: string;
+  readonly tags?: readonly string[];
   readonly agent?: string;
   readonly outcome?: string;
   readonly kind?: string;
@@ -40,6 +43,9 @@ export interface Expected {
   readonly labels: Readonly<Record<string, string>>;
   readonly tags: readonly string[];
   readonly emulation: boolean;
+  readonly priority: number;
+  /** Milliseconds for which it waits where no agent could have it. */
+  readonly waitAgent: number;
   /** Milliseconds for which agents may work on each of its platforms. */
   readonly timeout: number;
   /** Milliseconds that it may take, without those that the coordinator was away or asleep. */

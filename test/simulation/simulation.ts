@@ -6,7 +6,7 @@ import type { NewBuild } from '../../coordinator/farm/events.ts';
 import { amd64, arm64, sampleAgent, sampleSpec } from '../support/farm-fixtures.ts';
 import { Random } from '../support/random.ts';
 import { SimulatedAgent } from './agent.ts';
-import { Checker } from './checker.ts';
+import { Checker, lookEvery } from './checker.ts';
 import { Coordinator } from './coordinator.ts';
 import { Nemesis } from './nemesis.ts';
 import { SimulatedTime } from './time.ts';
@@ -73,7 +73,7 @@ export class Simulation {
 
   #look(): void {
     this.#world.checker.look();
-    this.#world.time.after(5000, () => this.#look());
+    this.#world.time.after(lookEvery, () => this.#look());
   }
 
   #submitNext(): void {
@@ -107,6 +107,8 @@ export class Simulation {
       labels: spec.agentLabels,
       tags: spec.tags,
       emulation: spec.allowEmulation,
+      priority: spec.priority,
+      waitAgent: spec.waitAgent,
       timeout: spec.timeout ?? Infinity,
       limit: 6 * hour,
     });

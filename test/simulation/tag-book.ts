@@ -10,6 +10,8 @@ interface Shown {
 export class TagBook {
   readonly #shown = new Map<string, Shown>();
   readonly #known = new Map<string, Shown>();
+  /** The newest build that published it, by sequence. */
+  readonly #newest = new Map<string, number>();
   /** The one digest of each build. */
   readonly #digests = new Map<string, string>();
 
@@ -29,6 +31,16 @@ export class TagBook {
     const before = this.#known.get(digest ?? '');
     if (before === undefined) this.#shown.delete(tag);
     else this.#shown.set(tag, before);
+  }
+
+  published(tags: readonly string[], { sequence }: { sequence: number }): void {
+    for (const tag of tags) this.#newest.set(tag, Math.max(sequence, this.#newest.get(tag) ?? 0));
+  }
+
+  /** A build leaves a tag alone only where a newer one has published it. */
+  mayLeave(tag: string, { id, sequence }: { id: string; sequence: number }): void {
+    if ((this.#newest.get(tag) ?? 0) <= sequence)
+      throw new Violation('newest', `${id} leaves ${tag} alone, which no newer build has published`);
   }
 
   mustShow(tags: readonly string[], { build, sequence }: { build: string; sequence: number }): void {

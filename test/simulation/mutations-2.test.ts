@@ -1,0 +1,6 @@
+import { test } from 'uvu';
+import { testMutations } from './find-mutations.ts';
+
+testMutations(1);
+
+test.run();
