@@ -232,7 +232,7 @@ test('drains, resumes and cancels for whoever may', async () => {
   });
   const id = await build.id();
   const queue = page.getByRole('table', { name: 'Tasks that wait for an agent' });
-  await queue.getByRole('row', { name: /no agent for linux\/arm64\/v8 takes work/ }).waitFor();
+  await queue.getByRole('row', { name: /no agent for linux\/arm64\/v8 .*takes work/ }).waitFor();
   await page.getByRole('button', { name: 'Resume pi-01' }).click();
   await page.getByRole('row', { name: 'pi-01' }).getByText('ready').waitFor();
   await gate.arrived('endless', 'arm64');
