@@ -4,7 +4,7 @@
  * the command's own memory has a bound.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
@@ -24,6 +24,10 @@ const most = 220 * 1024 * 1024;
 const farm = await watchedFarm();
 const directory = await temporaryDirectory();
 const peaks = `${directory.path}/peaks`;
+// One of the users is not who runs the tests.
+await chmod(directory.path, 0o755);
+await writeFile(peaks, '');
+await chmod(peaks, 0o666);
 
 type Entry = Partial<Header> & { readonly name: string; readonly content?: string };
 
@@ -57,6 +61,7 @@ interface Case {
   readonly context: string | ((path: string) => Promise<void>);
   readonly args?: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  readonly user?: number;
   readonly status?: number;
   readonly says: RegExp;
 }
@@ -137,14 +142,15 @@ const cases: Readonly<Record<string, Case>> = {
   },
   'an archive that nobody unpacks [X10]': { context: 'xz', says: /is not a whole tar archive/ },
   'an archive that is cut [X11]': { context: 'cut', says: /is not a whole tar archive/ },
-  'a file that is not there when it is read [X12]': {
+  'a file that may not be read [X12]': {
     context: async (path) => {
-      await files({ gone: 'x'.repeat(100) })(path);
-      // As root is not kept from reading, a file of the kernel's stands for one that cannot be read.
-      await symlink('/proc/self/mem', join(path, 'Dockerfile.memory'));
+      await files({ 'secret/key.pem': 'x' })(path);
+      await chmod(join(path, 'secret/key.pem'), 0);
     },
-    args: ['-f', 'Dockerfile.memory'],
-    says: /Dockerfile\.memory/,
+    // Root may read everything.
+    user: 65534,
+    env: { HOME: '/nonexistent', XDG_CACHE_HOME: '/nonexistent', DOCKER_CONFIG: '/nonexistent' },
+    says: /cannot read "secret\/key\.pem": permission denied/,
   },
   'a Dockerfile in UTF-16 [D1]': {
     context: files({ Dockerfile: Buffer.from('\uFEFFFROM scratch\n', 'utf16le') }),
@@ -195,7 +201,7 @@ const cases: Readonly<Record<string, Case>> = {
 
 let made = 0;
 
-async function run({ context, args = [], env = {} }: Case): Promise<EndedCommand> {
+async function run({ context, args = [], env = {}, user }: Case): Promise<EndedCommand> {
   const path = `${directory.path}/${(made += 1)}`;
   await mkdir(path);
   if (typeof context !== 'string') await context(path);
@@ -207,6 +213,7 @@ async function run({ context, args = [], env = {} }: Case): Promise<EndedCommand
   await using command = startArchfarm(['build', ...what, ...nowhere, ...args], {
     cwd: path,
     env: { ...farm.env, ...toNotePeak(peaks), ...env },
+    ...(user === undefined ? {} : { user }),
     ...(typeof context === 'string' ? { input: archives[context] ?? whole } : {}),
   });
   return await command.ended;

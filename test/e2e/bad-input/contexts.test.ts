@@ -175,7 +175,9 @@ async function answered(answer: Answer): Promise<string> {
     void answer({ batch, name, record }).then((frames) => frames.forEach((frame) => socket.send(frame)));
   });
   const abort = new AbortController();
-  const closed = once(socket, 'close').then(([code, reason]: unknown[]) => `${String(code)} ${String(reason)}`);
+  const closed = once(socket, 'close').then(
+    ([code, reason]: unknown[]) => `${String(code)} ${String(reason)}`,
+  );
   const submitted = fetch(builds, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

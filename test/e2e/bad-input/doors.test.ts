@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as v from 'valibot';
+import type { BuildSpec } from '../../../coordinator/project/spec.ts';
 import { dial } from '../../../shared/dial.ts';
 import { toBuffer } from '../../../shared/channel.ts';
 import { decodeToAgent } from '../../../shared/codec.ts';
@@ -16,6 +17,8 @@ import { watchedFarm } from '../../support/watched-farm.ts';
 
 const farm = await watchedFarm();
 const port = Number(farm.url.port);
+const builds = new URL('/v1/builds', farm.url);
+const spec = plainSpec({ platforms: ['linux/s390x'], tags: [`${farm.registry}/onap/hostile`] });
 
 async function connection(): Promise<Socket> {
   // Any address but the usual one of this machine, as from another host.
@@ -83,10 +86,8 @@ test('an agent that takes no offer costs its builds alone, and is named in them 
   silent.send(
     JSON.stringify(sampleHello({ name: 'silent', session: 'silent-session', platforms, slots: 64 })),
   );
-  const spec = plainSpec({ platforms: ['linux/s390x'], tags: [`${farm.registry}/onap/silent`] });
-  const body = { spec, directories: plainRecords };
   await farm.unharmed({ rounds: 60 }, async () => {
-    const submitted = await ask(new URL('/v1/builds', farm.url), { method: 'POST', body });
+    const submitted = await ask(builds, { method: 'POST', body: bodyOf({}) });
     const { build } = v.parse(v.object({ build: v.string() }), submitted.body);
     await until(() => offered.delete(build), { what: `${build} is offered` });
     const at = new URL(`/v1/builds/${build}`, farm.url);
@@ -98,6 +99,72 @@ test('an agent that takes no offer costs its builds alone, and is named in them 
     assert.match(ended, '"agent":"silent"');
   });
   silent.terminate();
+});
+
+/** Each with what is said of it. */
+const submissions: Readonly<Record<string, readonly (readonly [body: unknown, says: RegExp])[]>> = {
+  'references that are none [R1]': [
+    'Onap/App',
+    'a b',
+    'app:tag:tag',
+    `app:${'x'.repeat(129)}`,
+    ':5000/app',
+    'localhost/../x',
+    '',
+    'app@sha256:short',
+    'x'.repeat(10_000),
+    '\u001b[2J',
+  ].map((tag) => [bodyOf({ tags: [tag] }), /tags\.0: |reference|names a digest/] as const),
+  'keys and values that are none [C2]': [
+    [{ ...bodyOf({}), secret: {} }, /secret: /],
+    [{ spec: { ...spec, contxt: {} } }, /spec\.contxt: /],
+    // Refused as a whole by who reads it, before there is a field to name.
+    [JSON.stringify(bodyOf({})).replace('"args":{', '"args":{"__proto__":"x",'), /not valid JSON/],
+    [bodyOf({ platforms: ['linux/../x'] }), /linux\/\.\.\/x/],
+    [bodyOf({ priority: 1e300 }), /spec\.priority: /],
+    [{ ...bodyOf({}), directories: ['*'] }, /directories\.0: not base64/],
+    ['{"spec":', /JSON/],
+    [`{"spec":${'['.repeat(100_000)}`, /JSON|nested/],
+  ],
+};
+
+function bodyOf(change: Partial<BuildSpec>): object {
+  return { spec: { ...spec, ...change }, directories: plainRecords };
+}
+
+for (const [what, cases] of Object.entries(submissions)) {
+  test(`a client submits ${what}`, () =>
+    farm.unharmed({ rounds: 60 }, async (round) => {
+      const [body, says] = cases[round % cases.length] ?? [undefined, /^$/];
+      const headers = { 'content-type': 'application/json' };
+      const { status, body: answer } = await ask(builds, { method: 'POST', body, headers });
+      const told = JSON.stringify(answer);
+      assert.is(status, 400, `${JSON.stringify(body).slice(0, 200)}: ${told}`);
+      assert.match(told, says, told);
+      assert.ok(told.length < 2000, 'an endless message');
+    }));
+}
+
+test('a build asks for what no agent allows, or for a frontend of strangers [D3, D4]', async () => {
+  const asks: readonly (readonly [Partial<BuildSpec>, says: string])[] = [
+    [{ network: 'host' }, 'neighbour refuses network-host'],
+    [{ extraHosts: ['db:10.0.0.1'] }, 'neighbour refuses extra-hosts'],
+    [{ dockerfile: { ...spec.dockerfile, frontend: 'evil.example/front:1' } }, 'evil.example/front:1'],
+  ];
+  await farm.unharmed({ rounds: 60 }, async (round) => {
+    const [change, says] = asks[round % asks.length] ?? [{}, ''];
+    const body = bodyOf({ platforms: ['linux/amd64'], waitAgent: 0, ...change });
+    const submitted = await ask(builds, { method: 'POST', body });
+    const { build } = v.parse(v.object({ build: v.string() }), submitted.body, {
+      message: JSON.stringify(submitted.body),
+    });
+    const ended = await until(async () => {
+      const shown = JSON.stringify((await ask(new URL(`${builds.pathname}/${build}`, builds))).body);
+      return shown.includes('"status":"failed"') && shown;
+    });
+    assert.match(ended, '"code":"policy-refused"');
+    assert.match(ended, says);
+  });
 });
 
 test('the farm is as it was', async () => {
