@@ -8,9 +8,10 @@ import * as v from 'valibot';
 
 const told = v.object({ pid: v.number(), held: v.number() });
 
-/** For a process that is to be asked at this path: `heldMemory`. */
-export function toBeAsked(path: string): NodeJS.ProcessEnv {
-  return { NODE_OPTIONS: preload, ARCHFARM_TEST_MEMORY: path };
+/** For a process that is to be asked at this path: `heldMemory`. `hasty`: it waits for no random part of a pause. */
+export function toBeAsked(path: string, { hasty = false } = {}): NodeJS.ProcessEnv {
+  const options = hasty ? `${preload} --require=${join(import.meta.dirname, 'no-jitter.cjs')}` : preload;
+  return { NODE_OPTIONS: options, ARCHFARM_TEST_MEMORY: path };
 }
 
 /** For processes that are to note in this file, a line each, the bytes that they had at the most. */

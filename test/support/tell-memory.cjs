@@ -18,12 +18,8 @@ if (isMainThread && socket !== undefined) {
   const server = createServer((connection) => {
     connection.on('error', () => {});
     collect();
-    // What is let go of by the first may hold more.
-    setImmediate(() => {
-      collect();
-      const { heapUsed, external } = process.memoryUsage();
-      connection.end(JSON.stringify({ pid: process.pid, held: heapUsed + external }));
-    });
+    const { heapUsed, external } = process.memoryUsage();
+    connection.end(JSON.stringify({ pid: process.pid, held: heapUsed + external }));
   });
   server.listen(socket).unref();
 }

@@ -50,15 +50,15 @@ export async function unharmed(
   const before = await heldMemory(memory, pid);
   const resident = await resetPeak(pid);
 
-  let isOver = false;
+  const over = new AbortController();
   const others = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       await subject.exchange();
       await sleep(pause);
     }
   })();
   // Whichever fails first is the one to tell.
-  const work = repeat(first, rounds, atOnce, input).finally(() => (isOver = true));
+  const work = repeat(first, rounds, atOnce, input).finally(() => over.abort());
   await Promise.all([work, others]);
   await subject.exchange();
 

@@ -19,7 +19,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { watchedFarm } from '../../support/watched-farm.ts';
 
 /** Bytes that a command may take for it. One that has nothing to do takes 90 MB. */
-const most = 220 * 1024 * 1024;
+const highest = 220 * 1024 * 1024;
 
 const farm = await watchedFarm();
 const directory = await temporaryDirectory();
@@ -50,9 +50,9 @@ const archives: Readonly<Record<string, Buffer>> = {
   sparse: await tarOf(dockerfile, { name: 'holes', pax: { 'GNU.sparse.major': '1' } }),
   painted: await tarOf(dockerfile, { name: '\u001b[2J\u202e/../../x' }),
   deep: await tarOf(dockerfile, { name: `${'d/'.repeat(2500)}x` }),
-  many: gzipSync(await tarOf(...Array.from({ length: 20_001 }, (_, index) => ({ name: `${index}` })))),
+  many: gzipSync(await tarOf(...Array.from({ length: 5_001 }, (_, index) => ({ name: `${index}` })))),
   damaged,
-  bomb: gzipSync(await tarOf(dockerfile, { name: 'zeros', content: '\0'.repeat(200 * 1024 * 1024) })),
+  bomb: gzipSync(await tarOf(dockerfile, { name: 'zeros', content: '\0'.repeat(64 * 1024 * 1024) })),
   xz: Buffer.from('fd377a585a000004e6d6b446', 'hex'),
   cut: gzipSync(whole).subarray(0, -20),
 };
@@ -128,8 +128,8 @@ const cases: Readonly<Record<string, Case>> = {
   'a path of 5,000 bytes in an archive [X7]': { context: 'deep', says: /"(d\/)+.* has 5001 bytes in a path/ },
   'more files than there may be in an archive [X8]': {
     context: 'many',
-    env: { ARCHFARM_CONTEXT_LIMITS: 'entries=20000' },
-    says: /has 20001 files, directories and links, more than the limit of 20000/,
+    env: { ARCHFARM_CONTEXT_LIMITS: 'entries=5000' },
+    says: /has 5001 files, directories and links, more than the limit of 5000/,
   },
   'an archive that is damaged [X9]': {
     context: 'damaged',
@@ -137,8 +137,8 @@ const cases: Readonly<Record<string, Case>> = {
   },
   'a compressed archive that is a bomb [X10]': {
     context: 'bomb',
-    env: { ARCHFARM_CONTEXT_LIMITS: 'bytes=100MiB' },
-    says: /has 209\d+ bytes of files .*more than the limit/,
+    env: { ARCHFARM_CONTEXT_LIMITS: 'bytes=32MiB' },
+    says: /has 67\d+ bytes of files .*more than the limit/,
   },
   'an archive that nobody unpacks [X10]': { context: 'xz', says: /is not a whole tar archive/ },
   'an archive that is cut [X11]': { context: 'cut', says: /is not a whole tar archive/ },
@@ -170,7 +170,7 @@ const cases: Readonly<Record<string, Case>> = {
     says: /link/,
   },
   'an ignore file of patterns that drive others mad, the last of them none [D5]': {
-    context: files({ '.dockerignore': wild, [`${'a'.repeat(40)}`]: '' }),
+    context: files({ '.dockerignore': wild, ['a'.repeat(40)]: '' }),
     says: /\.dockerignore, line 2001: invalid pattern "\[a-"/,
   },
   'YAML that grows without end [C1]': {
@@ -220,33 +220,34 @@ async function run({ context, args = [], env = {}, user }: Case): Promise<EndedC
 }
 
 const listed = v.object({ builds: v.array(v.object({ build: v.string() })) });
+const shown = v.object({ context: v.object({ files: v.number(), bytes: v.number() }) });
+const ended = new Map<string, EndedCommand>();
 
-for (const [what, one] of Object.entries(cases)) {
-  test(`a user gives ${what}`, async () => {
-    const builds = new URL('/v1/builds', farm.url);
-    const idsOf = async (): Promise<string[]> =>
-      v.parse(listed, (await ask(builds)).body).builds.map(({ build }) => build);
-    const before = await idsOf();
-    await writeFile(peaks, '');
-    const { status = 2, says } = one;
-    let ended: EndedCommand | undefined;
-    await farm.unharmed({ rounds: 1, first: 0, atOnce: 1 }, async () => {
-      ended = await run(one);
-    });
-    assert.ok(ended);
-    assert.is(ended.status, status, ended.stderr);
-    assert.match(ended.stderr, says, ended.stderr);
-    assert.not(/[^\P{C}\n]/u.test(ended.stderr), 'control characters');
-    assert.ok(ended.stderr.length < 10_000, 'an endless message');
-    const peak = Math.max(...(await readFile(peaks, 'utf8')).trim().split('\n').map(Number));
-    assert.ok(peak > 0 && peak < most, `${Math.round(peak / 1024 ** 2)} MiB`);
-    if (status !== 0) return assert.equal(await idsOf(), before);
-    const id = ended.stdout.trim();
-    const shown = v.parse(
-      v.object({ context: v.object({ files: v.number(), bytes: v.number() }) }),
-      (await ask(new URL(`${builds.pathname}/${id}`, builds))).body,
-    );
-    assert.equal(shown.context, { files: 1, bytes: 13 });
+test('whatever commands are given, the coordinator and the others there go on as before', async () => {
+  const all = Object.entries(cases);
+  await farm.unharmed({ rounds: all.length, first: 2, atOnce: 2 }, async (round) => {
+    const [what, one] = all[round % all.length] ?? [];
+    if (what !== undefined && one !== undefined) ended.set(what, await run(one));
+  });
+  const builds = new URL('/v1/builds', farm.url);
+  const ids = v.parse(listed, (await ask(builds)).body).builds.map(({ build }) => build);
+  // Of all these one was a build.
+  const taken = [...ended.values()].flatMap(({ stdout }) => stdout.split('\n').filter(Boolean));
+  assert.equal(new Set(ids), new Set([...taken, farm.neighbour.build]));
+  const [linked = ''] = taken;
+  const { context } = v.parse(shown, (await ask(new URL(`${builds.pathname}/${linked}`, builds))).body);
+  assert.equal(context, { files: 1, bytes: 13 }, 'nothing of where the link leads');
+  const most = Math.max(...(await readFile(peaks, 'utf8')).trim().split('\n').map(Number));
+  assert.ok(most > 0 && most < highest, `${Math.round(most / 1024 ** 2)} MiB`);
+});
+
+for (const [what, { status = 2, says }] of Object.entries(cases)) {
+  test(`a user gives ${what}`, () => {
+    const { stderr, status: how } = ended.get(what) ?? { stderr: 'never run', status: undefined };
+    assert.is(how, status, stderr);
+    assert.match(stderr, says, stderr);
+    assert.not(/[^\P{C}\n]/u.test(stderr), 'control characters');
+    assert.ok(stderr.length < 10_000, 'an endless message');
   });
 }
 

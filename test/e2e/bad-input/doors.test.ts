@@ -86,7 +86,7 @@ test('an agent that takes no offer costs its builds alone, and is named in them 
   silent.send(
     JSON.stringify(sampleHello({ name: 'silent', session: 'silent-session', platforms, slots: 64 })),
   );
-  await farm.unharmed({ rounds: 60 }, async () => {
+  await farm.unharmed({ rounds: 30 }, async () => {
     const submitted = await ask(builds, { method: 'POST', body: bodyOf({}) });
     const { build } = v.parse(v.object({ build: v.string() }), submitted.body);
     await until(() => offered.delete(build), { what: `${build} is offered` });
@@ -134,7 +134,7 @@ function bodyOf(change: Partial<BuildSpec>): object {
 
 for (const [what, cases] of Object.entries(submissions)) {
   test(`a client submits ${what}`, () =>
-    farm.unharmed({ rounds: 60 }, async (round) => {
+    farm.unharmed({ rounds: 48 }, async (round) => {
       const [body, says] = cases[round % cases.length] ?? [undefined, /^$/];
       const headers = { 'content-type': 'application/json' };
       const { status, body: answer } = await ask(builds, { method: 'POST', body, headers });
@@ -151,7 +151,7 @@ test('a build asks for what no agent allows, or for a frontend of strangers [D3,
     [{ extraHosts: ['db:10.0.0.1'] }, 'neighbour refuses extra-hosts'],
     [{ dockerfile: { ...spec.dockerfile, frontend: 'evil.example/front:1' } }, 'evil.example/front:1'],
   ];
-  await farm.unharmed({ rounds: 60 }, async (round) => {
+  await farm.unharmed({ rounds: 48 }, async (round) => {
     const [change, says] = asks[round % asks.length] ?? [{}, ''];
     const body = bodyOf({ platforms: ['linux/amd64'], waitAgent: 0, ...change });
     const submitted = await ask(builds, { method: 'POST', body });

@@ -87,7 +87,7 @@ const rows: Readonly<Record<string, Row>> = {
       ['a frame of 1 MiB and one', Buffer.from('81ff000000000010000100000000', 'hex'), '1009'],
     ],
   },
-  '131,072 empty fragments of one message [B4]': { rounds: 10, cases: [['fragments', empty, '1008']] },
+  '131,072 empty fragments of one message [B4]': { rounds: 6, cases: [['fragments', empty, '1008']] },
   'what is no JSON, or JSON that programs read differently [B5]': messages(
     ['{', '4400 message is not JSON'],
     [`\uFEFF${beat}`, '4400 message is not JSON'],
@@ -162,10 +162,10 @@ for (const [what, { rounds, cases }] of Object.entries(rows)) {
     }));
 }
 
-test('an agent says 20,000 things at once, and is heard no faster than it may talk [B10]', async () => {
-  const beats = Buffer.concat(Array.from({ length: 20_000 }, () => frame(0x81, beat)));
+test('an agent says 6,000 things at once, and is heard no faster than it may talk [B10]', async () => {
+  const beats = Buffer.concat(Array.from({ length: 6_000 }, () => frame(0x81, beat)));
   const answer = Buffer.from('{"type":"beat"}');
-  await farm.unharmed({ rounds: 6, atOnce: 1 }, async () => {
+  await farm.unharmed({ rounds: 5, atOnce: 1 }, async () => {
     const socket = connect(Number(farm.url.port), '127.0.0.1');
     socket.on('error', () => {});
     await once(socket, 'connect');

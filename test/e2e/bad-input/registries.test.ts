@@ -186,7 +186,7 @@ const hangs = failure(`${hosts.at(-1)}/app`);
 
 for (const [what, all] of Object.entries(rows)) {
   test(`a registry answers with ${what}`, async () => {
-    await farm.unharmed({ rounds: 60 }, async (round) => {
+    await farm.unharmed({ rounds: 44 }, async (round) => {
       const one = all[round % all.length];
       assert.ok(one);
       const { message } = await failure(`${hostOf(cases.indexOf(one))}/app`);
@@ -207,7 +207,7 @@ test('helpers of credentials fail, flood, hang or are none, and the others go on
     [`127.0.2.2:${port}`, /docker-credential-missing failed for .*it is not installed/],
     [`127.0.2.3:${port}`, /not a name/],
   ];
-  await farm.unharmed({ rounds: 60, atOnce: 4 }, async (round) => {
+  await farm.unharmed({ rounds: 36, atOnce: 4 }, async (round) => {
     const [where, message] = all[round % all.length] ?? [undefined, /^$/];
     const error = await failure(`${where}/app`);
     assert.is(error.code, 'config', error.message);
@@ -223,7 +223,7 @@ test('files of credentials that are broken are named, and not shown [C3]', async
     '[]',
     `"${secret.repeat(100_000)}"`,
   ];
-  await farm.unharmed({ rounds: 60, atOnce: 1 }, async (round) => {
+  await farm.unharmed({ rounds: 40, atOnce: 1 }, async (round) => {
     await writeConfig(broken[round % broken.length] ?? '');
     const error = await failure(`127.0.2.4:${port}/app`);
     assert.is(error.code, 'config');
