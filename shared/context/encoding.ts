@@ -46,7 +46,8 @@ export function encodeDirectory(directory: Directory): { digest: Digest; record:
 /** Throws `context-invalid` unless the record is the one canonical form of a directory with this digest. */
 export function decodeDirectory(digest: Digest, record: Buffer): Directory {
   if (digestOf(record) !== digest) throw invalid(`a directory record that is not ${digest}`);
-  if (!record.subarray(0, headerBytes.length).equals(headerBytes)) throw invalid(`${digest} is no directory record`);
+  if (!record.subarray(0, headerBytes.length).equals(headerBytes))
+    throw invalid(`${digest} is no directory record`);
   const entries = decodeEntries(record);
   // The fields were read leniently: only what encodes to the very same bytes was canonical.
   if (!encodeEntries(entries).equals(record)) throw invalid(`directory ${digest} is not in canonical form`);

@@ -131,19 +131,22 @@ test('refuses entries that no tree may hold [X1]', () => {
 test('says which entry of a record is of no type, and which record is none [X4, X10]', () => {
   const decode = (record: Buffer): void => void decodeDirectory(digestOf(record), record);
   const device = Buffer.from('archfarm directory 1\0c\0null\x000644\x001,3\0');
-  assert.throws(
-    () => decode(device),
-    /^not a valid tree: "null" is an entry of the unknown type "c"$/,
-  );
+  assert.throws(() => decode(device), /^not a valid tree: "null" is an entry of the unknown type "c"$/);
   const long = Buffer.from(`archfarm directory 1\0${'c'.repeat(1e6)}\0${'n'.repeat(1e6)}\0`);
-  assert.throws(() => decode(long), (error: Error) => error.message.length < 1000);
+  assert.throws(
+    () => decode(long),
+    (error: Error) => error.message.length < 1000,
+  );
   for (const bytes of [gzipSync(device), Buffer.from('{}'), Buffer.alloc(1000), Buffer.alloc(0)])
     assert.throws(
       () => decode(bytes),
       new RegExp(`not a valid tree: ${digestOf(bytes)} is no directory record$`),
     );
   const padded = Buffer.from('archfarm directory 1\0l\0a\0b\0 ');
-  assert.throws(() => decode(padded), new RegExp(`: directory ${digestOf(padded)} is not in canonical form$`));
+  assert.throws(
+    () => decode(padded),
+    new RegExp(`: directory ${digestOf(padded)} is not in canonical form$`),
+  );
 });
 
 test('orders names by their bytes', () => {
