@@ -9,8 +9,21 @@ import { sayError, speakAs } from './own-words.ts';
 function report(error: unknown): number {
   // commander has printed its own errors, help and version already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  sayError(error);
-  return error instanceof ArchfarmError ? error.exitStatus : 3;
+  const told = isOfCwd(error) ? directoryGone(error) : error;
+  sayError(told);
+  return told instanceof ArchfarmError ? told.exitStatus : 3;
+}
+
+/** `process.cwd()` may be called by any library. */
+function isOfCwd(error: unknown): error is Error {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd';
+}
+
+function directoryGone(error: Error): ArchfarmError {
+  const what = systemCode(error) === 'ENOENT' ? 'was removed' : `cannot be told: ${error.message}`;
+  return new ArchfarmError('config', `the current directory ${what}`, {
+    hint: 'change into one that is there: cd "$PWD" goes to a new one of that name',
+  });
 }
 
 /** These do more than print: they go on without a reader, and their status tells how it ended. */

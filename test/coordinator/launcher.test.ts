@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as v from 'valibot';
 import { archfarmCommand } from '../../scripts/rig/farm.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 /** Runs the built command, and tells on standard error whether V8 took the code beside it, and which files were loaded. */
 const observed = `
@@ -32,6 +33,23 @@ test('a start takes the code that the build left, and loads no package that it d
   assert.equal(
     files.map((file) => basename(file)),
     ['archfarm.js'],
+  );
+});
+
+// With the sources Node's own loader would want the directory first, and wait for ever.
+test('a directory that was removed under the command is named as that', async () => {
+  await using directory = await temporaryDirectory();
+  const removed = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"';
+  const { status, stderr } = spawnSync(
+    'sh',
+    ['-c', removed, 'sh', process.execPath, archfarmCommand, 'build', 'app'],
+    { cwd: directory.path, encoding: 'utf8', timeout: 60_000 },
+  );
+  assert.is(status, 2, stderr);
+  assert.is(
+    stderr,
+    'archfarm: the current directory was removed\n' +
+      '  change into one that is there: cd "$PWD" goes to a new one of that name\n',
   );
 });
 
