@@ -30,6 +30,8 @@ export function placesOf(
         return { name: shown(source.path), path: source.path, line };
       case 'context':
         return { name: source.path, path: undefined, line };
+      case 'stdin':
+        return { name: 'the standard input', path: undefined, line };
       case 'inline':
         return { name: 'dockerfile_inline', path: undefined, line };
       default:

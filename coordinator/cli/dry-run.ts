@@ -6,7 +6,7 @@ import type { Snapshot } from '../context/snapshot.ts';
 import { demandsOn } from '../farm/demands.ts';
 import { platformImage } from '../farm/task.ts';
 import { describeContext } from '../project/context-source.ts';
-import type { BuildPlan, BuildSpec, DockerfileSource } from '../project/spec.ts';
+import type { BuildPlan, BuildSpec } from '../project/spec.ts';
 import type { Api } from './api.ts';
 import type { PlanAnswer } from './api-answers.ts';
 import { print } from './output.ts';
@@ -74,8 +74,10 @@ function buildOn(
   };
 }
 
-function describeDockerfile(dockerfile: DockerfileSource): string {
+function describeDockerfile(dockerfile: BuildPlan['dockerfile']): string {
   switch (dockerfile.type) {
+    case 'stdin':
+      return 'the standard input';
     case 'inline':
       return 'in the project file';
     case 'file':

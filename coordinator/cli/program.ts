@@ -41,10 +41,13 @@ function addBuild(program: Command, { signal, second, exit }: ProgramContext): v
     .description('build an image for every platform and publish them as one')
     .argument(
       '[name|path]',
-      'service or bake target of the project file, directory, tar file, git URL, or - for a tar on stdin',
+      'service or bake target of the project file, directory, tar file, git URL, or - for a tar or Dockerfile on stdin',
     )
     .option('-t, --tag <ref>', 'name of the image, repeatable', collect)
-    .option('-f, --file <dockerfile>', 'Dockerfile (default: that of the project file, or Dockerfile)')
+    .option(
+      '-f, --file <dockerfile>',
+      'Dockerfile, or - for stdin (default: that of the project file, or Dockerfile)',
+    )
     .option('--platform <list>', 'platforms to build, like linux/amd64,linux/arm64', collect)
     .option(
       '--optional <platform>',

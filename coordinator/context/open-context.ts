@@ -1,7 +1,8 @@
 /** Makes the trees of a build of whatever its context is, and keeps what they need until the build is over. */
 import { createReadStream } from 'node:fs';
 import { Cleanup } from '../../shared/cleanup.ts';
-import type { ContextLimits } from '../../shared/context/limits.ts';
+import { ArchfarmError } from '../../shared/errors.ts';
+import { defaultLimits, type ContextLimits } from '../../shared/context/limits.ts';
 import { Matcher, parseIgnoreFile } from '../../shared/context/ignore.ts';
 import { describeContext, type ContextSource } from '../project/context-source.ts';
 import type { BuildPlan, DockerfileSource } from '../project/spec.ts';
@@ -10,6 +11,8 @@ import { checkOut } from './git-checkout.ts';
 import { scanContext } from './scan.ts';
 import type { Snapshot } from './snapshot.ts';
 import { readTar, type TarContext } from './tar-context.ts';
+import { readDockerfile, readStdin } from './stdin.ts';
+import { TreeWriter } from './tree-writer.ts';
 import { ignoreFile } from './walk.ts';
 
 export interface OpenedContext extends AsyncDisposable {
@@ -23,6 +26,8 @@ export interface OpenOptions {
   readonly statCache: string;
   readonly limits?: ContextLimits | undefined;
   readonly signal: AbortSignal;
+  /** That of the process, where nothing else is given. */
+  readonly stdin?: AsyncIterable<Buffer>;
 }
 
 type Sources = Pick<BuildPlan, 'context' | 'dockerfile' | 'perPlatform'>;
@@ -40,10 +45,12 @@ export async function openContext(sources: Sources, options: OpenOptions): Promi
 }
 
 async function open(
-  { context: source, dockerfile, perPlatform }: Sources,
+  { context: source, dockerfile: given, perPlatform }: Sources,
   cleanup: Cleanup,
-  { statCache, limits, signal }: OpenOptions,
+  { statCache, limits, signal, stdin = process.stdin }: OpenOptions,
 ): Promise<Omit<OpenedContext, typeof Symbol.asyncDispose>> {
+  const dockerfile: DockerfileSource =
+    given.type === 'stdin' ? { type: 'inline', text: await readDockerfile(stdin, signal) } : given;
   switch (source.type) {
     case 'directory': {
       const trees = await dockerfileTrees({ dockerfile, perPlatform });
@@ -68,8 +75,18 @@ async function open(
     }
     case 'tar': {
       const name = describeContext(source);
-      const input = source.path === undefined ? process.stdin : createReadStream(source.path);
-      const tar = await readTar(input, { name, limits, signal });
+      const input =
+        source.path === undefined
+          ? await readStdin(stdin, signal)
+          : { archive: createReadStream(source.path) };
+      if ('dockerfile' in input) {
+        const trees = await dockerfileTrees({
+          dockerfile: onStdin(input.dockerfile, dockerfile),
+          perPlatform,
+        });
+        return { context: nothing(limits), ...trees };
+      }
+      const tar = await readTar(input.archive, { name, limits, signal });
       cleanup.defer(() => tar[Symbol.asyncDispose]());
       const trees = await dockerfileTrees(
         { dockerfile, perPlatform },
@@ -82,8 +99,25 @@ async function open(
   }
 }
 
+function onStdin(text: string, named: DockerfileSource): DockerfileSource {
+  if (named.type !== 'context' || named.path === 'Dockerfile') return { type: 'inline', text };
+  throw new ArchfarmError(
+    'usage',
+    `the standard input is a Dockerfile, and so is what -f names: ${named.path}`,
+    { hint: 'give a tar archive to find that in, or leave -f out' },
+  );
+}
+
+/** The context of a Dockerfile that came alone. */
+function nothing(limits = defaultLimits): Snapshot {
+  const tree = new TreeWriter(limits).finish(({ path }) => {
+    throw new RangeError(`there is no file ${path}`);
+  });
+  return { ...tree, recipes: new Map(), warnings: [] };
+}
+
 async function dockerfileTrees(
-  { dockerfile, perPlatform }: Omit<Sources, 'context'>,
+  { dockerfile, perPlatform }: Pick<Sources, 'perPlatform'> & { readonly dockerfile: DockerfileSource },
   context?: DockerfileContext,
 ): Promise<Pick<OpenedContext, 'dockerfile' | 'perPlatform'>> {
   const own = new Map<string, DockerfileTree>();

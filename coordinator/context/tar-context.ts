@@ -8,17 +8,16 @@ import { Cleanup } from '../../shared/cleanup.ts';
 import { buffers } from '../../shared/context/buffers.ts';
 import type { Matcher } from '../../shared/context/ignore.ts';
 import { checkLimit, defaultLimits, type ContextLimits } from '../../shared/context/limits.ts';
-import { untilAborted } from '../../shared/abort.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import { makeScratch } from '../scratch.ts';
 import { readPart, type ContextFile } from './context-file.ts';
 import type { TreeFile } from './file-table.ts';
 import type { Snapshot } from './snapshot.ts';
 import { Spool } from './spool.ts';
+import { peek } from './stdin.ts';
 import { refused, TarTree, type TarFile, type TarNode } from './tar-tree.ts';
 import { TreeWriter } from './tree-writer.ts';
 
-const magicBytes = 2;
 /** Archives of Unix Version 7 have no word in their headers to be known by, but a checksum; unknown to the types. */
 const anyFormat: object = { allowUnknownFormat: true };
 const gzip = Buffer.from([0x1f, 0x8b]);
@@ -100,30 +99,11 @@ async function readEntries(
 }
 
 async function feed(input: AsyncIterable<Buffer>, archive: Extract, signal: AbortSignal): Promise<void> {
-  const iterator = input[Symbol.asyncIterator]();
-  let start = Buffer.alloc(0);
-  while (start.length < magicBytes) {
-    const { done, value } = await untilAborted(iterator.next(), signal);
-    if (done === true) break;
-    start = Buffer.concat([start, value]);
-  }
-  const rest = Readable.from(joined(start, iterator));
-  if (start.subarray(0, 2).equals(gzip)) await pipeline(rest, createGunzip(), archive, { signal });
-  else await pipeline(rest, archive, { signal });
-}
-
-async function* joined(start: Buffer, iterator: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
-  try {
-    yield start;
-    for (;;) {
-      const { done, value } = await iterator.next();
-      if (done === true) return;
-      yield value;
-    }
-  } finally {
-    // Nothing more is wanted: an input that stays open would keep the process alive.
-    await iterator.return?.();
-  }
+  const { start, all } = await peek(input, { bytes: gzip.length, signal });
+  const bytes = Readable.from(all);
+  if (start.subarray(0, gzip.length).equals(gzip)) {
+    await pipeline(bytes, createGunzip(), archive, { signal });
+  } else await pipeline(bytes, archive, { signal });
 }
 
 class TarReader {

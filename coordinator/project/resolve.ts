@@ -146,10 +146,19 @@ function without(texts: Texts = {}, others: Texts): Texts {
 
 /** Looks whether a path is a directory or an archive, which decides where Dockerfiles are looked for. */
 async function settleContext(
-  { context, dockerfile, perPlatform }: Pick<BuildPlan, 'context' | 'dockerfile' | 'perPlatform'>,
+  { context, dockerfile, perPlatform }: Pick<ProjectBuild, 'context' | 'dockerfile' | 'perPlatform'>,
   given: string | undefined,
   cwd: string,
 ): Promise<Pick<BuildPlan, 'context' | 'dockerfile' | 'perPlatform'>> {
+  if (given === '-') {
+    if (context.type === 'tar') {
+      throw new ArchfarmError('usage', 'the standard input cannot be context and Dockerfile at once', {
+        hint: 'without -f - it may be a Dockerfile that needs no context, or an archive with one in it',
+      });
+    }
+    const settled = await settleContext({ context, dockerfile, perPlatform }, undefined, cwd);
+    return { ...settled, dockerfile: { type: 'stdin' } };
+  }
   if (context.type !== 'directory') {
     return {
       context,

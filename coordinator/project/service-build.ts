@@ -122,7 +122,7 @@ function readTags(
   given = false,
 ): string[] {
   const image = uppermost(service, 'image')?.value;
-  const named = image?.optionalText() === undefined ? [] : [image!];
+  const named = image?.optionalText() === undefined ? [] : [image];
   return checkedTexts([...named, ...valuesAt(build, 'tags')], given ? () => {} : finalTag);
 }
 

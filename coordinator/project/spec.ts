@@ -57,7 +57,7 @@ export interface BuildPlan extends BuildRequest {
   readonly secrets: readonly SecretSource[];
   readonly ssh: readonly SshSource[];
   readonly context: ContextSource;
-  readonly dockerfile: DockerfileSource;
+  readonly dockerfile: DockerfileSource | { readonly type: 'stdin' };
   readonly perPlatform: PlatformOverrides<DockerfileSource>;
   readonly contexts: readonly AdditionalContext[];
 }

@@ -100,6 +100,25 @@ test('with --allow-emulation it publishes both platforms, and a second run sends
   );
 });
 
+test('a Dockerfile comes by the standard input, with a context or with none', async () => {
+  const input = `FROM ${registry.host}/native\nRUN uname -m >/machine\n`;
+  for (const args of [['-'], [await busyboxBase(), '-f', '-']]) {
+    const command = [
+      'build',
+      ...args,
+      '-t',
+      `${registry.host}/by-stdin`,
+      '--no-cache',
+      '--progress',
+      'plain',
+    ];
+    const { status, stdout, stderr } = await archfarm(command, { env, input });
+    assert.is(status, 0, stderr);
+    const list = await readPublished({ host: registry.host, repository: 'by-stdin' });
+    assert.is(stdout, `${list?.digest}\n`);
+  }
+});
+
 test('a run that ends leaves neither a process nor a temporary file', async () => {
   const mark = 'ends';
   await using build = startBuild(await steps('ends', 'RUN echo built-$(uname -m)'), {

@@ -9,7 +9,7 @@ export interface CommandOptions {
   /** A user id other than that of the tests. */
   readonly user?: number;
   /** What it reads; nothing if not given. */
-  readonly input?: Buffer;
+  readonly input?: Buffer | string;
 }
 
 export interface EndedCommand {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, readdir, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { gitEnvironment } from '../../../coordinator/context/git-environment.ts';
@@ -27,6 +28,50 @@ function open(context: BuildPlan['context'], dockerfile = 'Dockerfile'): Promise
   const sources = { context, dockerfile: { type: 'context', path: dockerfile }, perPlatform: {} } as const;
   return openContext(sources, { statCache: '/nowhere', signal });
 }
+
+async function* stdinOf(...pieces: readonly (string | Buffer)[]): AsyncGenerator<Buffer> {
+  for (const piece of pieces) yield Buffer.from(piece);
+}
+
+test('a Dockerfile may come by the standard input, with a context or with none', async () => {
+  await using directory = await temporaryDirectory();
+  const root = await writeFiles(directory.path, files);
+  const text = '# syntax is Docker\u2019s own\nFROM scratch\nCOPY a /\n';
+  const given = async (sources: Parameters<typeof openContext>[0], ...pieces: (string | Buffer)[]) =>
+    openContext(sources, { statCache: '/nowhere', signal, stdin: stdinOf(...pieces) });
+  const context = { type: 'directory', path: root } as const;
+  {
+    await using opened = await given(
+      { context, dockerfile: { type: 'stdin' }, perPlatform: {} },
+      text.slice(0, 20),
+      text.slice(20),
+    );
+    assert.is(await dockerfileOf(opened), text);
+    assert.is(opened.context.files, 4);
+  }
+  const plain = { context: { type: 'tar' }, perPlatform: {} } as const;
+  const usual = { type: 'context', path: 'Dockerfile' } as const;
+  const long = `${text}${'# more\n'.repeat(100_000)}`;
+  for (const [piece, ...more] of [[text], ['F', 'ROM x'], ['\uFEFFFROM x'], [long]]) {
+    await using opened = await given({ ...plain, dockerfile: usual }, piece ?? '', ...more);
+    assert.is(await dockerfileOf(opened), [piece, ...more].join(''));
+    assert.is(opened.context.files, 0);
+  }
+  const archive = execFileSync('tar', ['-C', root, '-cf', '-', '.']);
+  for (const pieces of [[archive], [archive.subarray(0, 1), archive.subarray(1)], [gzipSync(archive)]]) {
+    await using opened = await given({ ...plain, dockerfile: usual }, ...pieces);
+    assert.is(await dockerfileOf(opened), 'FROM scratch');
+  }
+  const golden: [sources: Parameters<typeof openContext>[0], piece: string | Buffer, message: RegExp][] = [
+    [{ ...plain, dockerfile: { type: 'context', path: 'Web' } }, text, /the standard input is a Dockerfile/],
+    [{ ...plain, dockerfile: usual }, '', /the standard input is not a whole tar archive: it is empty/],
+    [{ ...plain, dockerfile: usual }, 'BZh91AY&SYS', /the standard input is not a whole tar archive/],
+    [{ ...plain, dockerfile: usual }, 'x'.repeat(17 * 1024 * 1024), /more than 16777216 bytes/],
+    [{ context, dockerfile: { type: 'stdin' }, perPlatform: {} }, '', /the standard input is empty/],
+  ];
+  for (const [sources, piece, message] of golden)
+    assert.match((await failureOf(given(sources, piece))).message, message);
+});
 
 function git(directory: string, ...args: readonly string[]): string {
   const identity = ['-c', 'user.name=a', '-c', 'user.email=a@b', '-c', 'init.defaultBranch=main'];

@@ -187,6 +187,17 @@ services:
   }
 });
 
+test('-f - is the standard input, wherever the context is but there', async () => {
+  await using dir = await project();
+  for (const target of ['./app', 'https://host/a/b.git']) {
+    const { plan } = await resolve(dir.path, target, { tags: ['a'], dockerfile: '-' });
+    assert.equal(plan.dockerfile, { type: 'stdin' });
+  }
+  const error = await failure(resolve(dir.path, '-', { tags: ['a'], dockerfile: '-' }));
+  assert.is(error.code, 'usage');
+  assert.match(error.message, 'the standard input cannot be context and Dockerfile');
+});
+
 const overridden = `
 services:
   app:
