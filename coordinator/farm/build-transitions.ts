@@ -7,6 +7,7 @@ import type { Build, TaskState } from './build-state.ts';
 import type { DurableEvent, Effect, NewBuild, Remains, VerifiedImage } from './events.ts';
 import type { FarmState, Step } from './farm-state.ts';
 import { verdictOf } from '../proof/verdict.ts';
+import { tagKey } from '../registry/spelling.ts';
 import { stopAttempts } from './stop-attempts.ts';
 import { resultOf } from './result.ts';
 import { Roster, waitReason } from './roster.ts';
@@ -65,7 +66,7 @@ export function beginPublishing(step: Step, build: Build, tags: readonly string[
 export function endPublished(step: Step, build: Build, published: Published): void {
   if (build.publishing === undefined || build.published !== undefined) return;
   build.published = published;
-  for (const tag of build.publishing) {
+  for (const tag of build.publishing.map(tagKey)) {
     step.state.published.set(tag, Math.max(build.sequence, step.state.published.get(tag) ?? 0));
   }
   const proof = proofOf(build);

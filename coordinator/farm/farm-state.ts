@@ -19,7 +19,7 @@ export interface FarmState {
   readonly acquaintance: Acquaintance;
   /** By name, also of agents that are away. */
   readonly standings: Map<string, Standing>;
-  /** Tags, and the highest sequence that published each, as far as an older build may still want them. */
+  /** Keys of tags, and the highest sequence that published each, as far as an older build may still want them. */
   readonly published: Map<string, number>;
   /** The latest time that an event carried. */
   clock: number;

@@ -2,6 +2,7 @@
 import { formatAttempt } from '../../shared/attempt.ts';
 import { toErrorInfo } from '../../shared/errors.ts';
 import type { ErrorInfo } from '../../shared/errors.ts';
+import { tagKey } from '../registry/spelling.ts';
 import { isReady, isSettled, liveAttempt } from './build-state.ts';
 import type { Attempt } from './build-state.ts';
 import type { DurableEvent } from './events.ts';
@@ -121,16 +122,20 @@ function stalled({ id, agent, aliveAt }: Attempt, at: number): DurableEvent {
 function publications(state: FarmState, at: number): DurableEvent[] {
   const taken = new Set(
     [...state.builds.values()].flatMap(({ publishing, published }) =>
-      published === undefined ? (publishing ?? []) : [],
+      published === undefined ? (publishing ?? []).map(tagKey) : [],
     ),
   );
   const events: DurableEvent[] = [];
   for (const build of state.builds.values()) {
     if (!isReady(build)) continue;
-    const tags = build.spec.tags.filter((tag) => (state.published.get(tag) ?? 0) <= build.sequence);
-    if (tags.length === 0) events.push({ type: 'superseded', at, build: build.id });
+    const names = build.spec.tags.filter((name) => {
+      const tag = tagKey(name);
+      return (state.published.get(tag) ?? 0) <= build.sequence;
+    });
+    const tags = names.map(tagKey);
+    if (names.length === 0) events.push({ type: 'superseded', at, build: build.id });
     else if (!tags.some((tag) => taken.has(tag)))
-      events.push({ type: 'publishing', at, build: build.id, tags });
+      events.push({ type: 'publishing', at, build: build.id, tags: names });
     for (const tag of tags) taken.add(tag);
   }
   return events;

@@ -128,7 +128,9 @@ export class Actions implements ApiActions {
     const followUp = await followUps.again(checked);
     const check = (): void => followUps.requireNewest(followUp);
     const build = await this.#start({ ...followUp, prepared, check }, continuation);
-    const events = followUp.warnings.map((message) => ({ type: 'warning', time: Date.now(), message }) as const);
+    const events = followUp.warnings.map(
+      (message) => ({ type: 'warning', time: Date.now(), message }) as const,
+    );
     if (events.length > 0 && farm.isOpen(build)) frames.append(build, { events });
     return build;
   }

@@ -7,6 +7,7 @@ import type { Origin, Remains, VerifiedImage } from '../farm/events.ts';
 import type { Farm } from '../farm/farm.ts';
 import { finalTag } from '../manifest/tags.ts';
 import { findDigest } from '../registry/manifests.ts';
+import { tagKey } from '../registry/spelling.ts';
 import type { Registries } from '../registry/registries.ts';
 import { normalizeSpec } from './spec-schema.ts';
 
@@ -112,10 +113,11 @@ export class FollowUps {
   /** Those that a newer build is about to publish, and what to say of them. */
   #wanted(tags: readonly string[], { sequence }: Ancestor): Map<string, string> {
     const newer = this.#farm.submitted().filter((build) => build.sequence > sequence);
+    const wanted = new Map(newer.flatMap(({ id, spec }) => spec.tags.map((tag) => [tagKey(tag), id])));
     return new Map(
       tags.flatMap((tag) => {
-        const open = newer.find((build) => build.spec.tags.includes(tag));
-        return open === undefined ? [] : [[tag, `build ${open.id} is about to publish ${tag}`]];
+        const open = wanted.get(tagKey(tag));
+        return open === undefined ? [] : [[tag, `build ${open} is about to publish ${tag}`]];
       }),
     );
   }

@@ -2,6 +2,7 @@
 import type { BuildResult } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
 import type { Drain } from '../farm/standing.ts';
+import { tagKey } from '../registry/spelling.ts';
 import type { AgentRecord } from '../trust/agent-record.ts';
 import { MemoryAuditTable } from './audit-table.ts';
 import { MemoryUserTable } from './user-table.ts';
@@ -72,7 +73,7 @@ export class MemoryStore implements Store {
   }
 
   publisher(tag: string): Promise<string | undefined> {
-    const sequence = this.#published.get(tag);
+    const sequence = this.#published.get(tagKey(tag));
     const found = [...this.#builds].find(([, entry]) => entry.sequence === sequence);
     return Promise.resolve(found?.[0]);
   }
@@ -132,7 +133,7 @@ export class MemoryStore implements Store {
     entry.remains = remains;
     this.#events = this.#events.filter((event) => buildOf(event) !== result.build);
     if (result['containerimage.digest'] !== undefined) {
-      for (const tag of result.tags) {
+      for (const tag of result.tags.map(tagKey)) {
         this.#published.set(tag, Math.max(entry.sequence, this.#published.get(tag) ?? 0));
       }
     }

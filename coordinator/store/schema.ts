@@ -1,7 +1,8 @@
 /** The tables of the durable store, and how older layouts of them become the present one. */
 import { ArchfarmError } from '../../shared/errors.ts';
+import { tagKey } from '../registry/spelling.ts';
 import type { Database } from './database.ts';
-import { numberOf } from './row.ts';
+import { numberOf, textOf } from './row.ts';
 
 const builds = `
   CREATE TABLE builds (
@@ -79,8 +80,24 @@ const userCertificates = `
   ALTER TABLE users ADD COLUMN certificate TEXT NOT NULL DEFAULT '';
 `;
 
+/** Before, each spelling of a registry had a row of its own, for what is one tag. */
+function tagKeys(database: Database): void {
+  const rows = database.prepare('SELECT tag, sequence FROM tags').all();
+  const insert = database.prepare(
+    'INSERT INTO tags (tag, sequence) VALUES (?, ?) ON CONFLICT (tag) DO UPDATE SET sequence = max(sequence, excluded.sequence)',
+  );
+  const drop = database.prepare('DELETE FROM tags WHERE tag = ?');
+  for (const row of rows) {
+    const tag = textOf(row, 'tag');
+    if (tagKey(tag) === tag) continue;
+    insert.run(tagKey(tag), numberOf(row, 'sequence'));
+    drop.run(tag);
+  }
+  database.exec('CREATE INDEX IF NOT EXISTS tags_by_sequence ON tags (sequence)');
+}
+
 /** What each layout added to the one before, from layout 1 on. */
-const layouts = [builds, remains, drained, audit, users, agents, userCertificates];
+const layouts = [builds, remains, drained, audit, users, agents, userCertificates, tagKeys];
 
 /** Throws `config` where a newer archfarm wrote it. */
 export function prepareSchema(database: Database, directory: string): void {
@@ -93,5 +110,10 @@ export function prepareSchema(database: Database, directory: string): void {
   }
   const missing = layouts.slice(version);
   if (missing.length === 0) return;
-  database.exec(`BEGIN; ${missing.join('')} PRAGMA user_version = ${layouts.length}; COMMIT`);
+  database.exec('BEGIN');
+  for (const layout of missing) {
+    if (typeof layout === 'string') database.exec(layout);
+    else layout(database);
+  }
+  database.exec(`PRAGMA user_version = ${layouts.length}; COMMIT`);
 }

@@ -8,6 +8,7 @@ import { ArchfarmError } from '../../shared/errors.ts';
 import type { BuildResult } from '../../shared/progress.ts';
 import type { DurableEvent, Remains } from '../farm/events.ts';
 import type { Drain } from '../farm/standing.ts';
+import { tagKey } from '../registry/spelling.ts';
 import type { AgentRecord } from '../trust/agent-record.ts';
 import { openDatabase } from './database.ts';
 import { SqliteAuditTable, type AuditTable } from './audit-table.ts';
@@ -128,7 +129,7 @@ export class SqliteStore implements Store {
   async publisher(tag: string): Promise<string | undefined> {
     const row = this.#sql
       .prepared('SELECT id FROM builds WHERE sequence = (SELECT sequence FROM tags WHERE tag = ?)')
-      .get(tag);
+      .get(tagKey(tag));
     return row === undefined ? undefined : textOf(row, 'id');
   }
 
@@ -187,11 +188,10 @@ export class SqliteStore implements Store {
         this.#sql
           .prepared(
             `DELETE FROM tags
-           WHERE tag IN (SELECT value FROM json_each((SELECT result FROM builds WHERE id = ?), '$.tags'))
-             AND sequence = (SELECT sequence FROM builds WHERE id = ?)
+           WHERE sequence = (SELECT sequence FROM builds WHERE id = ? AND status IS NOT NULL)
              AND NOT EXISTS (SELECT 1 FROM builds WHERE status IS NULL AND sequence < tags.sequence)`,
           )
-          .run(id, id);
+          .run(id);
         this.#sql
           .prepared(
             'DELETE FROM remains WHERE build = (SELECT id FROM builds WHERE id = ? AND status IS NOT NULL)',
@@ -218,7 +218,7 @@ export class SqliteStore implements Store {
       .prepared('INSERT OR IGNORE INTO remains (build, remains) VALUES (?, ?)')
       .run(id, JSON.stringify(remains));
     this.#sql.prepared('DELETE FROM events WHERE build = ?').run(id);
-    for (const tag of result['containerimage.digest'] === undefined ? [] : tags) {
+    for (const tag of result['containerimage.digest'] === undefined ? [] : tags.map(tagKey)) {
       this.#sql
         .prepared(
           `INSERT INTO tags (tag, sequence) SELECT ?, sequence FROM builds WHERE id = ?

@@ -12,7 +12,7 @@ export interface Saved {
   readonly events: readonly DurableEvent[];
   /** The highest sequence ever given to a build; 0 before the first. */
   readonly sequence: number;
-  /** The highest sequence that published each tag, where an unfinished build is older than that. */
+  /** The highest sequence that published each tag, by its key, where an unfinished build is older than that. */
   readonly published: ReadonlyMap<string, number>;
   /** Agents that people have told to take no new work, by name. */
   readonly drained: ReadonlyMap<string, Drain>;

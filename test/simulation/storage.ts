@@ -1,11 +1,12 @@
 /** What outlives the coordinator: events of unfinished builds, what has ended, and the frames of logs. */
 import type { DurableEvent } from '../../coordinator/farm/events.ts';
 import type { Drain } from '../../coordinator/farm/standing.ts';
+import { tagKey } from '../../coordinator/registry/spelling.ts';
 import { buildOf } from '../../coordinator/store/store.ts';
 import type { BuildResult } from '../../shared/progress.ts';
 
 export class Storage {
-  /** Tags, and the highest sequence that published each. */
+  /** Keys of tags, and the highest sequence that published each. */
   readonly published = new Map<string, number>();
   /** By agent: who told it to take no new work. */
   readonly drained = new Map<string, Drain>();
@@ -48,6 +49,7 @@ export class Storage {
     for (const [event, of] of this.#events) if (of === build) this.#events.delete(event);
     if (status !== 'succeeded') return;
     const sequence = this.#sequences.get(build) ?? 0;
-    for (const tag of tags) this.published.set(tag, Math.max(sequence, this.published.get(tag) ?? 0));
+    for (const tag of tags.map(tagKey))
+      this.published.set(tag, Math.max(sequence, this.published.get(tag) ?? 0));
   }
 }

@@ -306,4 +306,22 @@ test('a restart cuts no wait for an agent short: who was there before is not kno
   assert.equal(abandoned(startedAt + waitAgent + 1), ['one']);
 });
 
+test('spellings of one tag have one writer', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a', { slots: 4 }));
+  bench.submit('old', { ...single, tags: ['registry.lab/x/y:1'] });
+  bench.submit('new', { ...single, tags: ['Registry.lab:443/x/y:1'] });
+  bench.submit('other', { ...single, tags: ['registry.lab:5000/x/y:1'] });
+  bench.deliver(attempt('new', amd64));
+  bench.deliver(attempt('old', amd64));
+  bench.deliver(attempt('other', amd64));
+  const [publishing, other] = bench.take('publish');
+  assert.equal([publishing?.build, other?.build], ['new', 'other'], 'one writer at a time');
+  const { tags = [] } = publishing ?? {};
+  assert.equal(tags, ['Registry.lab:443/x/y:1'], 'as it was asked for');
+  bench.tell({ type: 'published', build: 'new', descriptor: published, tags, duration: 1 });
+  assert.is(bench.state.builds.get('old'), undefined);
+  assert.is(bench.take('publish').length, 0, 'the older one is superseded');
+});
+
 test.run();

@@ -63,7 +63,8 @@ test('tags of newer builds are left alone, those that are still to come with the
   assert.equal(followUp.spec.tags, [numbered]);
   assert.match(followUp.warnings.join(), /the newer build two has published .*:latest: it is left as it is/);
 
-  const open = { id: 'three', sequence: 3, client: 'test', spec: sampleSpec({ tags: [numbered] }) };
+  const spelling = numbered.replace('localhost', 'LocalHost');
+  const open = { id: 'three', sequence: 3, client: 'test', spec: sampleSpec({ tags: [spelling] }) };
   const busy = history(ended, { publisher, submitted: () => [open] });
   const error = await failureOf(new FollowUps({ farm: busy, registries }).retry(failed('one'), signal));
   assert.is(error.code, 'usage');

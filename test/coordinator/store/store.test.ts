@@ -201,6 +201,18 @@ for (const [kind, open] of Object.entries(kinds)) {
     assert.is(await store.publisher('localhost:5000/onap/py-app:2'), undefined);
   });
 
+  test('knows a tag by each of its spellings', async () => {
+    await using directory = await temporaryDirectory();
+    await using store = await open(directory.path);
+    const newer = submitted('newer', 2);
+    await store.append([submitted('older', 1), newer]);
+    const result = { ...resultFor(newer, 'succeeded'), tags: ['Registry.lab:443/x/y:1'] };
+    await store.append([], [{ result, remains }]);
+    assert.equal([...(await store.load()).published], [['registry.lab/x/y:1', 2]]);
+    assert.is(await store.publisher('registry.lab/x/y:1'), 'newer');
+    assert.is(await store.publisher('REGISTRY.LAB/x/y:1'), 'newer');
+  });
+
   if (kind !== 'memory') {
     test('takes up a directory of an archfarm that kept no more than results', async () => {
       await using directory = await temporaryDirectory();
@@ -246,6 +258,28 @@ for (const [kind, open] of Object.entries(kinds)) {
       }
       await using store = await open(directory.path);
       assert.equal(store.users.all()[1], bob);
+    });
+
+    test('takes up the tags of an archfarm that knew each by one spelling alone', async () => {
+      await using directory = await temporaryDirectory();
+      {
+        await using store = await open(directory.path);
+        await store.append([submitted('b0', 1), submitted('b2', 2), submitted('b3', 3), submitted('b4', 4)]);
+        for (const [number, id] of ['b2', 'b3', 'b4'].entries())
+          await store.append([], [{ result: resultFor(submitted(id, number + 2), 'failed'), remains }]);
+      }
+      const database = await openDatabase(join(directory.path, 'archfarm.db'));
+      database.exec(
+        `INSERT INTO tags VALUES ('registry.lab/x:1', 2), ('Registry.lab:443/x:1', 3), ('Registry.lab:443/x:2', 4);
+         DROP INDEX tags_by_sequence; PRAGMA user_version = 7`,
+      );
+      database.close();
+      await using store = await open(directory.path);
+      const entries = [...(await store.load()).published].toSorted();
+      assert.equal(entries, [
+        ['registry.lab/x:1', 3],
+        ['registry.lab/x:2', 4],
+      ]);
     });
 
     test('is there again after it was closed, and refuses a second opener meanwhile', async () => {

@@ -143,6 +143,12 @@ test('beginnings of names are written in full', () => {
     assert.is(refusal(() => parseRepositoryPrefix(text)).code, 'usage', text);
   assert.ok(isCovered('nginx', ['docker.io/library']));
   assert.not.ok(isCovered('nginx', ['docker.io/lib']));
+  for (const spelling of ['registry.lab/onap/a', 'Registry.lab:443/onap/a', 'REGISTRY.LAB/onap/a']) {
+    for (const prefix of ['registry.lab', 'registry.lab/onap', 'Registry.lab:443/onap/a'])
+      assert.ok(isCovered(spelling, [prefix]), `${spelling} ${prefix}`);
+    for (const prefix of ['registry.lab:5000/onap', 'registry.lab/ona', 'registry', 'docker.io'])
+      assert.not.ok(isCovered(spelling, [prefix]), `${spelling} ${prefix}`);
+  }
 });
 
 test.run();
