@@ -7,12 +7,14 @@ import type { ListOptions, Store } from '../store/store.ts';
 import { viewOf } from './agent-state.ts';
 import type { AgentView } from './agent-state.ts';
 import { isSettled, type Attempt } from './build-state.ts';
-import type { Effect, NewBuild, Origin, Remains } from './events.ts';
+import type { Effect, FarmEvent, NewBuild, Origin, Remains } from './events.ts';
 import { couldCount, createState, findAttempt, isWanted } from './farm-state.ts';
 import type { FarmState } from './farm-state.ts';
 import { loadOf, type FarmLoad } from './load.ts';
+import { OfferedBuilds } from './offered-builds.ts';
 import { resultOf } from './result.ts';
 import { Roster } from './roster.ts';
+import { apply } from './state.ts';
 import { summaryOf, type BuildSummary } from './summary.ts';
 
 export interface QueryOptions {
@@ -31,6 +33,7 @@ export class FarmQueries {
   /** Milliseconds that the farm's time is ahead of the clock it was given. */
   protected ahead = 0;
   readonly #now: () => number;
+  readonly #offered = new OfferedBuilds();
 
   constructor({ store, timers, now = steadyNow }: QueryOptions) {
     this.store = store;
@@ -136,13 +139,14 @@ export class FarmQueries {
 
   /** The builds that an agent has attempts of. */
   buildsOn(agent: string): string[] {
-    const builds = [...this.state.builds.values()].filter(({ tasks }) =>
-      [...tasks.values()].some(
-        (task) =>
-          !isSettled(task) && task.attempts.some((attempt) => attempt.agent === agent && !attempt.isVoid),
-      ),
-    );
-    return builds.map(({ id }) => id);
+    return this.#offered
+      .of(agent)
+      .filter((id) =>
+        [...(this.state.builds.get(id)?.tasks.values() ?? [])].some(
+          (task) =>
+            !isSettled(task) && task.attempts.some((attempt) => attempt.agent === agent && !attempt.isVoid),
+        ),
+      );
   }
 
   /** Agents that somebody drained, or that have had a part in builds that go on. */
@@ -161,8 +165,8 @@ export class FarmQueries {
 
   /** All that it ever had in builds that go on, and that may count. */
   protected attemptsOf(agent: string): Attempt[] {
-    const tasks = [...this.state.builds.values()].flatMap((build) => [...build.tasks.values()]);
-    const attempts = tasks.flatMap((task) => task.attempts);
+    const builds = this.#offered.of(agent).flatMap((id) => this.state.builds.get(id) ?? []);
+    const attempts = builds.flatMap(({ tasks }) => [...tasks.values()].flatMap((task) => task.attempts));
     return attempts.filter((attempt) => attempt.agent === agent && !attempt.isVoid);
   }
 
@@ -170,12 +174,21 @@ export class FarmQueries {
   async builds(options: ListOptions): Promise<BuildResult[]> {
     const { limit, before, status } = options;
     const archived = await this.store.builds(options);
-    const current = [...this.ended.keys(), ...this.state.builds.keys()]
-      .flatMap((id) => this.#current(id) ?? [])
-      .filter((result) => before === undefined || result.build < before)
-      .filter((result) => status === undefined || result.status === status);
+    const states = [
+      ...[...this.ended].map(([id, { result }]) => [id, result.status] as const),
+      ...[...this.state.builds].map(([id, build]) => [id, build.status] as const),
+    ];
+    const current = states
+      .filter(
+        ([id, state]) => (before === undefined || id < before) && (status === undefined || state === status),
+      )
+      .map(([id]) => id)
+      .toSorted(newestFirst)
+      // A result is made of much: only what is asked for is made.
+      .slice(0, limit)
+      .flatMap((id) => this.#current(id) ?? []);
     const all = new Map([...archived, ...current].map((result) => [result.build, result]));
-    return [...all.values()].toSorted((a, b) => (a.build < b.build ? 1 : -1)).slice(0, limit);
+    return [...all.values()].toSorted((a, b) => newestFirst(a.build, b.build)).slice(0, limit);
   }
 
   load(): FarmLoad {
@@ -198,10 +211,24 @@ export class FarmQueries {
     return views.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** The next step of the state machine. */
+  protected step(event: FarmEvent): Effect[] {
+    if (event.type === 'offered' && this.isOpen(event.attempt.build)) {
+      this.#offered.note(event.agent, event.attempt);
+    }
+    const effects = apply(this.state, event);
+    for (const effect of effects) if (effect.type === 'finished') this.#offered.forget(effect.build);
+    return effects;
+  }
+
   #current(id: string): BuildResult | undefined {
     const build = this.state.builds.get(id);
     return build === undefined ? this.ended.get(id)?.result : resultOf(build, { at: this.now });
   }
+}
+
+function newestFirst(left: string, right: string): number {
+  return left < right ? 1 : -1;
 }
 
 /** Wall time at the start of the process, and steady from there. */

@@ -13,7 +13,7 @@ import type { DurableEvent, Effect, FarmEvent, NewBuild, VolatileEvent } from '.
 import type { QueryOptions } from './farm-queries.ts';
 import { createState } from './farm-state.ts';
 import { decide } from './scheduler.ts';
-import { apply, unfinishedWork } from './state.ts';
+import { unfinishedWork } from './state.ts';
 import { NotApplied } from './until-stored.ts';
 
 type EffectOf<Type extends Effect['type']> = Extract<Effect, { type: Type }>;
@@ -83,7 +83,7 @@ export class Farm extends AgentOrders implements AsyncDisposable {
     this.ahead = events.reduce((ahead, { at }) => Math.max(ahead, at - this.now), 0);
     this.state = createState({ timers: this.timers, startedAt: this.now, published, drained });
     for (const event of events) {
-      for (const effect of apply(this.state, event)) {
+      for (const effect of this.step(event)) {
         // Followers have seen the rest.
         if (effect.type === 'finished') this.#perform(effect);
       }
@@ -215,7 +215,7 @@ export class Farm extends AgentOrders implements AsyncDisposable {
         done(failure);
         continue;
       }
-      done(this.#apply(event));
+      done(this.#take(event));
       decidable ||= changesPlans(event);
     }
     if (batch.some(({ event }) => event.type === 'tick' || isDurable(event))) this.#announce();
@@ -226,9 +226,9 @@ export class Farm extends AgentOrders implements AsyncDisposable {
   }
 
   /** The error of an event that the state machine choked on: other builds must not suffer from it. */
-  #apply(event: FarmEvent): unknown {
+  #take(event: FarmEvent): unknown {
     try {
-      for (const effect of apply(this.state, event)) this.#perform(effect);
+      for (const effect of this.step(event)) this.#perform(effect);
       return undefined;
     } catch (thrown) {
       this.#handlers.trouble(thrown, [event]);

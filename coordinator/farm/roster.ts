@@ -21,6 +21,7 @@ export class Roster {
   readonly state: FarmState;
   readonly at: number;
   readonly #able = new Map<string, readonly Agent[]>();
+  readonly #lastAble = new Map<string, number>();
   /** Only then work differs by where it is pushed to. */
   readonly #isAnyLimited: boolean;
 
@@ -39,10 +40,7 @@ export class Roster {
   able({ build, task }: Wait): readonly Agent[] {
     const { allowEmulation, agentLabels, tags } = build.spec;
     const refused = refusers(task);
-    const target = this.#isAnyLimited ? tags[0] : '';
-    const plain = kindOf(build.spec, task.platform);
-    // Joining makes a new string to hash, at every look and for each that waits.
-    const kind = target === '' && refused.length === 0 ? plain : [plain, target, ...refused].join('\n');
+    const kind = this.#kindOf({ build, task }, refused);
     const known = this.#able.get(kind);
     if (known !== undefined) return known;
     const demands = demandsOn(build.spec, task.platform);
@@ -62,6 +60,24 @@ export class Roster {
     this.#able.set(kind, chosen);
     return chosen;
   }
+
+  /** Until when one of those that could do such work took any, given that none does now; -Infinity without any. */
+  lastAble(wait: Wait): number {
+    const kind = this.#kindOf(wait, refusers(wait.task));
+    const known = this.#lastAble.get(kind);
+    if (known !== undefined) return known;
+    const ends = fitting(this.state, wait).map((agent) => ableUntil(agent, this.state.timers, this.at));
+    const last = Math.max(-Infinity, ...ends);
+    this.#lastAble.set(kind, last);
+    return last;
+  }
+
+  #kindOf({ build, task }: Wait, refused: readonly string[]): string {
+    const target = this.#isAnyLimited ? build.spec.tags[0] : '';
+    const plain = kindOf(build.spec, task.platform);
+    // Joining makes a new string to hash, at every look and for each that waits.
+    return target === '' && refused.length === 0 ? plain : [plain, target, ...refused].join('\n');
+  }
 }
 
 /** Of all that waits this is asked at every look, and a spec never changes. */
@@ -80,10 +96,9 @@ function kindOf(spec: BuildSpec, platform: string): string {
 }
 
 /** Since when no agent could have taken the task, given that none can now. Who could before a start is not known. */
-export function helplessSince({ state, at }: Roster, { build, task }: Wait): number {
-  const ends = fitting(state, { build, task }).map((agent) => ableUntil(agent, state.timers, at));
-  const { from } = state.grace;
-  return Math.max(task.queuedAt, build.createdAt <= from ? from : 0, ...ends);
+export function helplessSince(roster: Roster, { build, task }: Wait): number {
+  const { from } = roster.state.grace;
+  return Math.max(task.queuedAt, build.createdAt <= from ? from : 0, roster.lastAble({ build, task }));
 }
 
 /** Those that could do such work if they took any. */

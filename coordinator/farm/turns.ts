@@ -6,6 +6,17 @@ import { isSettled, liveAttempt } from './build-state.ts';
 import type { FarmState } from './farm-state.ts';
 import type { Wait } from './roster.ts';
 
+/** One client among those of its priority. */
+interface Turn {
+  readonly client: string;
+  readonly waits: readonly Wait[];
+  /** How many had their turn. */
+  done: number;
+  /** Of clients, in the order of their first waiting builds. */
+  readonly index: number;
+  slots: number;
+}
+
 export class Turns {
   /** Slots by client, those included that this round fills. */
   readonly #slots = new Map<string, number>();
@@ -32,30 +43,46 @@ export class Turns {
   /** Gives each an agent if there is one. `place` says whether there was. */
   take(place: (wait: Wait) => boolean): void {
     for (const [, clients] of [...this.#waiting].toSorted(([left], [right]) => right - left)) {
-      const queues = new Map([...clients].map(([client, waits]) => [client, waits.values()]));
-      while (queues.size > 0) {
-        const client = this.#next(queues.keys());
-        const { value: wait, done } = queues.get(client)?.next() ?? { value: undefined, done: true };
-        if (done === true || wait === undefined) queues.delete(client);
-        else if (place(wait)) this.#add(client);
+      const turns = [...clients]
+        .map(([client, waits], index) => ({
+          client,
+          waits,
+          index,
+          done: 0,
+          slots: this.#slots.get(client) ?? 0,
+        }))
+        .toSorted(inTurn);
+      for (let next = 0; next < turns.length;) {
+        const turn = turns[next]!;
+        const wait = turn.waits[turn.done++];
+        if (wait === undefined) next += 1;
+        else if (place(wait)) {
+          this.#add(turn.client);
+          turn.slots += 1;
+          next += 1;
+          turns.splice(placeOf(turn, turns, next), 0, turn);
+        }
       }
     }
-  }
-
-  /** Of equals the one whose build came first. */
-  #next(clients: Iterable<string>): string {
-    let best = '';
-    let fewest = Infinity;
-    for (const client of clients) {
-      const slots = this.#slots.get(client) ?? 0;
-      if (slots >= fewest) continue;
-      best = client;
-      fewest = slots;
-    }
-    return best;
   }
 
   #add(client: string): void {
     this.#slots.set(client, (this.#slots.get(client) ?? 0) + 1);
   }
+}
+
+/** Of equals the one whose build came first. */
+function inTurn(left: Turn, right: Turn): number {
+  return left.slots - right.slots || left.index - right.index;
+}
+
+/** Where it belongs among those from `start` on, which are in turn. */
+function placeOf(turn: Turn, turns: readonly Turn[], start: number): number {
+  let [low, high] = [start, turns.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (inTurn(turns[middle]!, turn) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

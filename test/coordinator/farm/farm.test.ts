@@ -5,7 +5,7 @@ import { Farm } from '../../../coordinator/farm/farm.ts';
 import type { EffectHandlers } from '../../../coordinator/farm/farm.ts';
 import { subjectFields } from '../../../coordinator/log-fields.ts';
 import { MemoryStore } from '../../../coordinator/store/memory.ts';
-import type { Ended } from '../../../coordinator/store/store.ts';
+import type { Ended, ListOptions } from '../../../coordinator/store/store.ts';
 import { defaultTimers } from '../../../shared/timers.ts';
 import { PROTOCOL_VERSION } from '../../../shared/messages.ts';
 import { amd64, pushedBy, sampleAgent, sampleSpec, verifiedFrom } from '../../support/farm-fixtures.ts';
@@ -337,6 +337,49 @@ test('a build counts as submitted from the moment that it has its number', async
   assert.is(farm.submitted().length, 1);
   const keyed = farm.submit(spec, { client: 'test', idempotencyKey: 'key' });
   assert.is(await farm.submittedWith('key'), await keyed);
+});
+
+test('an agent has the builds that it was offered something of, also after a restart, until they end', async () => {
+  const store = new MemoryStore();
+  const handlers = new Recorder();
+  const builds: string[] = [];
+  {
+    await using farm = await startFarm(store, handlers);
+    connect(farm, 2);
+    for (let count = 0; count < 3; count++) builds.push(await farm.submit(spec, { client: 'test' }));
+    await until(() => handlers.count('offer') === 2);
+    assert.equal(farm.buildsOn('a'), builds.slice(0, 2));
+    assert.equal(farm.buildsOn('b'), []);
+  }
+  await using farm = await startFarm(store, handlers);
+  assert.equal(farm.buildsOn('a'), builds.slice(0, 2));
+  assert.is(farm.workOf('a').length, 2);
+  const [build = ''] = builds;
+  const error = { code: 'cancelled', message: 'enough' } as const;
+  await farm.record({ type: 'cancelled', at: farm.now, build, error });
+  assert.equal(farm.buildsOn('a'), builds.slice(1, 2));
+});
+
+test('lists builds page by page and by state, whether ended or not', async () => {
+  const store = new MemoryStore();
+  await using farm = await startFarm(store, new Recorder());
+  const ids: string[] = [];
+  for (let count = 0; count < 6; count++) ids.push(await farm.submit(spec, { client: 'test' }));
+  ids.sort().reverse();
+  const error = { code: 'cancelled', message: 'enough' } as const;
+  for (const build of [ids[1]!, ids[4]!])
+    await farm.record({ type: 'cancelled', at: farm.now, build, error });
+  const list = async (options: ListOptions): Promise<string[]> =>
+    (await farm.builds(options)).map(({ build }) => build);
+  // Archived or about to be: it is the same.
+  for (const archived of [0, 2]) {
+    await until(async () => (await store.builds({ limit: 9 })).length >= archived);
+    assert.equal(await list({ limit: 9 }), ids);
+    assert.equal(await list({ limit: 3 }), ids.slice(0, 3));
+    assert.equal(await list({ limit: 3, before: ids[2]! }), ids.slice(3));
+    assert.equal(await list({ limit: 9, status: 'cancelled' }), [ids[1], ids[4]]);
+    assert.equal(await list({ limit: 2, before: ids[1]!, status: 'queued' }), ids.slice(2, 4));
+  }
 });
 
 test('whoever is told of ends and cannot take it keeps nothing from being stored', async () => {
