@@ -7,12 +7,13 @@ import { existsSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ArchfarmError } from '../../shared/errors.ts';
 import type { BuildEvent, Frame, WarningEvent } from '../../shared/progress.ts';
 import { unlessStoreFull } from './disk-full.ts';
 import { appendLines, lastFrame, readLines, type Piece } from './log-file.ts';
 import { formatLine } from './log-line.ts';
-import { attemptKey, recoverLog, type RecoveredLog } from './log-recovery.ts';
+import { attemptKey, Recovery, type RecoveredLog } from './log-recovery.ts';
 
 export interface FrameLogOptions {
   /** Made where it is not there. Without one, the logs are gone with this object. */
@@ -55,6 +56,9 @@ export class FrameLog implements AsyncDisposable {
   readonly #outputLimit: number;
   /** Of builds that go on. */
   readonly #logs = new Map<string, Log>();
+  /** Those from before a restart that nobody has needed yet: how far they were gone through. */
+  readonly #recoveries = new Map<string, Recovery>();
+  #recovering: Promise<void> | undefined;
 
   constructor({ directory, outputLimit = 64 * 1024 * 1024 }: FrameLogOptions = {}) {
     this.directory = directory ?? mkdtempSync(join(tmpdir(), 'archfarm-logs-'));
@@ -98,15 +102,25 @@ export class FrameLog implements AsyncDisposable {
     return frames;
   }
 
-  /** Begins the log of a build where a crash came before its first frame. */
+  /**
+   * Takes up the log of a build that goes on after a restart, beginning it where a crash came before its first frame.
+   * Long ones are gone through while others work, as far as nobody needs them sooner.
+   */
   begin(build: string): void {
-    if (this.has(build)) return;
+    const path = this.#path(build);
+    if (path !== undefined && existsSync(path)) {
+      if (lastFrame(path)?.frame.type === 'result') return;
+      this.#recoveries.set(build, recoveryOf(path));
+      this.#recovering ??= this.#recoverAhead();
+      return;
+    }
     const log = this.#add(build, this.#create(build));
     unlessStoreFull(this.directory, () => appendLines(log.path, Buffer.alloc(0), 0));
   }
 
   has(build: string): boolean {
-    return this.#open(build) !== undefined;
+    const path = this.#path(build);
+    return this.#logs.has(build) || (path !== undefined && existsSync(path));
   }
 
   /** The lines of the frames after number `after` that are there now. Throws `not-found` for a build without a log. */
@@ -141,6 +155,9 @@ export class FrameLog implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const unfinished of this.#recoveries.values()) unfinished[Symbol.dispose]();
+    this.#recoveries.clear();
+    await this.#recovering;
     if (this.#temporary) await rm(this.directory, { recursive: true, force: true });
   }
 
@@ -148,6 +165,8 @@ export class FrameLog implements AsyncDisposable {
     build: string,
     { after, more }: { after: number; more: (log: Log) => Promise<boolean> },
   ): AsyncGenerator<Buffer> {
+    // Readers have time.
+    while (this.#recoveries.has(build)) await nextTurn();
     const log = this.#open(build);
     if (log === undefined) throw new ArchfarmError('not-found', `no log of a build ${JSON.stringify(build)}`);
     yield* readLines(log.path, {
@@ -161,13 +180,35 @@ export class FrameLog implements AsyncDisposable {
   #open(build: string): Log | undefined {
     const open = this.#logs.get(build);
     if (open !== undefined) return open;
+    const begun = this.#recoveries.get(build);
+    if (begun !== undefined) return this.#recover(build, begun);
     const path = this.#path(build);
     if (path === undefined || !existsSync(path)) return undefined;
     const last = lastFrame(path);
     // Most logs that are looked at have ended, and their frames need no counting.
     if (last?.frame.type === 'result')
       return { ...newLog(path), seq: last.frame.seq, size: last.size, ended: true };
-    return this.#add(build, recover(path));
+    return this.#recover(build, recoveryOf(path));
+  }
+
+  /** A piece at a turn of the event loop. */
+  async #recoverAhead(): Promise<void> {
+    for (let [next] = this.#recoveries; next !== undefined; [next] = this.#recoveries) {
+      const [build, begun] = next;
+      try {
+        if (begun.step() !== undefined) this.#recover(build, begun);
+      } catch {
+        // Whoever needs it begins again, and is told of it.
+        this.#recoveries.delete(build);
+      }
+      await nextTurn();
+    }
+    this.#recovering = undefined;
+  }
+
+  #recover(build: string, begun: Recovery): Log {
+    this.#recoveries.delete(build);
+    return this.#add(build, { ...newLog(begun.path), ...begun.finish() });
   }
 
   #create(build: string): Log {
@@ -213,9 +254,8 @@ function newLog(path: string): Log {
   };
 }
 
-function recover(path: string): Log {
-  const found = recoverLog({ path, isTruncation: (line) => line.includes(truncated) });
-  return { path, recent: undefined, ended: false, changes: changes(), ...found };
+function recoveryOf(path: string): Recovery {
+  return new Recovery({ path, isTruncation: (line) => line.includes(truncated) });
 }
 
 function changes(): EventEmitter {

@@ -21,8 +21,44 @@ export interface RecoveryOptions {
 const newline = 0x0a;
 const pieceSize = 256 * 1024;
 
+/** As long a log as there is can be gone through with pauses, or at once by whoever needs it. */
+export class Recovery implements Disposable {
+  readonly path: string;
+  readonly #pieces: Generator<undefined, RecoveredLog | undefined>;
+  #found: RecoveredLog | undefined;
+
+  constructor(options: RecoveryOptions) {
+    this.path = options.path;
+    this.#pieces = recoverLog(options);
+  }
+
+  /** Goes a piece further; undefined until the end. */
+  step(): RecoveredLog | undefined {
+    if (this.#found !== undefined) return this.#found;
+    const { value, done } = this.#pieces.next();
+    if (done === true && value === undefined) throw new TypeError(`${this.path} was given up`);
+    return (this.#found = value);
+  }
+
+  /** The log, once what is left of it was gone through. */
+  finish(): RecoveredLog {
+    for (;;) {
+      const found = this.step();
+      if (found !== undefined) return found;
+    }
+  }
+
+  /** For one that nobody needs any more. */
+  [Symbol.dispose](): void {
+    this.#pieces.return(undefined);
+  }
+}
+
 /** Cuts off what a crash left unfinished: a torn line, and the lines before it that came in the same message. */
-export function recoverLog({ path, isTruncation }: RecoveryOptions): RecoveredLog {
+function* recoverLog({
+  path,
+  isTruncation,
+}: RecoveryOptions): Generator<undefined, RecoveredLog | undefined> {
   const output = new Map<string, number>();
   const received = new Map<string, number>();
   let [seq, size, read] = [0, 0, 0];
@@ -33,13 +69,17 @@ export function recoverLog({ path, isTruncation }: RecoveryOptions): RecoveredLo
   try {
     const end = fstatSync(file).size;
     for (const line of linesOf(file, end)) {
+      if (line === undefined) {
+        yield undefined;
+        continue;
+      }
       const head = readHead(line);
       if (head === undefined) break;
       const { platform = '' } = head;
       read += line.length + 1;
       if (missing === 0) message = head;
       missing = missing === 0 ? (head.received?.events ?? 1) - 1 : missing - 1;
-      if (isTruncation(line)) output.set(platform, Infinity);
+      if (head.type === 'warning' && isTruncation(line)) output.set(platform, Infinity);
       // A message that is cut off comes again: that its output counts twice does no harm.
       else if (head.output > 0) output.set(platform, (output.get(platform) ?? 0) + head.output);
       if (missing > 0) continue;
@@ -60,7 +100,8 @@ export function attemptKey(platform: string, attempt: number): string {
   return `${platform} ${attempt}`;
 }
 
-function* linesOf(file: number, size: number): Generator<Buffer> {
+/** Undefined after each piece. */
+function* linesOf(file: number, size: number): Generator<Buffer | undefined> {
   let rest = Buffer.alloc(0);
   const piece = Buffer.allocUnsafe(pieceSize);
   for (let position = 0; position < size;) {
@@ -74,5 +115,6 @@ function* linesOf(file: number, size: number): Generator<Buffer> {
       start = at + 1;
     }
     rest = bytes.subarray(start);
+    yield undefined;
   }
 }

@@ -363,9 +363,8 @@ test('an agent has the builds that it was offered something of, also after a res
 test('lists builds page by page and by state, whether ended or not', async () => {
   const store = new MemoryStore();
   await using farm = await startFarm(store, new Recorder());
-  const ids: string[] = [];
-  for (let count = 0; count < 6; count++) ids.push(await farm.submit(spec, { client: 'test' }));
-  ids.sort().reverse();
+  const submitted = Array.from({ length: 6 }, () => farm.submit(spec, { client: 'test' }));
+  const ids = (await Promise.all(submitted)).toSorted().toReversed();
   const error = { code: 'cancelled', message: 'enough' } as const;
   for (const build of [ids[1]!, ids[4]!])
     await farm.record({ type: 'cancelled', at: farm.now, build, error });

@@ -63,6 +63,52 @@ test('goes on with the next number after a restart, without the line that a cras
   }
 });
 
+/** Two tasks that have said as much as is kept of them, on disk. */
+async function longLog(directory: string): Promise<number> {
+  const log = new FrameLog({ directory });
+  const events = Array.from({ length: 500 }, () => line('x'.repeat(110)));
+  for (const platform of ['linux/amd64', 'linux/arm64/v8']) {
+    for (let frame = 1; frame <= 300; frame++)
+      log.append('one', { platform, message: { attempt: 1, frame }, events });
+  }
+  await appendFile(join(directory, 'one.ndjson'), '{"seq":300001,"build":"one","type":"lo');
+  return 300_000;
+}
+
+test('goes through a long log after a restart a piece at a time, whoever else works meanwhile', async () => {
+  await using directory = await temporaryDirectory();
+  const last = await longLog(directory.path);
+  const size = async (): Promise<number> => (await stat(join(directory.path, 'one.ndjson'))).size;
+  const torn = await size();
+  await using log = new FrameLog({ directory: directory.path });
+  const before = process.cpuUsage();
+  log.begin('one');
+  const { user, system } = process.cpuUsage(before);
+  assert.ok(user + system < 50_000, `${user + system} µs`);
+  assert.ok(log.has('one'));
+  let turns = 0;
+  while ((await size()) === torn) turns += 1;
+  assert.ok(turns > 10, `${turns} turns for others`);
+  const message = { attempt: 1, frame: 300 };
+  assert.equal(log.append('one', { platform: 'linux/amd64', message, events: [line('again')] }), []);
+  assert.equal(numbers(log.append('one', { events: [line('next')] })), [last + 1]);
+});
+
+test('has the next number for whoever writes or reads before a long log was gone through', async () => {
+  await using directory = await temporaryDirectory();
+  const last = await longLog(directory.path);
+  {
+    await using log = new FrameLog({ directory: directory.path });
+    log.begin('one');
+    assert.equal(numbers(await collect(log.read('one', last - 1))), [last], 'nothing of what a crash tore');
+  }
+  await using log = new FrameLog({ directory: directory.path });
+  log.begin('one');
+  await new Promise(setImmediate);
+  assert.equal(numbers(log.append('one', { events: [line('next')] })), [last + 1]);
+  assert.equal(numbers(await collect(log.read('one', last - 1))), [last, last + 1]);
+});
+
 test('gives every follower every frame up to the result, whenever it comes and however slowly it is read', async () => {
   await using directory = await temporaryDirectory();
   await using log = new FrameLog({ directory: directory.path });
