@@ -24,17 +24,38 @@ interface Style {
 // oxlint-disable-next-line no-control-regex -- that is what it is about
 const sequence = /\u001B\[([0-9;:]*)m/g;
 
-export function spansOf(line: string): Span[] {
+export interface Bounds {
+  readonly characters: number;
+  readonly spans: number;
+}
+
+const unbounded: Bounds = { characters: Infinity, spans: Infinity };
+
+/** What of the line is within the bounds, from its beginning. */
+export function spansOf(line: string, { characters, spans: most } = unbounded): Span[] {
   const style = plain();
   const spans: Span[] = [];
   let from = 0;
+  let left = characters;
+  const take = (text: string): void => {
+    const taken = beginning(text, left);
+    add(spans, taken, style);
+    left -= text.length;
+  };
   for (const match of line.matchAll(sequence)) {
-    add(spans, line.slice(from, match.index), style);
+    take(line.slice(from, match.index));
+    if (left <= 0 || spans.length >= most) return spans;
     apply(style, match[1] ?? '');
     from = match.index + match[0].length;
   }
-  add(spans, line.slice(from), style);
+  take(line.slice(from));
   return spans;
+}
+
+/** Without half a character at its end. */
+function beginning(text: string, most: number): string {
+  if (text.length <= most) return text;
+  return text.slice(0, most).replace(/[\uD800-\uDBFF]$/, '');
 }
 
 /** The line without its colours. */
@@ -70,25 +91,31 @@ function add(spans: Span[], text: string, style: Style): void {
   });
 }
 
-function apply(style: Style, parameters: string): void {
-  const codes = parameters.split(/[;:]/).map(Number);
-  for (let index = 0; index < codes.length; index += 1) {
-    const code = codes[index] ?? 0;
-    if (code === 38 || code === 48) {
-      const { colour, used } = extended(codes.slice(index + 1));
-      if (code === 38) style.colour = colour;
-      else style.background = colour;
-      index += used;
-    } else applyOne(style, code);
+function apply(style: Style, sequenceParameters: string): void {
+  const parameters = sequenceParameters.split(';');
+  for (let index = 0; index < parameters.length; index += 1) {
+    const [code = 0, ...own] = (parameters[index] ?? '').split(':').map(Number);
+    if (code !== 38 && code !== 48) {
+      applyOne(style, code, own[0]);
+      continue;
+    }
+    const { colour, used } =
+      own.length > 0
+        ? { colour: ofParts(own), used: 0 }
+        : extended(parameters.slice(index + 1).map((parameter) => Number.parseInt(parameter, 10) || 0));
+    if (code === 38) style.colour = colour;
+    else style.background = colour;
+    index += used;
   }
 }
 
-function applyOne(style: Style, code: number): void {
+/** `kind` as in `4:3`: the way a line is drawn, 0 for none. */
+function applyOne(style: Style, code: number, kind?: number): void {
   if (code === 0) Object.assign(style, plain());
   else if (code === 1) style.bold = true;
   else if (code === 2) style.dim = true;
   else if (code === 3) style.italic = true;
-  else if (code === 4) style.underline = true;
+  else if (code === 4) style.underline = kind !== 0;
   else if (code === 7) style.inverse = true;
   else if (code === 9) style.strike = true;
   else if (code === 22) Object.assign(style, { bold: false, dim: false });
@@ -102,6 +129,13 @@ function applyOne(style: Style, code: number): void {
   else if (code === 49) style.background = undefined;
   else if (code >= 90 && code <= 97) style.colour = code - 82;
   else if (code >= 100 && code <= 107) style.background = code - 92;
+}
+
+/** As ITU T.416 has it, within one parameter: `5:N`, or `2:SPACE:R:G:B`, whose space is mostly empty and often left out. */
+function ofParts([kind, ...rest]: readonly number[]): number | string | undefined {
+  if (kind === 5) return ofPalette(rest[0] ?? 0);
+  if (kind !== 2 || rest.length < 3) return undefined;
+  return hex(rest.length === 3 ? rest : rest.slice(1, 4));
 }
 
 /** What follows 38 and 48: `5;N` of the 256, or `2;R;G;B`. */

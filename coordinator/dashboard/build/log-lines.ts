@@ -111,6 +111,13 @@ export class LogLines {
   }
 }
 
+/** For comparing texts in whatever case they are written; of the same length, so that places in it are places in the text. */
+export function folded(text: string): string {
+  const lower = text.toLowerCase();
+  // A few letters become two.
+  return lower.length === text.length ? lower : text.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase());
+}
+
 /** Which lines hold a text, kept up while lines come. */
 export class LogSearch {
   /** Indices of lines. */
@@ -121,7 +128,7 @@ export class LogSearch {
 
   /** Looks at what has come since it was asked for the same text. */
   update(text: string, { lines, dropped: gone }: Pick<LogLines, 'lines' | 'dropped'>): readonly number[] {
-    const wanted = text.toLowerCase();
+    const wanted = folded(text);
     if (wanted !== this.#text || gone !== this.#dropped) {
       this.#text = wanted;
       this.#dropped = gone;
@@ -131,7 +138,7 @@ export class LogSearch {
     if (wanted === '') return this.found;
     for (; this.#seen < lines.length; this.#seen += 1) {
       const line = lines[this.#seen];
-      if (line !== undefined && textOf(line.text).toLowerCase().includes(wanted)) this.found.push(this.#seen);
+      if (line !== undefined && folded(textOf(line.text)).includes(wanted)) this.found.push(this.#seen);
     }
     return this.found;
   }

@@ -4,8 +4,8 @@ import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { now } from '../parts/clock.ts';
 import { count, formatTime } from '../parts/format.ts';
 import { SearchField } from '../parts/search-field.tsx';
-import { spansOf, type Span } from './ansi.ts';
 import type { BuildSource } from './build-source.ts';
+import { drawLine, type Piece } from './drawn-line.ts';
 import { LogSearch, type LogLine, type LogLines } from './log-lines.ts';
 
 export interface LogPanelProps {
@@ -77,6 +77,7 @@ export function LogPanel({ source, platform, step }: LogPanelProps) {
           step={stepName === undefined ? '' : step.value}
           version={source.version.value}
           platform={shown}
+          build={source.result.value?.build ?? source.id}
         />
       )}
       <p class="unseen" role="status">
@@ -107,10 +108,13 @@ interface LinesProps {
   /** A change of it means that lines have come. */
   readonly version: number;
   readonly platform: string;
+  readonly build: string;
 }
 
-function Lines({ log, step, version, platform }: LinesProps) {
+function Lines({ log, step, version, platform, build }: LinesProps) {
   const box = useRef<HTMLDivElement>(null);
+  /** A match that nobody was shown yet: its line may have to be drawn first. */
+  const sought = useRef(false);
   const [top, setTop] = useState(0);
   const [height, setHeight] = useState(400);
   const follows = useSignal(true);
@@ -134,11 +138,18 @@ function Lines({ log, step, version, platform }: LinesProps) {
     const element = box.current;
     if (follows.value && element !== null) element.scrollTop = element.scrollHeight;
   }, [version, follows.value, lines.length]);
+  useLayoutEffect(() => {
+    const match = sought.current ? box.current?.querySelector('.line.current :is(mark, .line-rest b)') : null;
+    if (match == null) return;
+    sought.current = false;
+    match.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  });
 
   const show = (index: number): void => {
     const element = box.current;
     if (element === null || index < 0) return;
     follows.value = false;
+    sought.current = true;
     element.scrollTop = Math.max(0, index * lineHeight - element.clientHeight / 2);
   };
   const turn = (by: number): void => {
@@ -229,6 +240,7 @@ function Lines({ log, step, version, platform }: LinesProps) {
                 line={line}
                 wanted={text.value}
                 isCurrent={first + index === current}
+                build={build}
               />
             ))}
           </div>
@@ -238,36 +250,41 @@ function Lines({ log, step, version, platform }: LinesProps) {
   );
 }
 
-function Line({
-  line,
-  wanted,
-  isCurrent,
-}: {
+interface LineProps {
   readonly line: LogLine;
   readonly wanted: string;
   readonly isCurrent: boolean;
-}) {
+  readonly build: string;
+}
+
+function Line({ line, wanted, isCurrent, build }: LineProps) {
+  const { pieces, rest, isFurther } = useMemo(() => drawLine(line.text, wanted), [line, wanted]);
   return (
     <div class={`line is-${line.kind}${isCurrent ? ' current' : ''}`}>
       <span class="line-time">{formatTime(line.time, now.peek())}</span>
       <span class="line-text">
-        {spansOf(line.text).map((span, index) => (
-          <Coloured key={index} span={span} wanted={wanted} />
+        {pieces.map((piece, index) => (
+          <Coloured key={index} piece={piece} />
         ))}
       </span>
+      {rest > 0 && (
+        <span class="line-rest">
+          … {count(rest, 'more character')}
+          {isFurther && (
+            <>
+              , <b>a match among them</b>
+            </>
+          )}
+          : archfarm logs {build} has them
+        </span>
+      )}
     </div>
   );
 }
 
-function Coloured({
-  span: { text, classes, colour, background },
-  wanted,
-}: {
-  readonly span: Span;
-  readonly wanted: string;
-}) {
-  const parts = wanted === '' ? text : marked(text, wanted);
-  if (classes.length === 0 && colour === undefined && background === undefined) return <>{parts}</>;
+function Coloured({ piece: { text, classes, colour, background, isMarked } }: { readonly piece: Piece }) {
+  const shown = isMarked ? <mark>{text}</mark> : <>{text}</>;
+  if (classes.length === 0 && colour === undefined && background === undefined) return shown;
   return (
     <span
       class={classes.join(' ')}
@@ -276,19 +293,7 @@ function Coloured({
         ...(background === undefined ? {} : { backgroundColor: background }),
       }}
     >
-      {parts}
+      {shown}
     </span>
   );
-}
-
-function marked(text: string, wanted: string) {
-  const parts = [];
-  const [lower, needle] = [text.toLowerCase(), wanted.toLowerCase()];
-  let from = 0;
-  for (let at = lower.indexOf(needle); at !== -1; at = lower.indexOf(needle, from)) {
-    parts.push(text.slice(from, at), <mark key={at}>{text.slice(at, at + needle.length)}</mark>);
-    from = at + needle.length;
-  }
-  parts.push(text.slice(from));
-  return parts;
 }

@@ -21,8 +21,22 @@ test('colours of the palette and of 24 bits are written out, and what follows th
   assert.equal(spansOf('\u001B[38;5;244mx'), [{ text: 'x', classes: [], colour: '#808080' }]);
 });
 
+test('colours in the form with colons are the same, with a colour space or without', () => {
+  const orange = [{ text: 'x', classes: ['ansi-underline'], colour: '#ff8700' }];
+  for (const code of [
+    '38:2::255:135:0;4',
+    '38:2:1:255:135:0;4',
+    '38:2:255:135:0;4',
+    '38:5:208;4:3',
+    '4;38:2::255:135:0:::',
+  ]) {
+    assert.equal(spansOf(`\u001B[${code}mx`), orange, code);
+  }
+  assert.equal(spansOf('\u001B[4m\u001B[4:0;48:5:1mx'), [{ text: 'x', classes: ['ansi-bg-1'] }]);
+});
+
 test('sequences that end early or mean nothing colour nothing', () => {
-  for (const code of ['38', '38;5', '38;9;1', '999', '']) {
+  for (const code of ['38', '38;5', '38;9;1', '38:', '38:2:1', '38:5', '38:9:1', '999', '', ':']) {
     assert.is(
       spansOf(`\u001B[${code}mx`)
         .map(({ text }) => text)
