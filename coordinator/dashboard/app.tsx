@@ -9,11 +9,13 @@ import { followFarm, isKnown, link } from './farm/farm.ts';
 import { Link } from './parts/link.tsx';
 import { segments } from './parts/router.ts';
 import { ThemeButton } from './parts/theme.tsx';
+import { useTitle } from './parts/title.ts';
 import { SignIn } from './sign-in.tsx';
 
 export function App() {
   const key = token.value;
   const isRefused = refused.value !== undefined;
+  useTitle(isRefused ? 'Sign in' : undefined);
   useEffect(() => {
     if (isRefused) return undefined;
     const stop = new AbortController();

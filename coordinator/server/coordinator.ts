@@ -30,6 +30,7 @@ import { Actions } from './actions.ts';
 import { Admission } from './admission.ts';
 import { BasePulls } from './base-pulls.ts';
 import { addDashboard } from './dashboard.ts';
+import { decodableUrl } from './decodable-url.ts';
 import { Door } from './door.ts';
 import { FarmFeed } from './farm-feed.ts';
 import { FollowUps } from './follow-ups.ts';
@@ -199,6 +200,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
   let door: Door | undefined;
   const app = fastify({
     bodyLimit: maxBody,
+    rewriteUrl: ({ url = '/' }) => decodableUrl(url),
     forceCloseConnections: true,
     serverFactory: (handler) => (door = new Door(handler, tls?.current)).server,
   });

@@ -14,6 +14,7 @@ import { count, formatTime } from '../parts/format.ts';
 import { buildPath, Link } from '../parts/link.tsx';
 import { go } from '../parts/router.ts';
 import { Status } from '../parts/status.tsx';
+import { useTitle } from '../parts/title.ts';
 import { BuildSource } from './build-source.ts';
 import { Commands } from './commands.tsx';
 import { LogPanel } from './log-panel.tsx';
@@ -31,6 +32,7 @@ export function BuildPage({ id }: { readonly id: string }) {
   }, [source]);
   const result = source.result.value;
   const error = source.error.value;
+  useTitle(titleOf(source));
   if (error !== undefined) {
     return (
       <div class="notice bad" role="alert">
@@ -69,9 +71,14 @@ export function BuildPage({ id }: { readonly id: string }) {
   );
 }
 
+function titleOf(source: BuildSource): string {
+  const result = source.result.value;
+  if (result === undefined) return source.id;
+  return `${shownStatus(source, result)}: ${result.name} ${result.build}`;
+}
+
 function Head({ source, result }: { readonly source: BuildSource; readonly result: BuildResult }) {
-  void source.version.value;
-  const status = result.status === source.record.status ? result.status : statusOf(source, result);
+  const status = shownStatus(source, result);
   const going = isOpen(status);
   const { build, name, client, created, context, origin } = result;
   const took = going ? Math.max(0, now.value - created) : result.timings.total;
@@ -113,7 +120,8 @@ function Head({ source, result }: { readonly source: BuildSource; readonly resul
 }
 
 /** The events are ahead of what was asked for at first. */
-function statusOf({ record }: BuildSource, { status }: BuildResult): BuildResult['status'] {
+function shownStatus({ version, record }: BuildSource, { status }: BuildResult): BuildResult['status'] {
+  void version.value;
   return record.seq > 0 && isOpen(status) ? record.status : status;
 }
 

@@ -72,6 +72,7 @@ function Publishing({
 }) {
   if (publishing === undefined) return null;
   const { from } = publishing;
+  const { publish } = result.timings;
   const to = isOpen(result.status) ? publishing.to : Math.max(publishing.to, scale.to);
   return (
     <div class="lane">
@@ -81,8 +82,11 @@ function Publishing({
         </button>
         <span class="muted">what all platforms share</span>
         <span class="spring" />
-        {result.timings.publish !== undefined && (
-          <span class="muted number verdict">took {formatDuration(result.timings.publish)}</span>
+        {publish !== undefined && (
+          <span class="muted number verdict">
+            {formatDuration(publish)} after the last platform
+            {from < to - publish && `, ${formatDuration(to - from)} since the first image`}
+          </span>
         )}
       </div>
       <div class="bar" role="img" aria-label={`publish ${formatDuration(to - from)}`}>

@@ -10,6 +10,7 @@ import { isNarrow } from '../parts/media.ts';
 import { query, setQuery } from '../parts/router.ts';
 import { SearchField } from '../parts/search-field.tsx';
 import { Status, toneOf } from '../parts/status.tsx';
+import { useTitle } from '../parts/title.ts';
 import { VirtualRows } from '../parts/virtual-rows.tsx';
 import { historyOf } from './history.ts';
 import type { ListedBuild } from './listed-builds.ts';
@@ -29,6 +30,7 @@ const wantedText = computed(() => query.value.get('text') ?? '');
 const list = historyOf(computed(() => ({ status: wantedStatus.value, text: wantedText.value })));
 
 export function BuildsPage() {
+  useTitle('Builds');
   const history = list.value;
   useEffect(() => void history.more(), [history]);
   const builds = history.builds.value;

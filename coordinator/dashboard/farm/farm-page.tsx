@@ -3,12 +3,14 @@ import { formatAge } from '../parts/format.ts';
 import { now } from '../parts/clock.ts';
 import { buildPath, Link } from '../parts/link.tsx';
 import { isNarrow } from '../parts/media.ts';
+import { useTitle } from '../parts/title.ts';
 import { VirtualRows } from '../parts/virtual-rows.tsx';
 import { AgentsTable } from './agents-table.tsx';
 import { byPlatform, type PlatformShare } from './by-platform.ts';
 import { agents, isKnown, openBuilds, waiting } from './farm.ts';
 
 export function FarmPage() {
+  useTitle('Farm');
   if (!isKnown.value) return <p class="blank">Asking the coordinator…</p>;
   return (
     <>

@@ -16,8 +16,17 @@ export const segments = computed(() =>
   (address.value.split('?')[0] ?? '')
     .split('/')
     .filter((part) => part !== '')
-    .map(decodeURIComponent),
+    .map(decoded),
 );
+
+/** An address that somebody wrote may be no UTF-8: it is shown as it is. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
 
 export const query = computed(() => new URLSearchParams(address.value.split('?')[1] ?? ''));
 

@@ -42,6 +42,17 @@ test('the page and its files need no token, and say how far they go', async () =
   assert.is(file.headers['content-type'], 'text/javascript; charset=utf-8');
   assert.is(file.headers['content-encoding'], 'gzip');
   assert.match(String(file.headers['cache-control']), /immutable/);
+  // A page says better than a router what is wrong with an address.
+  for (const path of ['/builds/%', '/builds/%ff?text=%', '/agents/%zz']) {
+    const page = await get(running, path);
+    page.resume();
+    assert.is(page.statusCode, 200, path);
+    assert.is(page.headers['content-type'], 'text/html; charset=utf-8');
+  }
+  const own = /^\{"error":\{"code":"(?:usage|not-found)"/;
+  for (const path of ['/v1/builds/%', '/nothing/%']) {
+    assert.match(JSON.stringify((await running.ask(path)).body), own, path);
+  }
   for (const path of ['/assets/index.html', '/assets/..%2Fpackage.json', '/assets/nothing.js']) {
     const nothing = await get(running, path);
     nothing.resume();
