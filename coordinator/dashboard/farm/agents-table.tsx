@@ -5,6 +5,7 @@ import { parseAttempt } from '../../../shared/attempt.ts';
 import type { AgentView } from '../../farm/agent-state.ts';
 import { postJson } from '../api/request.ts';
 import { mayAdminister } from '../api/rights.ts';
+import { Clipped } from '../parts/clipped.tsx';
 import { now } from '../parts/clock.ts';
 import { OrderButton } from '../parts/confirm.tsx';
 import { formatAge } from '../parts/format.ts';
@@ -32,11 +33,17 @@ function groupOf({ platforms }: AgentView): string {
 }
 
 function textOf(agent: AgentView): string {
-  const labels = Object.entries(agent.labels).map(([name, value]) => `${name}=${value}`);
-  const platforms = agent.platforms.map(({ platform, native }) =>
-    native ? platform : `${platform} emulated`,
-  );
-  return [agent.name, agent.state, agent.reason ?? '', ...platforms, ...labels].join(' ').toLowerCase();
+  return [agent.name, agent.state, agent.reason ?? '', ...platformsOf(agent), ...labelsOf(agent)]
+    .join(' ')
+    .toLowerCase();
+}
+
+function labelsOf({ labels }: AgentView): string[] {
+  return Object.entries(labels).map(([name, value]) => `${name}=${value}`);
+}
+
+function platformsOf({ platforms }: AgentView): string[] {
+  return platforms.map(({ platform, native }) => (native ? platform : `${platform} emulated`));
 }
 
 const columns = [
@@ -95,17 +102,19 @@ export function AgentsTable() {
 }
 
 function Name({ agent }: { readonly agent: AgentView }) {
-  const labels = Object.entries(agent.labels);
+  const labels = labelsOf(agent);
   return (
     <span class="two-lines">
       <strong>{agent.name}</strong>
-      <small class="muted">
-        {labels.map(([name, value]) => (
-          <span key={name} class="tag">
-            {name}={value}
-          </span>
-        ))}
-      </small>
+      {labels.length > 0 && (
+        <Clipped class="labels" texts={labels}>
+          {labels.map((label) => (
+            <span key={label} class="tag">
+              {label}
+            </span>
+          ))}
+        </Clipped>
+      )}
     </span>
   );
 }
@@ -129,14 +138,14 @@ function whyOf({ state, reason, since = 0 }: AgentView, at: number): string | un
 
 function Platforms({ agent }: { readonly agent: AgentView }) {
   return (
-    <span class="chips">
+    <Clipped class="chips" texts={platformsOf(agent)}>
       {agent.platforms.map(({ platform, native }) => (
         <span key={platform} class={`chip${native ? '' : ' emulated'}`}>
           {platform}
           {!native && <small> emulated</small>}
         </span>
       ))}
-    </span>
+    </Clipped>
   );
 }
 

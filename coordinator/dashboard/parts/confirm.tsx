@@ -1,5 +1,5 @@
 /** A button whose order is asked about first, and whose refusal is shown. */
-import { useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { RequestError } from '../api/request.ts';
 
 export interface OrderButtonProps {
@@ -12,10 +12,21 @@ export interface OrderButtonProps {
 }
 
 export function OrderButton({ name, question, kind, order, label }: OrderButtonProps) {
+  const button = useRef<HTMLButtonElement>(null);
   const dialog = useRef<HTMLDialogElement>(null);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<RequestError | undefined>();
+  // Where nothing is left to press, keys go on from what was around it.
+  useLayoutEffect(() => {
+    const own = button.current;
+    const asking = dialog.current;
+    return () => {
+      const { activeElement } = document;
+      if (own !== null && (own === activeElement || asking?.contains(activeElement) === true)) leave(own);
+    };
+  }, []);
   const give = async (): Promise<void> => {
+    if (busy) return;
     setBusy(true);
     setError(undefined);
     try {
@@ -30,13 +41,22 @@ export function OrderButton({ name, question, kind, order, label }: OrderButtonP
     }
   };
   const begin = (): void => {
+    if (busy) return;
     setError(undefined);
     if (question === undefined) void give();
     else dialog.current?.showModal();
   };
   return (
     <>
-      <button type="button" class={kind ?? 'plain'} disabled={busy} aria-label={label} onClick={begin}>
+      {/* A disabled button would lose the focus, and who came by keys the place. */}
+      <button
+        type="button"
+        ref={button}
+        class={kind ?? 'plain'}
+        aria-disabled={busy}
+        aria-label={label}
+        onClick={begin}
+      >
         {name}
       </button>
       <dialog ref={dialog} aria-label={label ?? name}>
@@ -52,7 +72,7 @@ export function OrderButton({ name, question, kind, order, label }: OrderButtonP
             Close
           </button>
           {question !== undefined && (
-            <button type="button" class={kind ?? 'primary'} disabled={busy} onClick={() => void give()}>
+            <button type="button" class={kind ?? 'primary'} aria-disabled={busy} onClick={() => void give()}>
               {name}
             </button>
           )}
@@ -60,4 +80,8 @@ export function OrderButton({ name, question, kind, order, label }: OrderButtonP
       </dialog>
     </>
   );
+}
+
+function leave(button: HTMLElement): void {
+  button.parentElement?.closest<HTMLElement>('[tabindex]')?.focus({ preventScroll: true });
 }

@@ -57,25 +57,30 @@ export function VirtualRows<Item>(props: VirtualRowsProps<Item>) {
   if (focused >= 0 && focused < items.length && !shown.includes(focused)) shown.push(focused);
 
   const move = (event: KeyboardEvent): void => {
-    const step = steps(event.key, {
-      at: focused,
-      last: items.length - 1,
-      page: Math.floor(view.height / rowHeight),
-    });
-    if (step === undefined || focused < 0) return;
-    event.preventDefault();
-    setFocused(step);
     const element = scroller.current;
     if (element === null) return;
+    const isWithin = focused >= 0;
+    // Other keys scroll the table that has the focus itself, as they do everywhere.
+    if (!isWithin && (event.target !== element || !/^Arrow(Down|Up)$/.test(event.key))) return;
+    const inSight = [view.top / rowHeight, (view.top + view.height) / rowHeight];
+    const at = isWithin
+      ? focused
+      : event.key === 'ArrowDown'
+        ? Math.ceil(inSight[0] ?? 0) - 1
+        : Math.floor(inSight[1] ?? 0);
+    const key = steps(event.key, { at, last: items.length - 1, page: Math.floor(view.height / rowHeight) });
+    const step = key === undefined ? undefined : nearest(element, event.key, { at, step: key });
+    if (step === undefined) return;
+    event.preventDefault();
+    setFocused(step);
     const top = step * rowHeight;
     if (top < element.scrollTop) element.scrollTop = top;
     else if (top + rowHeight > element.scrollTop + element.clientHeight)
       element.scrollTop = top + rowHeight - element.clientHeight;
-    requestAnimationFrame(() =>
-      element
-        .querySelector<HTMLElement>(`[data-row="${step}"] :is(a, button)`)
-        ?.focus({ preventScroll: true }),
-    );
+    requestAnimationFrame(() => {
+      const next = element.querySelector<HTMLElement>(`[data-row="${step}"] ${pressable}`) ?? element;
+      next.focus({ preventScroll: true });
+    });
   };
 
   return (
@@ -95,7 +100,7 @@ export function VirtualRows<Item>(props: VirtualRowsProps<Item>) {
           ))}
         </div>
       </div>
-      <div class="scroller" role="rowgroup" ref={scroller} onScroll={measure} onKeyDown={move}>
+      <div class="scroller" role="rowgroup" tabIndex={0} ref={scroller} onScroll={measure} onKeyDown={move}>
         {items.length === 0 ? (
           <div class="row empty" role="row">
             <div class="cell" role="cell" aria-colspan={columns.length}>
@@ -131,6 +136,22 @@ export function VirtualRows<Item>(props: VirtualRowsProps<Item>) {
       </div>
     </div>
   );
+}
+
+const pressable = ':is(a, button)';
+
+/** By arrow keys one comes only to rows with something to press; where none is near, undefined: they scroll. */
+function nearest(
+  scroller: HTMLElement,
+  key: string,
+  { at, step }: { at: number; step: number },
+): number | undefined {
+  if (!key.startsWith('Arrow')) return step;
+  const rows = [...scroller.querySelectorAll(`[data-row] ${pressable}`)]
+    .map((each) => Number(each.closest<HTMLElement>('[data-row]')?.dataset['row']))
+    .filter((row) => (key === 'ArrowDown' ? row > at : row < at));
+  if (rows.length === 0) return undefined;
+  return key === 'ArrowDown' ? Math.min(...rows) : Math.max(...rows);
 }
 
 /** Where a key leads to; undefined for keys that lead nowhere. */
