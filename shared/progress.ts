@@ -149,6 +149,10 @@ export interface RepeatFlags {
   readonly target?: string | undefined;
   /** `NAME=VALUE`; the name alone of what looks like a secret. */
   readonly args: readonly string[];
+  /** All others, as words of a command line. */
+  readonly flags: readonly string[];
+  /** What no flag says, in words for people. */
+  readonly others: readonly string[];
 }
 
 /** Contents that tasks of a build want and its coordinator lacks. */

@@ -116,6 +116,7 @@ export function readBuildOptions(flags: unknown, surroundings: Surroundings): Bu
     pull: given.pull,
     secrets: given.secret.map((secret) => parseSecret(secret, surroundings)),
     ssh: given.ssh.map((mount) => parseSsh(mount, surroundings)),
+    ...withoutSource(given),
     cacheFrom: given.cacheFrom.map((source) => readCacheSource(source)),
     inlineCache: given.cacheTo.length > 0,
     suffix: given.suffix,
@@ -143,6 +144,12 @@ export function readBuildOptions(flags: unknown, surroundings: Surroundings): Bu
       tokenServer: given.tokenServer,
     },
   };
+}
+
+function withoutSource({ secret, ssh }: v.InferOutput<typeof givenSchema>): Pick<PlanFlags, 'withoutSource'> {
+  const secrets = secret.flatMap((text) => /^id=([^,]+)$/.exec(text)?.[1] ?? []);
+  const mounts = ssh.filter((text) => !text.includes('='));
+  return secrets.length + mounts.length === 0 ? {} : { withoutSource: { secrets, ssh: mounts } };
 }
 
 function readPlatforms(list: string): string[] {

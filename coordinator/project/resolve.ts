@@ -34,6 +34,9 @@ export interface PlanFlags extends Omit<
   readonly verify?: VerifyRequest | undefined;
   /** Relative to the current directory, or to the root of a context that is no directory. */
   readonly dockerfile?: string | undefined;
+  /** Ids that were given alone: what the file says of them goes before where one looks without a word. */
+  readonly withoutSource?:
+    { readonly secrets: readonly string[]; readonly ssh: readonly string[] } | undefined;
   /** A project file instead of the one that is looked for. */
   readonly project?: string | undefined;
 }
@@ -80,8 +83,8 @@ export async function resolvePlan(
     pull: flags.pull || build.pull,
     network: flags.network ?? build.network,
     extraHosts: build.extraHosts,
-    secrets: mergeById(build.secrets, flags.secrets),
-    ssh: mergeById(build.ssh, flags.ssh),
+    secrets: mergeById(build.secrets, flags.secrets, flags.withoutSource?.secrets),
+    ssh: mergeById(build.ssh, flags.ssh, flags.withoutSource?.ssh),
     contexts: [
       ...new Map([...build.contexts, ...flags.contexts].map((context) => [context.name, context])).values(),
     ],
@@ -191,6 +194,13 @@ function unique(texts: readonly string[]): string[] {
   return [...new Set(texts)];
 }
 
-function mergeById<T extends { readonly id: string }>(base: readonly T[], added: readonly T[]): T[] {
-  return [...new Map([...base, ...added].map((item) => [item.id, item])).values()];
+function mergeById<T extends { readonly id: string }>(
+  base: readonly T[],
+  added: readonly T[],
+  weak: readonly string[] = [],
+): T[] {
+  const isWeak = ({ id }: T): boolean => weak.includes(id);
+  const all = [...added.filter(isWeak), ...base, ...added.filter((item) => !isWeak(item))];
+  const byId = new Map(all.map((item) => [item.id, item]));
+  return [...new Set([...base, ...added].map(({ id }) => id))].flatMap((id) => byId.get(id) ?? []);
 }

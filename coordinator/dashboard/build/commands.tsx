@@ -18,11 +18,19 @@ export function Commands({ result }: { readonly result: BuildResult }) {
               <code>{command}</code>
               <CopyButton text={command} what={`the command to ${what}`} />
             </span>
+            {command.startsWith('archfarm build ') && <Others result={result} />}
           </li>
         ))}
       </ul>
     </section>
   );
+}
+
+/** What of a build its command has to leave to the project file, or to whoever types it. */
+function Others({ result: { repeat } }: { readonly result: BuildResult }) {
+  const others = repeat?.others ?? [];
+  if (others.length === 0) return null;
+  return <span class="hint muted">It does not say, but needs: {others.join(', ')}.</span>;
 }
 
 function commandsOf(result: BuildResult): (readonly [what: string, command: string])[] {

@@ -3,16 +3,18 @@ import type { BuildResult } from '../../../shared/progress.ts';
 
 /** Where its project file or directory is; what is secret of it is not told. */
 export function repeatCommand({ name, platforms, tags, repeat }: BuildResult): string {
-  const { dockerfile, target, args = [] } = repeat ?? {};
+  const { dockerfile, target, args = [], flags = [] } = repeat ?? {};
   const words = [
-    name,
     ...flag('-f', dockerfile),
     ...tags.flatMap((tag) => flag('-t', tag)),
     ...flag('--platform', platforms.map(({ platform }) => platform).join(',')),
     ...flag('--target', target),
     ...args.flatMap((argument) => flag('--build-arg', argument)),
+    ...flags,
   ];
-  return ['archfarm build', ...words.map(quoted)].join(' ');
+  // Whoever chose the name chose no flags for whoever pastes it.
+  const all = name.startsWith('-') ? [...words, '--', name] : [name, ...words];
+  return ['archfarm build', ...all.map(quoted)].join(' ');
 }
 
 function flag(name: string, value: string | undefined): string[] {
