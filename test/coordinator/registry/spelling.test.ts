@@ -26,7 +26,6 @@ test('every spelling of a tag has the same key', () => {
       'Index.Docker.io:443/library/nginx',
       'registry-1.docker.io/library/nginx',
     ],
-    ['registry.lab:99999/x:1', 'Registry.lab:99999/x:1'],
   ];
   for (const [key, ...spellings] of same) for (const text of spellings) assert.is(tagKey(text), key, text);
   assert.is.not(tagKey('registry.lab/x:a'), tagKey('registry.lab/x:A'));
