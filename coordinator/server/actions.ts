@@ -2,13 +2,10 @@
 import { delay } from '../../shared/abort.ts';
 import type { StoreUsage } from '../../shared/context/store-usage.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
-import { parsePlatform, formatPlatform } from '../../shared/platform.ts';
-import { refusedBy } from '../../shared/policy.ts';
 import type { BuildResult } from '../../shared/progress.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
 import { checkTogether } from '../context/additional-contexts.ts';
 import type { Contexts, PreparedContext } from '../context/contexts.ts';
-import type { AgentView } from '../farm/agent-state.ts';
 import { requireGiven, type FollowUp } from '../farm/amend.ts';
 import type { Farm } from '../farm/farm.ts';
 import { specTrees } from '../farm/task.ts';
@@ -21,6 +18,7 @@ import type { ApiActions, Continuation, Plan, PlanRequest, Submission } from './
 import type { FrameLog } from '../store/frames.ts';
 import type { FarmFeed } from './farm-feed.ts';
 import type { AmendRequest, CheckedFollowUp, FollowUps } from './follow-ups.ts';
+import { isLabelled, nativePlatforms, planFor } from './plan.ts';
 import { reported, type Preflight } from './preflight.ts';
 import { repeatFlags } from './repeat.ts';
 import { requireFitting, type Secrets } from './secrets.ts';
@@ -245,46 +243,11 @@ export class Actions implements ApiActions {
   }
 
   async plan(request: PlanRequest, signal: AbortSignal): Promise<Plan> {
-    const {
-      platforms,
-      allowEmulation,
-      tags = [],
-      suffix = 'repo',
-      force = false,
-      agentLabels = {},
-      demands = {},
-    } = request;
-    const agents = this.agents
-      .list()
-      .filter((agent) => agent.state !== 'offline' && isLabelled(agent, agentLabels));
-    const asked = platforms.map((platform) => formatPlatform(parsePlatform(platform)));
-    const wanted = asked.length > 0 ? asked : nativePlatforms(agents);
+    const { tags = [], suffix = 'repo', force = false } = request;
+    const platforms = planFor(this.agents.list(), request);
+    const wanted = platforms.map(({ platform }) => platform);
     const found = await this.#parts.preflight.look({ tags, suffix, force, platforms: wanted }, signal);
-    return {
-      platforms: wanted.map((platform) => {
-        const offering = agents.flatMap(({ name, policy, platforms: offered }) =>
-          offered
-            .filter((offer) => offer.platform === platform)
-            .map(({ native }) => ({
-              name,
-              native,
-              refused: refusedBy(policy, demands[platform] ?? demands['*'] ?? []),
-            })),
-        );
-        const able = offering.filter(({ refused }) => refused.length === 0);
-        return {
-          platform,
-          candidates: able
-            .filter(({ native }) => native || allowEmulation)
-            .map(({ name, native }) => ({ name, native })),
-          emulators: able.filter(({ native }) => !native && !allowEmulation).map(({ name }) => name),
-          refusing: offering
-            .filter(({ native, refused }) => refused.length > 0 && (native || allowEmulation))
-            .map(({ name, refused }) => ({ name, refused })),
-        };
-      }),
-      ...reported(found),
-    };
+    return { platforms, ...reported(found) };
   }
 
   /** Registries are asked meanwhile: whichever fails first ends the other. */
@@ -335,13 +298,4 @@ export class Actions implements ApiActions {
       await delay(lookAgain, signal);
     }
   }
-}
-
-function isLabelled({ labels }: AgentView, wanted: BuildSpec['agentLabels']): boolean {
-  return Object.entries(wanted).every(([name, value]) => labels[name] === value);
-}
-
-function nativePlatforms(agents: readonly AgentView[]): string[] {
-  const native = agents.flatMap(({ platforms }) => platforms.filter((offer) => offer.native));
-  return [...new Set(native.map(({ platform }) => platform))].toSorted();
 }
