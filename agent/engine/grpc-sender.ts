@@ -24,6 +24,7 @@ export class GrpcSender {
   #unwrittenBytes = 0;
   #pendingBytes = 0;
   #flushing: NodeJS.Immediate | undefined;
+  #isOver = false;
   #room: Deferred<void> | undefined;
 
   constructor(stream: ServerHttp2Stream, signal: AbortSignal) {
@@ -35,6 +36,7 @@ export class GrpcSender {
   /** Resolves when there is room for more; rejects when the call is over. */
   async send(messages: readonly GrpcMessage[]): Promise<void> {
     this.#signal.throwIfAborted();
+    if (this.#isOver) throw new Error('the call is over');
     this.post(messages);
     // Whoever is woken may find that others have filled it again.
     while (this.#pendingBytes > maxPendingBytes) {
@@ -44,16 +46,23 @@ export class GrpcSender {
     }
   }
 
+  /** Nothing, once the call is over: a write after the end would cost the call its trailers. */
   post(messages: readonly GrpcMessage[]): void {
+    if (this.#isOver) return;
     const before = this.#unwrittenBytes;
     for (const message of messages) this.#frame(message);
     this.#pendingBytes += this.#unwrittenBytes - before;
-    if (this.#unwrittenBytes > gatherBytes) this.flush();
-    else this.#flushing ??= setImmediate(() => this.flush());
+    if (this.#unwrittenBytes > gatherBytes) this.#flush();
+    else this.#flushing ??= setImmediate(() => this.#flush());
   }
 
-  /** Writes what was gathered. */
-  flush(): void {
+  /** Writes what was gathered, and takes nothing more. */
+  end(): void {
+    this.#flush();
+    this.#isOver = true;
+  }
+
+  #flush(): void {
     clearImmediate(this.#flushing);
     this.#flushing = undefined;
     this.#takeGathered();

@@ -113,12 +113,12 @@ async function serveCall(stream: ServerHttp2Stream, incoming: IncomingCall): Pro
       send: (messages) => sender.send(messages),
       post: (messages) => sender.post(messages),
     });
-    sender.flush();
+    sender.end();
     finish(stream);
   } catch (thrown) {
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     if (!gone.signal.aborted && !(error instanceof GrpcError)) incoming.onError(error);
-    sender.flush();
+    sender.end();
     finish(stream, error);
   }
 }

@@ -1,8 +1,12 @@
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import { Duplex } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { serveGrpc } from '../../../agent/engine/grpc.ts';
 import { Deferred } from '../../../shared/context/deferred.ts';
+import { connectEngine } from './sync-receiver.ts';
 
 /** https://www.rfc-editor.org/rfc/rfc9113#name-frame-format */
 function frame(type: number, { flags = 0, stream = 0, payload = Buffer.alloc(0) }): Buffer {
@@ -52,6 +56,44 @@ test('calls that the engine ends as it makes them reject nothing, and are no fai
   process.off('unhandledRejection', rejected);
   assert.equal(rejections.map(String), []);
   assert.equal(failures, []);
+});
+
+test('what is sent when the call is over is refused, and keeps nothing of its end from the engine', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const accepted = once(server, 'connection');
+  const address = server.address();
+  assert.ok(address !== null && typeof address === 'object');
+  const engine = connectEngine(connect(address.port, '127.0.0.1'));
+  const [socket] = await accepted;
+  // More than the engine takes unread: the end waits behind it.
+  const words = Buffer.alloc(200_000, 'words');
+  const late = new Deferred<unknown>();
+  const serving = serveGrpc(socket, {
+    methods: {
+      '/late': async (call) => {
+        call.post([words]);
+        setImmediate(() => {
+          call.post([Buffer.from('late')]);
+          call.send([Buffer.from('late')]).then(() => late.resolve(undefined), late.resolve.bind(late));
+        });
+        throw new Error('failed');
+      },
+    },
+    onError: () => {},
+  });
+  const stream = engine.request({ ':method': 'POST', ':path': '/late' });
+  stream.on('end', () => stream.end());
+  assert.match(String(await late.promise), /the call is over/);
+  const trailers = once(stream, 'trailers');
+  const received = await buffer(stream);
+  assert.ok(received.subarray(5).equals(words));
+  const [{ 'grpc-status': status, 'grpc-message': message }] = await trailers;
+  assert.equal({ status, message }, { status: '2', message: 'failed' });
+  await serving[Symbol.asyncDispose]();
+  engine.destroy();
+  server.close();
+  await once(server, 'close');
 });
 
 test.run();
