@@ -60,7 +60,7 @@ export class Actions implements ApiActions {
     const known = await this.#known(submission);
     if (known !== undefined) return this.#toldAgain(known, submission);
     requireRepositories(submission.principal, submission.spec.tags);
-    using _place = this.#parts.admission.enter(submission.client);
+    using _place = await this.#parts.admission.enter(submission.client);
     const spec = await this.#withPlatforms(normalizeSpec(submission.spec), signal);
     requireFitting(spec.secrets, submission.secrets);
     const missing = spec.secrets.find((id) => !submission.secrets.has(id));
@@ -111,7 +111,7 @@ export class Actions implements ApiActions {
     const { secrets, ssh } = continuation;
     const known = await this.#known(continuation);
     if (known !== undefined) return this.#toldAgain(known, continuation);
-    using _place = this.#parts.admission.enter(continuation.client);
+    using _place = await this.#parts.admission.enter(continuation.client);
     const checked = await decide();
     const { spec, carried = {} } = checked;
     requireRepositories(continuation.principal, spec.tags);

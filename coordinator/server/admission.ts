@@ -13,13 +13,13 @@ const unquestioned = 50;
 export interface AdmissionOptions {
   readonly maxQueued?: number | undefined;
   /** Throws where nothing more can be stored. */
-  readonly requireRoom: () => void;
+  readonly requireRoom: () => Promise<void>;
 }
 
 export class Admission {
   readonly #farm: Pick<Farm, 'queuedBy'>;
   readonly #maxQueued: number;
-  readonly #requireRoom: () => void;
+  readonly #requireRoom: () => Promise<void>;
   /** Admitted, and not stored yet: by client. */
   readonly #entering = new Map<string, number>();
 
@@ -30,8 +30,8 @@ export class Admission {
   }
 
   /** A place in the queue, to be given back once the build is stored or was refused. Throws `queue-full` and `disk-full`. */
-  enter(client: string): Disposable {
-    this.#requireRoom();
+  async enter(client: string): Promise<Disposable> {
+    await this.#requireRoom();
     this.#requirePlace(client);
     this.#count(client, 1);
     return { [Symbol.dispose]: () => this.#count(client, -1) };

@@ -111,7 +111,11 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     ...(options.outputLimit === undefined ? {} : { outputLimit: options.outputLimit }),
   });
   cleanup.defer(() => frames[Symbol.asyncDispose]());
-  const blobs = await BlobStore.open(join(options.cache ?? data, 'contexts'), options.contextStore);
+  const blobs = await BlobStore.open(join(options.cache ?? data, 'contexts'), {
+    // Nobody else has the one in our own data directory, and what open builds rely on is pinned.
+    ...(options.cache === undefined ? { recentOnFullDisk: 0 } : {}),
+    ...options.contextStore,
+  });
   cleanup.defer(() => blobs[Symbol.asyncDispose]());
   const farm = new Farm({
     store,
@@ -215,7 +219,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     followUps: new FollowUps(parts),
     admission: new Admission(farm, {
       maxQueued: options.maxQueued,
-      requireRoom: () => requireRoom(frames.directory),
+      requireRoom: () => requireRoom(frames.directory, blobs),
     }),
   });
   const guard = new Guard({

@@ -1,15 +1,23 @@
 /** A full disk is the one fault of a store that its users can mend: they are told in one form, whoever meets it first. */
-import { statfsSync } from 'node:fs';
+import { statfsSync, statSync } from 'node:fs';
 import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
 
 /** Bytes. SQLite calls it an error of the disk where it cannot grow its index of the log by a page. */
 const nothing = 64 * 1024;
 
+/** What may give up space that it can do without. */
+export interface Cache {
+  readonly path: string;
+  makeRoom(): Promise<unknown>;
+}
+
 /**
  * Throws `disk-full` where there is no room for another build. SQLite alone does not tell: it writes on in what it has
  * of the disk, while the build's log has no place.
  */
-export function requireRoom(directory: string): void {
+export async function requireRoom(directory: string, cache: Cache): Promise<void> {
+  if (available(directory) >= nothing) return;
+  if (statSync(cache.path).dev === statSync(directory).dev) await cache.makeRoom();
   if (available(directory) < nothing) throw full(directory);
 }
 

@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto';
 import { open, rm, type FileHandle } from 'node:fs/promises';
 import { ArchfarmError, systemCode } from '../errors.ts';
-import { unlessDiskFull } from './disk-full.ts';
 import type { Digest } from './tree.ts';
 import { Wakeup } from './wakeup.ts';
 
@@ -15,8 +14,8 @@ export interface BlobWriterOptions {
   readonly file: FileHandle;
   readonly temporary: string;
   readonly final: string;
-  /** Of the store, for errors. */
-  readonly directory: string;
+  /** Runs what writes to the store, again where it made room meanwhile. Throws `disk-full`. */
+  write<T>(action: () => Promise<T>): Promise<T>;
   /** Makes the temporary file the final one. */
   store(): Promise<void>;
 }
@@ -48,7 +47,7 @@ export class BlobWriter {
   async write(chunk: Buffer): Promise<void> {
     if (this.#written + chunk.length > this.size) throw this.#wrong('has more bytes than its size');
     this.#hash.update(chunk);
-    await unlessDiskFull(this.#options.directory, async () => {
+    await this.#options.write(async () => {
       for (let at = 0; at < chunk.length;) {
         const { bytesWritten } = await this.#file.write(chunk, at, chunk.length - at, this.#written + at);
         at += bytesWritten;
@@ -62,7 +61,7 @@ export class BlobWriter {
   async finish(): Promise<void> {
     if (this.#written !== this.size) throw this.#wrong('has fewer bytes than its size');
     if (`sha256:${this.#hash.digest('hex')}` !== this.digest) throw this.#wrong('does not have its digest');
-    await unlessDiskFull(this.#options.directory, () => this.#options.store());
+    await this.#options.write(() => this.#options.store());
     await this.#end('finished');
   }
 

@@ -13,3 +13,7 @@ export async function unlessDiskFull<T>(directory: string, action: () => Promise
     });
   }
 }
+
+export function isDiskFull(error: unknown): boolean {
+  return error instanceof ArchfarmError && error.code === 'disk-full';
+}

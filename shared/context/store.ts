@@ -12,7 +12,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BlobWriter } from './blob-writer.ts';
 import type { Recipe } from './chunks.ts';
-import { unlessDiskFull } from './disk-full.ts';
+import { isDiskFull, unlessDiskFull } from './disk-full.ts';
 import type { PackedItem } from './pack-index.ts';
 import { smallBytes } from './pack-format.ts';
 import { Packs } from './packs.ts';
@@ -27,11 +27,14 @@ export { smallBytes } from './pack-format.ts';
 
 export type StoreOptions = Partial<StoreBounds>;
 
-const defaults: StoreBounds = {
+const defaults = {
   maxBytes: 20 * 1024 ** 3,
   maxAge: 30 * 24 * 3_600_000,
   recent: 1_800_000,
 };
+
+/** Bytes that a full disk is relieved of at once, if there are so many to go. */
+const roomBytes = 64 * 1024 ** 2;
 
 export class BlobStore {
   readonly #files: StoreFiles;
@@ -48,9 +51,11 @@ export class BlobStore {
   #sweepAt: number;
   #sweeping: Promise<void> = Promise.resolve();
   #sweepDue = false;
+  #makingRoom: Promise<boolean> | undefined;
 
   private constructor(directory: string, options: StoreOptions) {
-    this.#bounds = { ...defaults, ...options };
+    const { recent = defaults.recent } = options;
+    this.#bounds = { ...defaults, recentOnFullDisk: recent, ...options };
     this.#sweepAt = this.#bounds.maxBytes;
     this.#files = new StoreFiles(directory);
     this.#packs = new Packs(join(directory, 'packs'));
@@ -134,7 +139,7 @@ export class BlobStore {
       file,
       temporary,
       final: this.#files.pathOf(item),
-      directory: this.#files.directory,
+      write: (action) => this.#write(action),
       store: async () => {
         await this.#files.adopt(temporary, item);
         this.#stored(blob.size);
@@ -150,15 +155,25 @@ export class BlobStore {
     return { [Symbol.dispose]: () => void this.#pins.delete(pin) };
   }
 
+  get path(): string {
+    return this.#files.directory;
+  }
+
   usage(): StoreUsage {
     return { bytes: this.#bytes, maxBytes: this.#bounds.maxBytes, ...this.#counts };
   }
 
   /** Removes what is too old, and the least recently used above the size. Sees also what other processes stored. */
   sweep(): Promise<void> {
-    const swept = this.#sweeping.then(() => this.#sweep());
-    this.#sweeping = swept.catch(() => {});
-    return swept;
+    return this.#sweepAfter(async () => void (await this.#sweep()));
+  }
+
+  /** For a disk that is full: removes the least recently used that nobody relies on. Says whether there was any. */
+  makeRoom(): Promise<boolean> {
+    this.#makingRoom ??= this.#sweepAfter(() => this.#sweep(roomBytes)).finally(() => {
+      this.#makingRoom = undefined;
+    });
+    return this.#makingRoom;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -173,8 +188,15 @@ export class BlobStore {
     return found;
   }
 
-  #write<T>(action: () => Promise<T>): Promise<T> {
-    return unlessDiskFull(this.#files.directory, action);
+  /** Tries again what found the disk full and can be done twice, once there is room. */
+  async #write<T>(action: () => Promise<T>): Promise<T> {
+    const write = (): Promise<T> => unlessDiskFull(this.#files.directory, action);
+    try {
+      return await write();
+    } catch (error) {
+      if (!isDiskFull(error) || !(await this.makeRoom().catch(() => false))) throw error;
+      return write();
+    }
   }
 
   #hit(bytes: number): void {
@@ -189,17 +211,31 @@ export class BlobStore {
     if (this.#bytes > this.#sweepAt) this.#sweepSoon();
   }
 
-  async #sweep(): Promise<void> {
+  /** One at a time. */
+  #sweepAfter<T>(sweep: () => Promise<T>): Promise<T> {
+    const swept = this.#sweeping.then(sweep);
+    this.#sweeping = swept.then(
+      () => {},
+      () => {},
+    );
+    return swept;
+  }
+
+  /** Says whether anything went. */
+  async #sweep(room = 0): Promise<boolean> {
     this.#sweepDue = false;
     const { maxBytes } = this.#bounds;
     await this.#packs.refresh();
     await this.#packs.touchUsed();
-    this.#bytes = await sweep(
+    const swept = await sweep(
       { files: this.#files, packs: this.#packs, recipes: this.#recipes, pins: this.#pins },
       this.#bounds,
+      room,
     );
+    this.#bytes = swept.bytes;
     this.#sweepAt = Math.max(maxBytes, this.#bytes + maxBytes / 20);
     await this.#files.removeAbandoned(Date.now());
+    return swept.freed > 0;
   }
 
   #sweepSoon(): void {

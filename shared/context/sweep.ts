@@ -14,6 +14,8 @@ export interface StoreBounds {
   readonly maxAge: number;
   /** Milliseconds for which what was used, by any process, is kept. */
   readonly recent: number;
+  /** The same where the disk is full; 0 for a store that one process has for itself, which pins what it relies on. */
+  readonly recentOnFullDisk: number;
 }
 
 /** Digests that somebody relies on; may grow meanwhile. */
@@ -46,27 +48,42 @@ const target = 0.95;
 /** When what is pinned was last used. */
 const always = Infinity;
 
-/** Resolves with the bytes that are left. */
-export async function sweep(store: SweptStore, bounds: StoreBounds): Promise<number> {
+export interface Swept {
+  /** Bytes that are left. */
+  readonly bytes: number;
+  /** Bytes that went. */
+  readonly freed: number;
+}
+
+/** Above the size, and until so many bytes of room are made on a full disk, what can goes. */
+export async function sweep(store: SweptStore, bounds: StoreBounds, room = 0): Promise<Swept> {
+  const recent = room > 0 ? bounds.recentOnFullDisk : bounds.recent;
   const now = Date.now();
   const uses = await usesOf(store);
   const candidates: { readonly unit: Unit; readonly usedAt: number }[] = [];
   let bytes = 0;
+  let freed = 0;
   for await (const unit of unitsOf(store)) {
     const usedAt = Math.max(unit.usedAt, useOf(unit, uses, store));
     const unused = now - usedAt;
-    if (unused > bounds.maxAge && (await remove(unit, store))) continue;
+    if (unused > bounds.maxAge && (await remove(unit, store))) {
+      freed += unit.bytes;
+      continue;
+    }
     bytes += unit.bytes;
-    if (unused >= bounds.recent) candidates.push({ unit, usedAt });
+    if (unused >= recent) candidates.push({ unit, usedAt });
     else if (usedAt === always && now - unit.usedAt > bounds.recent / 3) await touch(unit, store);
   }
-  if (bytes > bounds.maxBytes) {
+  const most = Math.min(bounds.maxBytes, bytes - room);
+  if (bytes > most) {
     for (const { unit } of candidates.toSorted((left, right) => left.usedAt - right.usedAt)) {
-      if (bytes <= bounds.maxBytes * target) break;
-      if (await remove(unit, store)) bytes -= unit.bytes;
+      if (bytes <= most * target) break;
+      if (!(await remove(unit, store))) continue;
+      bytes -= unit.bytes;
+      freed += unit.bytes;
     }
   }
-  return bytes;
+  return { bytes, freed };
 }
 
 /** Uses of packs and chunks that come from what needs them: by name of the pack, by digest of a chunk that is a file. */

@@ -15,7 +15,7 @@ import { startFarmProcesses } from '../support/farm-processes.ts';
 import { Random } from '../support/random.ts';
 import { digest } from '../support/sample-context.ts';
 import { slowLink } from '../support/slow-link.ts';
-import { smallDisk } from '../support/small-disk.ts';
+import { fillDisk, smallDisk } from '../support/small-disk.ts';
 import { until } from '../support/until.ts';
 import { writeFiles } from '../support/write-files.ts';
 
@@ -190,6 +190,8 @@ test('a full disk of a coordinator fails a build by name, and not the next one',
   assert.is(failed.status, 3, told(failed));
   assert.is(failed.result.error?.code, 'disk-full', told(failed));
   assert.ok(failed.stderr.includes(disk.path), told(failed));
+  // All but what the failed build has stored.
+  await using _full = await fillDisk(disk.path, 0);
   const fine = await context('coordinator-fine', [20_000, 20_000]);
   await assertRight(await runBuild(options('coordinator-fine', fine), { env: small.env }), fine);
 });

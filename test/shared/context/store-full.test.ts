@@ -1,33 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { readdir, rm, writeFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { chunkedBytes } from '../../../shared/context/chunks.ts';
 import { digestOf } from '../../../shared/context/encoding.ts';
 import { BlobStore } from '../../../shared/context/store.ts';
-import { systemCode } from '../../../shared/errors.ts';
 import { failureOf } from '../../support/failure.ts';
-import { smallDisk } from '../../support/small-disk.ts';
+import { fillDisk, smallDisk } from '../../support/small-disk.ts';
 import { storeContent, storedContent } from '../../support/stored-content.ts';
-
-/** Takes the space that is left, but for so many bytes. */
-async function fill(disk: string, but: number): Promise<AsyncDisposable> {
-  const path = join(disk, 'filler');
-  const cut = async (): Promise<void> => {
-    for (let size = 1024 * 1024; size >= 4096; size /= 2) {
-      for (;;) {
-        const outcome = await writeFile(path, Buffer.alloc(size), { flag: 'a' }).catch(systemCode);
-        if (outcome === 'ENOSPC') break;
-      }
-    }
-  };
-  const spare = join(disk, 'spare');
-  if (but > 0) await writeFile(spare, Buffer.alloc(but));
-  await cut();
-  await rm(spare, { force: true });
-  return { [Symbol.asyncDispose]: () => rm(path) };
-}
 
 for (const [name, size, room] of [
   ['a small content', 30_000, 0],
@@ -44,7 +25,7 @@ for (const [name, size, room] of [
     await using store = await BlobStore.open(path);
     await storeContent(store, earlier);
     {
-      await using _full = await fill(disk.path, room);
+      await using _full = await fillDisk(disk.path, room);
       const failure = await failureOf(storeContent(store, content));
       assert.is(failure.code, 'disk-full');
       assert.match(failure.message, path);
@@ -65,9 +46,42 @@ for (const [name, size, room] of [
   });
 }
 
+for (const size of [60_000, 1_000_000]) {
+  test(`a full disk has room again for ${size} bytes, of what was used least lately and nobody relies on`, async () => {
+    await using disk = await smallDisk(24 * 1024 * 1024);
+    await using store = await BlobStore.open(join(disk.path, 'store'), { recentOnFullDisk: 0 });
+    const [pinned, ...others] = Array.from({ length: 12 }, () => randomBytes(500_000));
+    const relied = await storeContent(store, pinned!);
+    using _pin = store.pin(new Set([relied]));
+    const digests: string[] = [];
+    for (const each of others) digests.push(await storeContent(store, each));
+    await using _full = await fillDisk(disk.path, 0);
+    const content = randomBytes(size);
+    // All at once: some of what they want is made for the others.
+    const more = Array.from({ length: 3 }, () => randomBytes(size));
+    await Promise.all([content, ...more].map((each) => storeContent(store, each)));
+    for (const each of [pinned!, content, ...more]) {
+      const found = await storedContent(store, { digest: digestOf(each), size: each.length });
+      assert.ok(found?.equals(each));
+    }
+    for (const digest of digests) assert.not(await store.has({ kind: 'blob', digest, size: 500_000 }));
+  });
+}
+
+test('what another process may rely on stays, also on a full disk', async () => {
+  await using disk = await smallDisk(4 * 1024 * 1024);
+  await using store = await BlobStore.open(join(disk.path, 'store'));
+  const recent = randomBytes(500_000);
+  await storeContent(store, recent);
+  await using _full = await fillDisk(disk.path, 0);
+  assert.is((await failureOf(storeContent(store, randomBytes(60_000)))).code, 'disk-full');
+  const found = await storedContent(store, { digest: digestOf(recent), size: recent.length });
+  assert.ok(found?.equals(recent));
+});
+
 test('a store that begins on a full disk says so', async () => {
   await using disk = await smallDisk(64 * 1024);
-  await using _full = await fill(disk.path, 0);
+  await using _full = await fillDisk(disk.path, 0);
   await using store = await BlobStore.open(join(disk.path, 'store'));
   assert.is((await failureOf(storeContent(store, randomBytes(100)))).code, 'disk-full');
 });
