@@ -33,6 +33,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 let passed = 0;
 let failed = 0;
+/** Said again at the end, where a long output is read first. */
+const failures: string[] = [];
 {
   await sweepDeadOwners();
   await using compiled = await scratchDirectory('compiled');
@@ -77,6 +79,7 @@ let failed = 0;
   await sweepDeadOwners();
   await removeUnusedRuntimeDirectories();
 }
+for (const failure of failures) console.log(`failed: ${failure}`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
 
@@ -117,7 +120,10 @@ async function runOne(file: string, options: Omit<TestFileOptions, 'timeout'>): 
   failed += result.failed;
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   if (result.faults.length === 0) console.log(`${file}: ${result.passed} passed in ${seconds} s`);
-  else console.log(`${file}: FAILED: ${result.faults.join('; ')}\n${indented(result.output)}`);
+  else {
+    failures.push(`${file}: ${result.faults.join('; ')}`);
+    console.log(`${file}: FAILED: ${result.faults.join('; ')}\n${indented(result.output)}`);
+  }
 }
 
 function indented(output: string): string {
@@ -126,5 +132,5 @@ function indented(output: string): string {
 
 function fail(message: string): void {
   failed += 1;
-  console.log(message);
+  failures.push(message);
 }
