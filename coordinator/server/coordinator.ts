@@ -18,7 +18,7 @@ import type { Notifications } from '../notify/notifications.ts';
 import { BuildProofs } from '../proof/build-proofs.ts';
 import { Proofs } from '../proof/proofs.ts';
 import type { Registries } from '../registry/registries.ts';
-import { requireRoom } from '../store/disk-full.ts';
+import { DiskRoom } from '../store/disk-room.ts';
 import { FrameLog } from '../store/frames.ts';
 import { defaultHistory, History, type HistoryBounds } from '../store/history.ts';
 import { MemoryStore } from '../store/memory.ts';
@@ -117,6 +117,8 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     ...options.contextStore,
   });
   cleanup.defer(() => blobs[Symbol.asyncDispose]());
+  const room = new DiskRoom(frames.directory, blobs);
+  cleanup.defer(() => room[Symbol.dispose]());
   const farm = new Farm({
     store,
     timers,
@@ -219,7 +221,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     followUps: new FollowUps(parts),
     admission: new Admission(farm, {
       maxQueued: options.maxQueued,
-      requireRoom: () => requireRoom(frames.directory, blobs),
+      requireRoom: () => room.require(),
     }),
   });
   const guard = new Guard({
