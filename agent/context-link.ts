@@ -54,10 +54,10 @@ export class ContextLink {
   }
 
   static async open(options: ContextLinkOptions): Promise<ContextLink> {
-    return new ContextLink(
-      options,
-      await BlobStore.open(join(options.config.cache, 'contexts'), options.config.contextStore),
-    );
+    const { cache, contextStore } = options.config;
+    const store = await BlobStore.open(join(cache, 'contexts'), contextStore);
+    store.begin();
+    return new ContextLink(options, store);
   }
 
   /** To be disposed when the job has ended: a connection that breaks is made again for jobs only. */

@@ -116,6 +116,11 @@ export class Contexts {
     if (live !== undefined) relink(live, { link: this.#links.of(id, live.link), id });
   }
 
+  /** Keeps what comes for a build that is being submitted, until `adopt` has pinned it. */
+  keepRecent(): Promise<Disposable> {
+    return this.#options.store.keepRecent();
+  }
+
   /** Takes directories and times that came without being asked for. Throws `context-invalid`. */
   async add(records: readonly Buffer[]): Promise<void> {
     for (const record of records) {

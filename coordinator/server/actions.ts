@@ -66,6 +66,7 @@ export class Actions implements ApiActions {
     const missing = spec.secrets.find((id) => !submission.secrets.has(id));
     if (missing !== undefined)
       throw new ArchfarmError('usage', `secret ${JSON.stringify(missing)} came without a value`);
+    using _kept = await this.#parts.contexts.keepRecent();
     const prepared = await this.#prepare({ spec }, submission, signal);
     // Awaited here: its place is kept until it is stored.
     return await this.#start({ spec, prepared }, submission);
@@ -112,6 +113,7 @@ export class Actions implements ApiActions {
     const known = await this.#known(continuation);
     if (known !== undefined) return this.#toldAgain(known, continuation);
     using _place = await this.#parts.admission.enter(continuation.client);
+    using _kept = await this.#parts.contexts.keepRecent();
     const checked = await decide();
     const { spec, carried = {} } = checked;
     requireRepositories(continuation.principal, spec.tags);

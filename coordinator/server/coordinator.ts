@@ -202,6 +202,8 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     frames.begin(id);
     await parts.contexts.restore(id, { trees: specTrees(spec), client, isOpen });
   }
+  // What was unused for long while nobody ran may be what those builds wait for.
+  blobs.begin();
 
   let door: Door | undefined;
   const app = fastify({

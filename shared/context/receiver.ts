@@ -2,6 +2,7 @@
 import { ArchfarmError } from '../errors.ts';
 import { readChunks } from './chunked-content.ts';
 import { chunkedBytes, decodeRecipe, type Chunk, type Recipe } from './chunks.ts';
+import { DigestSet } from './digest-set.ts';
 import { decodeDirectory } from './encoding.ts';
 import type { TransferSocket } from './frames.ts';
 import type { Content, ContentSource } from './sender.ts';
@@ -195,6 +196,8 @@ export class BlobReceiver implements ContextSource, ContentSource {
       of: content.digest,
       ofSize: content.size,
     });
+    // Until the store knows the recipe, nothing else says that the chunks belong to anything.
+    using _pin = this.#store.pin(new DigestSet(recipe.map(({ digest }) => digest)));
     try {
       yield* readChunks(content.digest, recipe, {
         // What is wrong with it shows when it is read.

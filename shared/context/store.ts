@@ -25,7 +25,10 @@ import type { Digest, Directory } from './tree.ts';
 
 export { smallBytes } from './pack-format.ts';
 
-export type StoreOptions = Partial<StoreBounds>;
+export interface StoreOptions extends Partial<StoreBounds> {
+  /** `recent` for a disk that is full; 0 for a store that one process has for itself, which pins what it relies on. */
+  readonly recentOnFullDisk?: number;
+}
 
 const defaults = {
   maxBytes: 20 * 1024 ** 3,
@@ -35,15 +38,17 @@ const defaults = {
 
 /** Bytes that a full disk is relieved of at once, if there are so many to go. */
 const roomBytes = 64 * 1024 ** 2;
+/** Milliseconds for which a disk is taken for full once nothing could go: looking through the store for each write takes long. */
+const hopeless = 10_000;
 
 export class BlobStore {
   readonly #files: StoreFiles;
   readonly #packs: Packs;
   readonly #recipes: Recipes;
   readonly #contents: StoredContents;
-  readonly #bounds: StoreBounds;
+  readonly #bounds: Required<StoreOptions>;
   readonly #pins = new Set<Pin>();
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   readonly #counts = { hits: 0, hitBytes: 0, misses: 0, missBytes: 0 };
   /** Bytes on disk at the last sweep, and those written since. */
   #bytes = 0;
@@ -52,6 +57,9 @@ export class BlobStore {
   #sweeping: Promise<void> = Promise.resolve();
   #sweepDue = false;
   #makingRoom: Promise<boolean> | undefined;
+  #hopelessUntil = -Infinity;
+  /** Who wants recent contents to stay whatever the disk says. */
+  #keepers = 0;
 
   private constructor(directory: string, options: StoreOptions) {
     const { recent = defaults.recent } = options;
@@ -66,23 +74,22 @@ export class BlobStore {
       recipes: this.#recipes,
       renewAfter: this.#bounds.recent / 3,
     });
-    this.#timer = setInterval(() => this.#sweepSoon(), this.#bounds.recent / 3 || 1000).unref();
   }
 
   /** Makes the directory where it is missing. Throws `disk-full`. */
   static async open(directory: string, options: StoreOptions = {}): Promise<BlobStore> {
     const store = new BlobStore(directory, options);
-    try {
-      await unlessDiskFull(directory, async () => {
-        await store.#files.prepare();
-        await store.#packs.refresh();
-      });
-    } catch (error) {
-      clearInterval(store.#timer);
-      throw error;
-    }
-    store.#sweepSoon();
+    await unlessDiskFull(directory, async () => {
+      await store.#files.prepare();
+      await store.#packs.refresh();
+    });
     return store;
+  }
+
+  /** Keeps it within its bounds from now on: to be called when everything is pinned that was, as before a restart. */
+  begin(): void {
+    this.#timer ??= setInterval(() => this.#sweepSoon(), this.#bounds.recent / 3 || 1000).unref();
+    this.#sweepSoon();
   }
 
   /** Whether it is there by all appearances; reading may still find it damaged. Keeps it here for the next minutes. */
@@ -152,7 +159,27 @@ export class BlobStore {
     // An object of its own: the same digests may be pinned twice.
     const pin = { digests };
     this.#pins.add(pin);
-    return { [Symbol.dispose]: () => void this.#pins.delete(pin) };
+    return {
+      [Symbol.dispose]: () => {
+        // A sweep under way has decided for a part of what it removes before the pin was there.
+        void this.#sweeping.then(() => {
+          this.#pins.delete(pin);
+          this.#hopelessUntil = -Infinity;
+        });
+      },
+    };
+  }
+
+  /** Keeps what was used in the last minutes until disposed, also on a full disk: for what cannot be pinned yet. */
+  async keepRecent(): Promise<Disposable> {
+    this.#keepers += 1;
+    await this.#makingRoom?.catch(() => {});
+    return {
+      [Symbol.dispose]: () => {
+        this.#keepers -= 1;
+        this.#hopelessUntil = -Infinity;
+      },
+    };
   }
 
   get path(): string {
@@ -170,7 +197,7 @@ export class BlobStore {
 
   /** For a disk that is full: removes the least recently used that nobody relies on. Says whether there was any. */
   makeRoom(): Promise<boolean> {
-    this.#makingRoom ??= this.#sweepAfter(() => this.#sweep(roomBytes)).finally(() => {
+    this.#makingRoom ??= this.#sweepAfter(() => this.#makeRoom()).finally(() => {
       this.#makingRoom = undefined;
     });
     return this.#makingRoom;
@@ -221,15 +248,22 @@ export class BlobStore {
     return swept;
   }
 
+  async #makeRoom(): Promise<boolean> {
+    if (performance.now() < this.#hopelessUntil) return false;
+    const isMade = await this.#sweep(roomBytes);
+    if (!isMade) this.#hopelessUntil = performance.now() + hopeless;
+    return isMade;
+  }
+
   /** Says whether anything went. */
   async #sweep(room = 0): Promise<boolean> {
     this.#sweepDue = false;
-    const { maxBytes } = this.#bounds;
+    const { maxBytes, recent, recentOnFullDisk } = this.#bounds;
     await this.#packs.refresh();
     await this.#packs.touchUsed();
     const swept = await sweep(
       { files: this.#files, packs: this.#packs, recipes: this.#recipes, pins: this.#pins },
-      this.#bounds,
+      { ...this.#bounds, recent: room > 0 && this.#keepers === 0 ? recentOnFullDisk : recent },
       room,
     );
     this.#bytes = swept.bytes;

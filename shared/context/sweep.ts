@@ -14,8 +14,6 @@ export interface StoreBounds {
   readonly maxAge: number;
   /** Milliseconds for which what was used, by any process, is kept. */
   readonly recent: number;
-  /** The same where the disk is full; 0 for a store that one process has for itself, which pins what it relies on. */
-  readonly recentOnFullDisk: number;
 }
 
 /** Digests that somebody relies on; may grow meanwhile. */
@@ -57,7 +55,6 @@ export interface Swept {
 
 /** Above the size, and until so many bytes of room are made on a full disk, what can goes. */
 export async function sweep(store: SweptStore, bounds: StoreBounds, room = 0): Promise<Swept> {
-  const recent = room > 0 ? bounds.recentOnFullDisk : bounds.recent;
   const now = Date.now();
   const uses = await usesOf(store);
   const candidates: { readonly unit: Unit; readonly usedAt: number }[] = [];
@@ -71,7 +68,7 @@ export async function sweep(store: SweptStore, bounds: StoreBounds, room = 0): P
       continue;
     }
     bytes += unit.bytes;
-    if (unused >= recent) candidates.push({ unit, usedAt });
+    if (unused >= bounds.recent) candidates.push({ unit, usedAt });
     else if (usedAt === always && now - unit.usedAt > bounds.recent / 3) await touch(unit, store);
   }
   const most = Math.min(bounds.maxBytes, bytes - room);

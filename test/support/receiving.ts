@@ -1,7 +1,7 @@
 /** A receiver with a store of its own, for one test. */
 import type { WebSocket } from 'ws';
 import { BlobReceiver } from '../../shared/context/receiver.ts';
-import { BlobStore } from '../../shared/context/store.ts';
+import { BlobStore, type StoreOptions } from '../../shared/context/store.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
 export interface Receiving extends AsyncDisposable {
@@ -12,9 +12,9 @@ export interface Receiving extends AsyncDisposable {
   readonly signal: AbortSignal;
 }
 
-export async function receiving(): Promise<Receiving> {
+export async function receiving(options: StoreOptions = {}): Promise<Receiving> {
   const directory = await temporaryDirectory();
-  const store = await BlobStore.open(directory.path);
+  const store = await BlobStore.open(directory.path, options);
   return {
     receiver: new BlobReceiver({ store }),
     store,

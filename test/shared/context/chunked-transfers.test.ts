@@ -67,6 +67,24 @@ test('a large content that changed a little sends what changed, over both hops',
   }
 });
 
+test('room that is made while a large content comes is not made of what came', async () => {
+  const content = randomBytes(16 * megabyte);
+  const digest = digestOf(content);
+  const held = new Map([[digest, content]]);
+  await using here = await receiving({ recentOnFullDisk: 0 });
+  let chunks = 0;
+  await using client = await contextServer({
+    async open(item) {
+      if (item.kind === 'chunk' && ++chunks === 15) await here.store.makeRoom();
+      return partOf(item, held);
+    },
+  });
+  await using _attached = attached(here, await client.dial());
+  await here.receiver.prefetch(digest, content.length, here.signal);
+  assert.ok(chunks >= 15, String(chunks));
+  assert.ok(await here.store.has({ kind: 'blob', digest, size: content.length }));
+});
+
 test('a chunk that two contents share is sent once, though both are read at the same time', async () => {
   const content = randomBytes(12 * megabyte);
   const other = edited(content);

@@ -68,6 +68,33 @@ for (const size of [60_000, 1_000_000]) {
   });
 }
 
+test('what was used lately stays while somebody asks for that, and room is looked for again after it', async () => {
+  await using disk = await smallDisk(4 * 1024 * 1024);
+  await using store = await BlobStore.open(join(disk.path, 'store'), { recentOnFullDisk: 0 });
+  const [recent, content] = [randomBytes(500_000), randomBytes(60_000)];
+  await storeContent(store, recent);
+  await using _full = await fillDisk(disk.path, 0);
+  {
+    using _kept = await store.keepRecent();
+    assert.is((await failureOf(storeContent(store, content))).code, 'disk-full');
+    assert.ok(await store.has({ kind: 'blob', digest: digestOf(recent), size: recent.length }));
+  }
+  await storeContent(store, content);
+  assert.not(await store.has({ kind: 'blob', digest: digestOf(recent), size: recent.length }));
+});
+
+test('what was pinned goes once it is not, however often room was looked for in vain', async () => {
+  await using disk = await smallDisk(4 * 1024 * 1024);
+  await using store = await BlobStore.open(join(disk.path, 'store'), { recentOnFullDisk: 0 });
+  const [recent, content] = [randomBytes(500_000), randomBytes(60_000)];
+  const pin = store.pin(new Set([await storeContent(store, recent)]));
+  await using _full = await fillDisk(disk.path, 0);
+  for (let attempt = 0; attempt < 2; attempt += 1)
+    assert.is((await failureOf(storeContent(store, content))).code, 'disk-full');
+  pin[Symbol.dispose]();
+  await storeContent(store, content);
+});
+
 test('what another process may rely on stays, also on a full disk', async () => {
   await using disk = await smallDisk(4 * 1024 * 1024);
   await using store = await BlobStore.open(join(disk.path, 'store'));

@@ -15,7 +15,7 @@ import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const hour = 3_600_000;
 /** All goes that was not used in the last minute. */
-const bounds = { maxBytes: 1, maxAge: 1000 * hour, recent: 60_000, recentOnFullDisk: 60_000 };
+const bounds = { maxBytes: 1, maxAge: 1000 * hour, recent: 60_000 };
 
 /** Calls back when the packs of a sweep have been looked at, and none was removed. */
 class PausingFiles extends StoreFiles {
