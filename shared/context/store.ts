@@ -20,15 +20,13 @@ import { Recipes, type ChunkedContent } from './recipes.ts';
 import { StoreFiles } from './store-files.ts';
 import type { StoreUsage } from './store-usage.ts';
 import { StoredContents, type StoredDirectory } from './stored-contents.ts';
-import { sweep, type Pin, type PinnedDigests, type StoreBounds } from './sweep.ts';
+import { StoreKeeper, type KeeperBounds } from './store-keeper.ts';
+import type { PinnedDigests } from './sweep.ts';
 import type { Digest, Directory } from './tree.ts';
 
 export { smallBytes } from './pack-format.ts';
 
-export interface StoreOptions extends Partial<StoreBounds> {
-  /** `recent` for a disk that is full; 0 for a store that one process has for itself, which pins what it relies on. */
-  readonly recentOnFullDisk?: number;
-}
+export type StoreOptions = Partial<KeeperBounds>;
 
 const defaults = {
   maxBytes: 20 * 1024 ** 3,
@@ -36,35 +34,19 @@ const defaults = {
   recent: 1_800_000,
 };
 
-/** Bytes that a full disk is relieved of at once, if there are so many to go. */
-const roomBytes = 64 * 1024 ** 2;
-/** Milliseconds for which a disk is taken for full once nothing could go: looking through the store for each write takes long. */
-const hopeless = 10_000;
-
 export class BlobStore {
   readonly #files: StoreFiles;
   readonly #packs: Packs;
   readonly #recipes: Recipes;
   readonly #contents: StoredContents;
-  readonly #bounds: Required<StoreOptions>;
-  readonly #pins = new Set<Pin>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #maxBytes: number;
+  readonly #keeper: StoreKeeper;
   readonly #counts = { hits: 0, hitBytes: 0, misses: 0, missBytes: 0 };
-  /** Bytes on disk at the last sweep, and those written since. */
-  #bytes = 0;
-  /** Bytes above which the next sweep is due: what is recent stays, and sweeping again would not help. */
-  #sweepAt: number;
-  #sweeping: Promise<void> = Promise.resolve();
-  #sweepDue = false;
-  #makingRoom: Promise<boolean> | undefined;
-  #hopelessUntil = -Infinity;
-  /** Who wants recent contents to stay whatever the disk says. */
-  #keepers = 0;
 
   private constructor(directory: string, options: StoreOptions) {
     const { recent = defaults.recent } = options;
-    this.#bounds = { ...defaults, recentOnFullDisk: recent, ...options };
-    this.#sweepAt = this.#bounds.maxBytes;
+    const bounds = { ...defaults, recentOnFullDisk: recent, ...options };
+    this.#maxBytes = bounds.maxBytes;
     this.#files = new StoreFiles(directory);
     this.#packs = new Packs(join(directory, 'packs'));
     this.#recipes = new Recipes(this.#files);
@@ -72,8 +54,12 @@ export class BlobStore {
       files: this.#files,
       packs: this.#packs,
       recipes: this.#recipes,
-      renewAfter: this.#bounds.recent / 3,
+      renewAfter: bounds.recent / 3,
     });
+    this.#keeper = new StoreKeeper(
+      { files: this.#files, packs: this.#packs, recipes: this.#recipes },
+      bounds,
+    );
   }
 
   /** Makes the directory where it is missing. Throws `disk-full`. */
@@ -88,8 +74,7 @@ export class BlobStore {
 
   /** Keeps it within its bounds from now on: to be called when everything is pinned that was, as before a restart. */
   begin(): void {
-    this.#timer ??= setInterval(() => this.#sweepSoon(), this.#bounds.recent / 3 || 1000).unref();
-    this.#sweepSoon();
+    this.#keeper.begin();
   }
 
   /** Whether it is there by all appearances; reading may still find it damaged. Keeps it here for the next minutes. */
@@ -156,30 +141,12 @@ export class BlobStore {
 
   /** Keeps contents and directories of these digests, also those added later, until disposed: before all other processes too. */
   pin(digests: PinnedDigests): Disposable {
-    // An object of its own: the same digests may be pinned twice.
-    const pin = { digests };
-    this.#pins.add(pin);
-    return {
-      [Symbol.dispose]: () => {
-        // A sweep under way has decided for a part of what it removes before the pin was there.
-        void this.#sweeping.then(() => {
-          this.#pins.delete(pin);
-          this.#hopelessUntil = -Infinity;
-        });
-      },
-    };
+    return this.#keeper.pin(digests);
   }
 
   /** Keeps what was used in the last minutes until disposed, also on a full disk: for what cannot be pinned yet. */
-  async keepRecent(): Promise<Disposable> {
-    this.#keepers += 1;
-    await this.#makingRoom?.catch(() => {});
-    return {
-      [Symbol.dispose]: () => {
-        this.#keepers -= 1;
-        this.#hopelessUntil = -Infinity;
-      },
-    };
+  keepRecent(): Promise<Disposable> {
+    return this.#keeper.keepRecent();
   }
 
   get path(): string {
@@ -187,25 +154,21 @@ export class BlobStore {
   }
 
   usage(): StoreUsage {
-    return { bytes: this.#bytes, maxBytes: this.#bounds.maxBytes, ...this.#counts };
+    return { bytes: this.#keeper.bytes, maxBytes: this.#maxBytes, ...this.#counts };
   }
 
   /** Removes what is too old, and the least recently used above the size. Sees also what other processes stored. */
   sweep(): Promise<void> {
-    return this.#sweepAfter(async () => void (await this.#sweep()));
+    return this.#keeper.sweep();
   }
 
   /** For a disk that is full: removes the least recently used that nobody relies on. Says whether there was any. */
   makeRoom(): Promise<boolean> {
-    this.#makingRoom ??= this.#sweepAfter(() => this.#makeRoom()).finally(() => {
-      this.#makingRoom = undefined;
-    });
-    return this.#makingRoom;
+    return this.#keeper.makeRoom();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#sweeping;
+    await this.#keeper[Symbol.asyncDispose]();
     await this.#packs.close();
   }
 
@@ -234,48 +197,6 @@ export class BlobStore {
   #stored(bytes: number): void {
     this.#counts.misses += 1;
     this.#counts.missBytes += bytes;
-    this.#bytes += bytes;
-    if (this.#bytes > this.#sweepAt) this.#sweepSoon();
-  }
-
-  /** One at a time. */
-  #sweepAfter<T>(sweep: () => Promise<T>): Promise<T> {
-    const swept = this.#sweeping.then(sweep);
-    this.#sweeping = swept.then(
-      () => {},
-      () => {},
-    );
-    return swept;
-  }
-
-  async #makeRoom(): Promise<boolean> {
-    if (performance.now() < this.#hopelessUntil) return false;
-    const isMade = await this.#sweep(roomBytes);
-    if (!isMade) this.#hopelessUntil = performance.now() + hopeless;
-    return isMade;
-  }
-
-  /** Says whether anything went. */
-  async #sweep(room = 0): Promise<boolean> {
-    this.#sweepDue = false;
-    const { maxBytes, recent, recentOnFullDisk } = this.#bounds;
-    await this.#packs.refresh();
-    await this.#packs.touchUsed();
-    const swept = await sweep(
-      { files: this.#files, packs: this.#packs, recipes: this.#recipes, pins: this.#pins },
-      { ...this.#bounds, recent: room > 0 && this.#keepers === 0 ? recentOnFullDisk : recent },
-      room,
-    );
-    this.#bytes = swept.bytes;
-    this.#sweepAt = Math.max(maxBytes, this.#bytes + maxBytes / 20);
-    await this.#files.removeAbandoned(Date.now());
-    return swept.freed > 0;
-  }
-
-  #sweepSoon(): void {
-    if (this.#sweepDue) return;
-    this.#sweepDue = true;
-    // A store that cannot be cleaned still works; what is wrong with the disk shows when it is written to.
-    this.sweep().catch(() => {});
+    this.#keeper.stored(bytes);
   }
 }
