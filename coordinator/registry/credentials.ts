@@ -53,8 +53,9 @@ export async function findCredential(
   const helper = findEntry(config.credHelpers, { key, names }) ?? config.credsStore;
   if (helper !== '') {
     const { helperTimeout: timeout, signal } = options;
-    const found = await askHelper(helper, { key, timeout, signal });
-    if (found !== undefined) return credentialOf(found.Username, found.Secret);
+    const answer = await askHelper(helper, { key, timeout, signal });
+    const found = answer === undefined ? undefined : credentialOf(answer.Username, answer.Secret);
+    if (found !== undefined) return found;
   }
   const entry = findEntry(config.auths, { key, names });
   return entry === undefined ? undefined : fromEntry(entry, { path, host: endpoint.host });
@@ -113,10 +114,15 @@ function fromEntry(
     password = text.slice(colon + 1).replace(/\0+$/, '');
   }
   if (entry.identitytoken) return { type: 'identity', username, token: entry.identitytoken };
-  return username === '' ? undefined : credentialOf(username, password);
+  return credentialOf(username, password);
 }
 
-function credentialOf(username: string, secret: string): Credential {
+/**
+ * Some helpers answer with empty fields for hosts that they know nothing of. As with Docker, half a credential is none: token
+ * servers refuse one, and would have given a token for what is public without it.
+ */
+function credentialOf(username: string, secret: string): Credential | undefined {
+  if (username === '' || secret === '') return undefined;
   return username === identityUser
     ? { type: 'identity', username: '', token: secret }
     : { type: 'password', username, password: secret };

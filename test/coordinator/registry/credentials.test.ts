@@ -108,6 +108,25 @@ test('takes <token> as an identity token, and "not found" as anonymous', async (
   assert.is(await withHelper('two', none, () => find({ credsStore: 'two' }, 'a.example')), undefined);
 });
 
+test('takes an answer without user or secret, from helper or file, as nothing to sign in with', async () => {
+  const auths = { 'a.example': { auth: base64('file:kept') } };
+  const kept = { type: 'password', username: 'file', password: 'kept' };
+  for (const [user, secret] of [
+    ['', ''],
+    ['somebody', ''],
+    ['', 'secret'],
+    ['<token>', ''],
+  ] as const) {
+    const answer = `cat >/dev/null; echo '${JSON.stringify({ ServerURL: '', Username: user, Secret: secret })}'`;
+    const ask = (config: unknown): Promise<Credential | undefined> =>
+      withHelper('four', answer, () => find(config, 'a.example'));
+    assert.is(await ask({ credsStore: 'four' }), undefined, `${user}:${secret}`);
+    assert.equal(await ask({ credsStore: 'four', auths }), kept, `${user}:${secret}`);
+    const entry = { auth: base64(`${user}:${secret}`) };
+    assert.is(await find({ auths: { 'a.example': entry } }, 'a.example'), undefined, `${user}:${secret}`);
+  }
+});
+
 test('a helper that is missing, fails, hangs, floods or has a bad name is an error that names it [C3]', async () => {
   const config = { credsStore: 'three' };
   const ask = async (helperTimeout: number): Promise<unknown> => {
