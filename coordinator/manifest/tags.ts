@@ -2,7 +2,7 @@
 import { ArchfarmError } from '../../shared/errors.ts';
 import { formatPlatform, normalizePlatform } from '../../shared/platform.ts';
 import { parseReference } from '../../shared/reference.ts';
-import { getManifest } from '../registry/manifests.ts';
+import { getAnyManifest } from '../registry/manifests.ts';
 import type { Registries } from '../registry/registries.ts';
 import { RegistryError } from '../registry/registry-error.ts';
 import type { Repository } from '../registry/repository.ts';
@@ -42,7 +42,7 @@ export function tagName({ repository, tag }: FinalTag): string {
 /** One request, and one more where a single image has the tag. */
 export async function readTag({ repository, tag }: FinalTag, signal: AbortSignal): Promise<TagState> {
   // With the right to push: some registries deny a repository that does not exist yet to those who may only pull.
-  const manifest = await getManifest(repository, tag, signal, repository.pushScope);
+  const manifest = await getAnyManifest(repository, tag, { scope: repository.pushScope, signal });
   if (manifest === undefined) return nothing;
   const name = repository.reference(tag);
   try {

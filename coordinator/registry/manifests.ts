@@ -21,6 +21,48 @@ export async function getManifest(
   signal: AbortSignal,
   scope: Scope = repository.pullScope,
 ): Promise<Manifest | undefined> {
+  const content = await getContent(repository, reference, { scope, signal });
+  return content === undefined ? undefined : toManifest(content, repository.reference(reference));
+}
+
+/**
+ * As `getManifest`, but of whatever is there: what is of no use, a schema 1 manifest or one that its registry calls something
+ * else, has the type that the registry gave it, so that it can be put back.
+ */
+export async function getAnyManifest(
+  repository: Repository,
+  reference: string,
+  { scope, signal }: { scope: Scope; signal: AbortSignal },
+): Promise<Manifest | undefined> {
+  const content = await getContent(repository, reference, { scope, signal });
+  if (content === undefined) return undefined;
+  try {
+    return toManifest(content, repository.reference(reference));
+  } catch (error) {
+    // Who names no digest of it may be no registry: its page says nothing about what is there.
+    if (!content.isNamed) throw error;
+    return { mediaType: content.type, digest: content.digest, bytes: content.bytes };
+  }
+}
+
+interface Content {
+  /** As the registry gives it, with its parameters. */
+  readonly type: string;
+  readonly digest: string;
+  readonly bytes: Buffer;
+  /** Whether the registry told the same digest. */
+  readonly isNamed: boolean;
+}
+
+function toManifest({ type, digest, bytes }: Content, name: string): Manifest {
+  return { mediaType: mediaTypeOf(bytes, { header: type, name }), digest, bytes };
+}
+
+async function getContent(
+  repository: Repository,
+  reference: string,
+  { scope, signal }: { scope: Scope; signal: AbortSignal },
+): Promise<Content | undefined> {
   const reply = await repository.client.call(
     {
       method: 'GET',
@@ -38,13 +80,13 @@ export async function getManifest(
   if (reference.startsWith('sha512:') && digestOf(bytes, 'sha512') !== reference) {
     throw new RegistryError('registry-error', `${name}: the registry gave other content`);
   }
-  const expected = isDigest(reference) ? reference : (reply.header(digestHeader) ?? digest);
+  const told = reply.header(digestHeader);
+  const expected = isDigest(reference) ? reference : (told ?? digest);
   // Another algorithm cannot be compared, and does not come from an image of ours.
   if (isDigest(expected) && expected !== digest) {
     throw new RegistryError('registry-error', `${name}: the registry gave other content, ${digest}`);
   }
-  const header = reply.header('content-type') ?? '';
-  return { mediaType: mediaTypeOf(bytes, { header, name }), digest, bytes };
+  return { type: reply.header('content-type') ?? '', digest, bytes, isNamed: told === digest };
 }
 
 /** The digest that a tag stands for now, or undefined when there is no such tag. `scope` is the right to use for it. */

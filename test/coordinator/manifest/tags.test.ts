@@ -1,4 +1,5 @@
 /** Several tags, platforms that they may lose, and tags of children, against Debian's docker-registry. */
+import { buffer } from 'node:stream/consumers';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { VerifiedImage } from '../../../coordinator/farm/events.ts';
@@ -12,7 +13,7 @@ import { parseReference } from '../../../shared/reference.ts';
 import { startRegistry } from '../../../scripts/rig/registry.ts';
 import { failureOf } from '../../support/failure.ts';
 import { startFaultProxy } from '../../support/fault-proxy.ts';
-import { pullDocument, pushSample } from '../../support/sample-image.ts';
+import { digestOf, pullDocument, pushSample } from '../../support/sample-image.ts';
 import { until } from '../../support/until.ts';
 
 const { signal } = new AbortController();
@@ -104,6 +105,62 @@ test('when one of several tags fails for good, the others go back, and the error
   assert.is(await digestAt(registry.host, 'was'), before.descriptor.digest);
   assert.ok(await digestAt(registry.host, 'new'));
   assert.is(await digestAt(registry.host, 'fails'), undefined);
+});
+
+test('a tag that holds what nobody can run is published over, and goes back to the same bytes when another fails', async () => {
+  await using registry = await startRegistry();
+  const oldest = { schemaVersion: 1, name: 'app', architecture: 'amd64', fsLayers: [], signatures: [] };
+  const index = { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [] };
+  const cases = [
+    ['application/vnd.docker.distribution.manifest.v1+prettyjws', JSON.stringify(oldest)],
+    ['application/vnd.oci.image.manifest.v1+json', JSON.stringify(index)],
+    ['text/plain', 'no JSON at all'],
+  ] as const;
+  for (const [type, text] of cases) {
+    let held = { type: type as string, bytes: Buffer.from(text) };
+    let fails = true;
+    await using proxy = await startFaultProxy(registry.host, async (request, response) => {
+      if (`${request.method} ${request.url}` === 'PUT /v2/app/manifests/fails' && fails) {
+        response.writeHead(403).end();
+        return true;
+      }
+      if (request.url !== '/v2/app/manifests/was') return false;
+      if (request.method === 'PUT') {
+        held = { type: request.headers['content-type'] ?? '', bytes: await buffer(request) };
+      }
+      const digest = { 'docker-content-digest': digestOf(held.bytes) };
+      response.writeHead(request.method === 'PUT' ? 201 : 200, { ...digest, 'content-type': held.type });
+      response.end(request.method === 'GET' ? held.bytes : undefined);
+      return true;
+    });
+    await using registries = open();
+    const { host } = proxy;
+    const publication = {
+      children: [await verified(registries, host, 'linux/amd64')],
+      tags: ['was', 'fails'].map((tag) => `${host}/app:${tag}`),
+    };
+    const error = await failureOf(put(registries, publication));
+    assert.match(error.message, `back at what they were: ${host}/app:was`);
+    assert.equal([held.type, held.bytes.toString()], [type, text]);
+    fails = false;
+    const published = await put(registries, publication);
+    assert.is(digestOf(held.bytes), published.descriptor.digest);
+  }
+});
+
+test('a page in the place of a tag, of which nobody names a digest, does not count as nothing to lose', async () => {
+  await using registry = await startRegistry();
+  await using proxy = await startFaultProxy(registry.host, (request, response) => {
+    if (`${request.method} ${request.url}` !== 'GET /v2/app/manifests/latest') return false;
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<html>sign in</html>');
+    return true;
+  });
+  await using registries = open();
+  const { host } = proxy;
+  const children = [await verified(registries, host, 'linux/amd64')];
+  const error = await failureOf(put(registries, { children, tags: [`${host}/app:latest`] }));
+  assert.match(error.message, `${host}/app:latest is not a usable manifest`);
+  assert.is(await digestAt(registry.host, 'latest'), undefined);
 });
 
 test('where nobody goes on with it, a publication that is interrupted takes its tags back', async () => {
