@@ -33,6 +33,8 @@ export interface RegistryRequest {
   /** Any other status is an error. */
   readonly expected: readonly number[];
   readonly headers?: Readonly<Record<string, string>>;
+  /** A redirect to another host is the answer, and is not followed. */
+  readonly staysHome?: boolean;
   /** A stream is sent once: whoever made it makes another, after a failure that says it may pass. */
   readonly body?: Buffer | Readable;
 }
@@ -199,6 +201,8 @@ export class RegistryClient {
       const location = answer.header('location');
       const redirected = [301, 302, 303, 307, 308].includes(answer.status) && location !== undefined;
       if (!redirected || (method !== 'GET' && method !== 'HEAD')) return answer;
+      if (request.staysHome === true && !this.#transport.isHome(this.resolve(location, answer.url)))
+        return answer;
       await answer.discard();
       if (hops === maxRedirects) throw badAnswer(this.#asked(method, url), 'too many redirects');
       url = this.resolve(location, answer.url);

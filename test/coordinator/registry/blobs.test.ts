@@ -40,6 +40,44 @@ test('an upload that is not needed is given back', () =>
     assert.equal(bench.asked(), ['POST mount', 'HEAD blob', 'DELETE upload']);
   }));
 
+test('a blob that a registry has in a storage of its own is there, though its address is signed for GET alone', async () => {
+  await using storage = await startServer((_, response) => void response.writeHead(403).end());
+  const hook: Hook = (request, response) => {
+    if (request.method !== 'HEAD') return withoutMounts(request, response);
+    return (answer, response) => {
+      const location = `http://${storage.host}/blob?signature=1`;
+      if (answer.statusCode === 200) response.writeHead(307, { location });
+      else response.writeHead(404);
+      response.end();
+    };
+  };
+  await withBench(hook, async (bench) => {
+    const one = await bench.blob(1000);
+    await pushBlob({ host: bench.host, repository: 'to' }, one.bytes);
+    assert.is(await bench.bring(one.blob), 'present');
+    const other = await bench.blob(1000);
+    assert.is(await bench.bring(other.blob), 'copied');
+    await checkBlob(bench, other);
+  });
+  assert.equal(storage.log, []);
+});
+
+test('a registry that redirects to itself is asked there whether it has a blob', () => {
+  const hook: Hook = (request, response) => {
+    if (request.method === 'HEAD' && request.url?.includes('?') === false) {
+      response.writeHead(308, { location: `${request.url}?again` }).end();
+      return true;
+    }
+    return withoutMounts(request, response);
+  };
+  return withBench(hook, async (bench) => {
+    const one = await bench.blob(1000);
+    assert.is(await bench.bring(one.blob), 'copied');
+    await checkBlob(bench, one);
+    assert.is(await bench.bring(one.blob), 'present');
+  });
+});
+
 test('a mount is refused in every way that registries have, and the blob arrives all the same', async () => {
   for (const status of [400, 401, 403, 404, 405, 500]) {
     const hook: Hook = (request, response) => {
