@@ -4,7 +4,7 @@ import { fromErrorInfo, type ErrorInfo } from '../../shared/errors.ts';
 import type { Demand } from '../../shared/policy.ts';
 import type { Snapshot } from '../context/snapshot.ts';
 import { demandsOn } from '../farm/demands.ts';
-import { platformImage } from '../farm/task.ts';
+import { platformImage, requireChildTags } from '../farm/task.ts';
 import { describeContext } from '../project/context-source.ts';
 import type { BuildPlan, BuildSpec } from '../project/spec.ts';
 import type { Api } from './api.ts';
@@ -53,6 +53,10 @@ export async function printPlan(
   );
   const failure = firstError(planned);
   if (failure !== undefined) throw fromErrorInfo(failure);
+  requireChildTags(
+    plan,
+    planned.platforms.map(({ platform }) => platform),
+  );
 }
 
 /** Without what differs there, a platform asks for what the build does. */

@@ -1,9 +1,13 @@
 /** What an agent is told of one platform of a build. */
 import type { TreeId } from '../../shared/context/tree.ts';
-import { parsePlatform, platformSuffix } from '../../shared/platform.ts';
+import { ArchfarmError } from '../../shared/errors.ts';
+import { parsePlatform, platformSuffix, type Platform } from '../../shared/platform.ts';
 import { formatReference, parseReference, suffixedReference } from '../../shared/reference.ts';
 import { treesOf, type Task } from '../../shared/task.ts';
 import type { BuildSpec } from '../project/spec.ts';
+
+/** Characters, as distribution's grammar has it. */
+const maxTag = 128;
 
 export interface TaskId {
   readonly build: string;
@@ -19,6 +23,27 @@ export function platformImage(spec: Pick<BuildSpec, 'tags' | 'suffix'>, platform
 function withSuffix(reference: string, platform: string, where: BuildSpec['suffix']): string {
   const suffix = platformSuffix(parsePlatform(platform));
   return formatReference(suffixedReference(parseReference(reference), suffix, where));
+}
+
+/** The tag of a platform's image beside a final one, `latest-arm64v8`. Throws `usage` where that is too long for a tag. */
+export function childTag(reference: string, platform: Platform): string {
+  const { tag = 'latest' } = parseReference(reference);
+  const suffixed = `${tag}-${platformSuffix(platform)}`;
+  if (suffixed.length <= maxTag) return suffixed;
+  throw new ArchfarmError(
+    'usage',
+    `--child-tags would tag an image ${suffixed}, beside ${reference}: a tag has at most ${maxTag} characters, this one has ${suffixed.length}`,
+    { hint: `shorten the tag by ${suffixed.length - maxTag}, or build without --child-tags` },
+  );
+}
+
+/** Throws `usage` for what could not be published in the end. */
+export function requireChildTags(
+  { tags, childTags }: Pick<BuildSpec, 'tags' | 'childTags'>,
+  platforms: readonly string[],
+): void {
+  if (!childTags) return;
+  for (const platform of platforms) for (const tag of tags) childTag(tag, parsePlatform(platform));
 }
 
 /** All trees of a build, those of single platforms too, each once. */

@@ -1,13 +1,13 @@
 /** Tags for the images of a list, `latest-arm64v8`: some registries collect what has none, lists notwithstanding. */
-import { platformSuffix } from '../../shared/platform.ts';
 import type { PublishEvent } from '../../shared/progress.ts';
 import { parseReference } from '../../shared/reference.ts';
 import type { VerifiedImage } from '../farm/events.ts';
+import { childTag } from '../farm/task.ts';
 import { findDigest, putManifest } from '../registry/manifests.ts';
 import type { Registries } from '../registry/registries.ts';
 import { platformOf } from './list.ts';
 import type { Staging } from './staging.ts';
-import type { FinalTag } from './tags.ts';
+import { tagName, type FinalTag } from './tags.ts';
 import { together } from './together.ts';
 
 export interface TagChildrenOptions {
@@ -23,9 +23,10 @@ export async function tagChildren(
   tags: readonly FinalTag[],
   { registries, staging, signal, onEvent }: TagChildrenOptions,
 ): Promise<void> {
-  const wanted = tags.flatMap(({ repository, tag }) =>
+  const wanted = tags.flatMap((final) =>
     children.map((child) => {
-      return { repository, child, tag: `${tag}-${platformSuffix(platformOf(child.platform))}` };
+      const tag = childTag(tagName(final), platformOf(child.platform));
+      return { repository: final.repository, child, tag };
     }),
   );
   await together(

@@ -11,7 +11,7 @@ import {
   timesSchema,
 } from '../../shared/schemas.ts';
 import { formatReference, parseReference, withDefaultTag } from '../../shared/reference.ts';
-import { platformImage, taskOf } from '../farm/task.ts';
+import { platformImage, requireChildTags, taskOf } from '../farm/task.ts';
 import { attestationModes, checkListType, listTypes } from '../project/annotations.ts';
 import { readCacheSource } from '../project/cache-references.ts';
 import { maxPriority } from '../project/priority.ts';
@@ -154,6 +154,7 @@ export function normalizeSpec(spec: BuildSpec): BuildSpec {
     for (const name of [...tags, ...cacheFrom])
       platformImage({ tags: [name], suffix: spec.suffix }, platform);
   }
+  requireChildTags({ ...spec, tags }, platforms);
   const optional = [...new Set(spec.optional.map((platform) => formatPlatform(parsePlatform(platform))))];
   checkListType(spec);
   const stray = Object.keys(spec.annotations.platforms).find((platform) => !platforms.includes(platform));

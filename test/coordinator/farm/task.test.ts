@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { specTrees, taskOf } from '../../../coordinator/farm/task.ts';
+import { childTag, requireChildTags, specTrees, taskOf } from '../../../coordinator/farm/task.ts';
+import { parsePlatform } from '../../../shared/platform.ts';
 import { amd64, arm64, digestOf, sampleSpec } from '../../support/farm-fixtures.ts';
 
 test('a task takes its cache from the images of its platform, and leaves one in its own on demand', () => {
@@ -12,6 +13,19 @@ test('a task takes its cache from the images of its platform, and leaves one in 
   const byTag = taskOf({ ...spec, suffix: 'tag', inlineCache: false }, { build: 'b1', platform: arm64 });
   assert.equal(byTag.cacheFrom, ['reg.example/onap/py-app:main-arm64v8']);
   assert.equal(byTag.args, { A: 'b' });
+});
+
+test('the tag of an image beside a final one has 128 characters at most', () => {
+  const fits = `reg.example/app:${'v'.repeat(120)}`;
+  const long = `${fits}v`;
+  const platform = parsePlatform(arm64);
+  assert.is(childTag('reg.example/app', platform), 'latest-arm64v8');
+  assert.is(childTag(fits, platform).length, 128);
+  assert.throws(() => childTag(long, platform), /has at most 128 characters, this one has 129/);
+  // Its suffix is shorter.
+  requireChildTags({ tags: [fits, long], childTags: true }, [amd64]);
+  assert.throws(() => requireChildTags({ tags: [fits, long], childTags: true }, [amd64, arm64]));
+  requireChildTags({ tags: [long], childTags: false }, [arm64]);
 });
 
 test('a task has what is different on its platform, and a build all Dockerfiles', () => {

@@ -95,6 +95,17 @@ test('a build that is too long for one message to an agent is refused, and the l
   assert.is(agent.socket.readyState, agent.socket.OPEN);
 });
 
+test('a build whose images could not get the tags that they are to have is refused, naming the tag', async () => {
+  await using running = await runningCoordinator();
+  const tag = 'v'.repeat(121);
+  const spec = specOf({ platforms: ['linux/arm64/v8'], tags: [`registry.test/app:${tag}`], childTags: true });
+  const refused = await running.ask('/v1/builds', { method: 'POST', body: { spec, directories } });
+  assert.is(refused.status, 400, 'it is taken');
+  const { code, message } = v.parse(refusalAnswer, refused.body).error;
+  assert.is(code, 'usage');
+  assert.match(message, `${tag}-arm64v8, beside registry.test/app:${tag}: a tag has at most 128 characters`);
+});
+
 test('a build takes values of the secrets that it names alone, and no more than is looked for in its output', async () => {
   await using running = await runningCoordinator();
   const value = (bytes: number, text = 's'): string => Buffer.alloc(bytes, text).toString('base64');
