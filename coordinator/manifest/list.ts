@@ -26,7 +26,7 @@ export interface ListOptions {
   readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
-/** In the order given. Throws `usage` for annotations in a Docker list, which has no place for them. */
+/** In the order given. Throws `usage` for annotations or an OCI image in a Docker list, which has no place for them. */
 export function assembleList(children: readonly ListChild[], options: ListOptions = {}): Manifest {
   const { type = 'auto', annotations = {} } = options;
   const annotated = [annotations, ...children.map((child) => child.annotations ?? {})].some(
@@ -37,7 +37,15 @@ export function assembleList(children: readonly ListChild[], options: ListOption
       hint: 'use --type oci',
     });
   }
-  const plain = !annotated && children.every(({ descriptor }) => descriptor.mediaType === dockerManifest);
+  const other = children.find(({ descriptor }) => descriptor.mediaType !== dockerManifest);
+  if (type === 'docker' && other !== undefined) {
+    const { descriptor, platform } = other;
+    const what = `${descriptor.digest}, for ${formatPlatform(platformOf(platform))},`;
+    throw new ArchfarmError('usage', `${what} is an OCI image, and a Docker manifest list holds none`, {
+      hint: 'use --type oci, or auto; engines with the containerd image store push OCI images',
+    });
+  }
+  const plain = !annotated && other === undefined;
   const docker = type === 'docker' || (type === 'auto' && plain);
   const mediaType = docker ? dockerList : ociIndex;
   const manifests = children.map((child) => {

@@ -104,13 +104,17 @@ test('the type of the list can be chosen', () => {
   const docker = child('docker', { os: 'linux', architecture: 'amd64' }, 'a');
   const oci = child('oci', { os: 'linux', architecture: 's390x' }, 'b');
   const types = [
-    assembleList([docker], { type: 'oci' }),
-    assembleList([docker, oci], { type: 'docker' }),
+    assembleList([docker, oci], { type: 'oci' }),
+    assembleList([docker], { type: 'docker' }),
   ].map(({ mediaType }) => mediaType);
   assert.equal(types, [
     'application/vnd.oci.image.index.v1+json',
     'application/vnd.docker.distribution.manifest.list.v2+json',
   ]);
+  assert.throws(
+    () => assembleList([docker, oci], { type: 'docker' }),
+    /^sha256:b{64}, for linux\/s390x, is an OCI image, and a Docker manifest list holds none/,
+  );
 });
 
 test.run();
