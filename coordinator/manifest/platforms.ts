@@ -34,7 +34,7 @@ export async function listPlatforms(
 }
 
 /** `windows(10.0.17763.2114)/amd64`: as containerd writes it (github.com/containerd/platforms, FormatAll). */
-export function formatOffered({ platform, osVersion }: OfferedImage): string {
+export function formatOffered({ platform, osVersion }: Pick<OfferedImage, 'platform' | 'osVersion'>): string {
   if (osVersion === undefined) return platform;
   const [os, ...others] = platform.split('/');
   return [`${os}(${osVersion})`, ...others].join('/');

@@ -1,6 +1,6 @@
 /** Publishes a list of images that are in registries already, wherever they are. */
 import { ArchfarmError } from '../../shared/errors.ts';
-import { formatPlatform, type Platform } from '../../shared/platform.ts';
+import { formatPlatform } from '../../shared/platform.ts';
 import {
   attestationMode,
   noAnnotations,
@@ -11,6 +11,7 @@ import type { Registries } from '../registry/registries.ts';
 import { withVariant } from './given-platform.ts';
 import { platformOf, type ListedImage } from './list.ts';
 import { dockerManifest } from './media-types.ts';
+import { comparedPlatform } from './platform-loss.ts';
 import { publish, type Published } from './publish.ts';
 import { readSource, type Source, type SourceImage } from './sources.ts';
 import { Staging } from './staging.ts';
@@ -62,7 +63,9 @@ export async function pushList(
     {
       children,
       tags: names,
-      platforms: [...children.map(({ platform }) => platformOf(platform)), ...missing].map(formatPlatform),
+      platforms: [...children.map(({ platform }) => platform), ...missing].map((platform) =>
+        comparedPlatform(platformOf(platform), platform.osVersion),
+      ),
       type,
       annotations: { ...noAnnotations, index },
       force: list.force,
@@ -77,9 +80,9 @@ async function readSources(
   { sources, type, attestations, ignoreMissing }: ListToPush,
   registries: Registries,
   { signal, onWarning }: PushListOptions,
-): Promise<{ images: SourceImage[]; missing: Platform[] }> {
+): Promise<{ images: SourceImage[]; missing: ListedImage['platform'][] }> {
   const mode = attestationMode({ type, attestations });
-  const missing: Platform[] = [];
+  const missing: ListedImage['platform'][] = [];
   const read = await together(
     sources,
     async (source, signal) => {
@@ -88,8 +91,9 @@ async function readSources(
       } catch (error) {
         if (!ignoreMissing || !(error instanceof ArchfarmError) || error.code !== 'not-found') throw error;
         onWarning(`${error.message}: published without it`);
-        const { os = 'linux', architecture, variant } = source.platform ?? {};
-        if (architecture !== undefined) missing.push(platformOf(withVariant({ os, architecture, variant })));
+        const { os = 'linux', architecture, variant, osVersion } = source.platform ?? {};
+        if (architecture !== undefined)
+          missing.push({ ...withVariant({ os, architecture, variant }), osVersion });
         return [];
       }
     },

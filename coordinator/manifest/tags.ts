@@ -1,6 +1,5 @@
 /** What a tag stands for at a moment: read to compare, never to find what to publish. */
 import { ArchfarmError } from '../../shared/errors.ts';
-import { formatPlatform, normalizePlatform } from '../../shared/platform.ts';
 import { parseReference } from '../../shared/reference.ts';
 import { getAnyManifest } from '../registry/manifests.ts';
 import type { Registries } from '../registry/registries.ts';
@@ -9,6 +8,7 @@ import type { Repository } from '../registry/repository.ts';
 import { isAttestation, parseImage, parseList, type Manifest, type PlatformFields } from './document.ts';
 import { imagePlatform } from './lookup.ts';
 import { isList } from './media-types.ts';
+import { comparedPlatform } from './platform-loss.ts';
 
 export interface FinalTag {
   readonly repository: Repository;
@@ -18,7 +18,7 @@ export interface FinalTag {
 export interface TagState {
   /** Undefined where there is no such tag. */
   readonly manifest: Manifest | undefined;
-  /** Formatted; attestations are none, and neither is an entry that names none. */
+  /** As they are compared; attestations are none, and neither is an entry that names none. */
   readonly platforms: readonly string[];
   /** Digests of all that its list names. */
   readonly children: ReadonlySet<string>;
@@ -71,6 +71,6 @@ function isUnusable(error: unknown): boolean {
   return !(error instanceof RegistryError) || error.status === 404;
 }
 
-function format({ os, architecture, variant }: PlatformFields): string {
-  return formatPlatform(normalizePlatform({ os, architecture, ...(variant ? { variant } : {}) }));
+function format({ os, architecture, variant, 'os.version': osVersion }: PlatformFields): string {
+  return comparedPlatform({ os, architecture, ...(variant ? { variant } : {}) }, osVersion);
 }
