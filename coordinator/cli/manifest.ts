@@ -5,6 +5,8 @@ import {
   draftPath,
   fullName,
   inDockerOrder,
+  namesOf,
+  newDraft,
   readDraft,
   removeDraft,
   withMembers,
@@ -57,7 +59,7 @@ export async function runCreate(
       hint: `${path} holds it; archfarm manifest rm ${list} removes it`,
     });
   }
-  const begun: Draft = existing ?? { list: fullName(list), members: [] };
+  const begun = existing ?? newDraft(list);
   if (flags.push === true) {
     const sources = inDockerOrder([...begun.members, ...members.map((image) => ({ image }))]);
     return pushDraft({ ...begun, members: sources }, options);
@@ -129,15 +131,16 @@ export async function runRemove(lists: readonly string[], flags: DraftFlags): Pr
 }
 
 async function pushDraft(
-  { list, members }: Draft,
+  draft: Draft,
   { flags, global }: ManifestOptions<ManifestFlags & { readonly force?: boolean }>,
 ): Promise<void> {
   const { pushAs } = await import('./push.ts');
+  const { annotations, members } = draft;
   const pushed = await pushAs(
-    { names: [list], sources: members },
+    { names: namesOf(draft), sources: members, annotations },
     { flags: { ...flags, type: 'auto', attestations: 'strip' }, global },
   );
-  if (!global.quiet) process.stdout.write(pushedLines(list, pushed));
+  if (!global.quiet) process.stdout.write(pushedLines(draft.list, pushed));
   print(pushed.descriptor.digest);
 }
 

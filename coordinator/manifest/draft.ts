@@ -12,8 +12,22 @@ import type { Source, SourceImage } from './sources.ts';
 export interface Draft {
   /** Full name of the list. */
   readonly list: string;
+  /** Others of its repository, to be published too: docker has none, a file that was written by hand may. */
+  readonly tags: readonly string[];
+  /** Of the list itself; as with the tags. */
+  readonly annotations: Readonly<Record<string, string>>;
   /** In docker's order. */
   readonly members: readonly Source[];
+}
+
+export function newDraft(list: string): Draft {
+  return { list: fullName(list), tags: [], annotations: {}, members: [] };
+}
+
+/** Full names of all that it is published as. */
+export function namesOf({ list, tags }: Draft): string[] {
+  const { registry, repository } = parseReference(list);
+  return [list, ...tags.map((tag) => formatReference({ registry, repository, tag }))];
 }
 
 /** `host/name:tag`, however it was written. */
@@ -36,18 +50,25 @@ export async function readDraft(list: string, path: string): Promise<Draft | und
     throw new ArchfarmError('config', `cannot read ${path}: ${messageOf(error)}`, { cause: error });
   }
   const { parseSpec } = await import('./spec-file.ts');
-  const { names, sources } = parseSpec(path, text, { lenient: true });
-  const found = fullName(names[0] ?? '');
-  if (found === fullName(list)) return { list: found, members: sources };
+  const { names, annotations, sources } = parseSpec(path, text, { lenient: true });
+  const [first = '', ...others] = names;
+  const found = fullName(first);
+  const tags = others.map((name) => parseReference(name).tag!);
+  if (found === fullName(list)) return { list: found, tags, annotations, members: sources };
   throw new ArchfarmError('config', `${path} holds the list ${found}, not ${fullName(list)}`, {
     hint: 'name another file with --file',
   });
 }
 
 /** There is all of the old one or all of the new one. */
-export async function writeDraft(path: string, { list, members }: Draft): Promise<void> {
-  const manifests = members.map(({ image, platform }) => ({ image, platform: specFields(platform) }));
-  const text = `${JSON.stringify({ image: list, manifests }, null, 2)}\n`;
+export async function writeDraft(path: string, { list, tags, annotations, members }: Draft): Promise<void> {
+  const spec = {
+    image: list,
+    tags: tags.length === 0 ? undefined : tags,
+    annotations: Object.keys(annotations).length === 0 ? undefined : annotations,
+    manifests: members.map(({ image, platform }) => ({ image, platform: specFields(platform) })),
+  };
+  const text = `${JSON.stringify(spec, null, 2)}\n`;
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     await writeFile(temporary, text);

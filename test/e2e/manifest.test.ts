@@ -168,6 +168,23 @@ test('a list that was begun is a file, which pins its members and is a specifica
   assert.is(pushed.stdout, `Digest: ${list?.digest} ${list?.bytes.length}\n`);
 });
 
+test('a file of more than docker knows, tags and annotations, keeps them and is published with them', async () => {
+  await using bench = await startBench();
+  const { host, directory } = bench;
+  const begin = `image: ${host}/list\ntags: ["1.0", "2"]\nannotations: {note: kept}`;
+  await writeFiles(directory, { 'list.yaml': `${begin}\nmanifests:\n  - image: ${host}/app-amd64\n` });
+  const noted = await bench.archfarm(
+    'manifest annotate --file list.yaml HOST/list HOST/app-amd64 --arch 386',
+  );
+  assert.is(noted.status, 0, noted.stderr);
+  const pushed = await bench.archfarm('manifest push --file list.yaml HOST/list');
+  for (const tag of ['latest', '1.0', '2']) {
+    const list = await pullDocument({ host, repository: 'list' }, tag);
+    assert.is(list?.digest, pushed.stdout.trimEnd().split('\n').at(-1), pushed.stderr);
+    assert.match(list?.bytes.toString() ?? '', /"annotations": \{\s*"note": "kept"/);
+  }
+});
+
 test('one command creates and publishes, another reads the specifications of manifest-tool', async () => {
   await using bench = await startBench();
   const { host, directory, registry } = bench;
