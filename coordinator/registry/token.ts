@@ -52,8 +52,14 @@ const maxKept = 256;
 const answerSchema = v.object({
   token: v.nullish(v.string()),
   access_token: v.nullish(v.string()),
-  // Nonsense is no reason to do without the token.
-  expires_in: v.fallback(v.number(), defaultLifetime),
+  // Nonsense is no reason to do without the token. Some servers write 0 for what they do not say.
+  expires_in: v.fallback(
+    v.pipe(
+      v.number(),
+      v.check((seconds) => seconds > 0),
+    ),
+    defaultLifetime,
+  ),
 });
 
 export class TokenSource {
@@ -186,7 +192,7 @@ export class TokenSource {
     if (!parsed.success || !/^[\x21-\x7e]+$/.test(value)) {
       throw badAnswer({ method: 'GET', url, endpoint }, 'the token server answers without a token');
     }
-    const lifetime = Math.min(Math.max(parsed.output.expires_in, 0), maxLifetime);
+    const lifetime = Math.min(parsed.output.expires_in, maxLifetime);
     return { value, expiresAt: Date.now() + lifetime * 1000 };
   }
 }

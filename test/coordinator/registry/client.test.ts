@@ -300,6 +300,27 @@ test('a registry that signs in elsewhere by now, or not at all, is asked anew', 
   assert.ok(await has('c'));
 });
 
+test('a token whose server gives it no time lasts the usual one, and one of a second is not used again', async () => {
+  for (const [lifetime, times] of [
+    [0, 1],
+    [-5, 1],
+    [1, 2],
+  ] as const) {
+    await using server = await startServer((request, response) => {
+      if (request.url?.startsWith('/token') === true)
+        return void response.end(`{"token":"good","expires_in":${lifetime}}`);
+      if (request.headers.authorization === 'Bearer good') return void response.end(manifest);
+      return answer(response, 401, { 'www-authenticate': 'Bearer realm="/token",service="s"' });
+    });
+    await using registries = new Registries({ configDirectory: '/nonexistent', timing: quick });
+    const repository = registries.repository(parseReference(`${server.host}/a`));
+    for (let count = 0; count < 2; count++)
+      assert.ok(await getManifest(repository, 'latest', new AbortController().signal));
+    const asked = server.log.filter((line) => line.startsWith('GET /token')).length;
+    assert.is(asked, times, String(lifetime));
+  }
+});
+
 test('content that is not what its digest says is refused', async () => {
   await using server = await startServer((_, response) => {
     response.writeHead(200, { 'docker-content-digest': `sha256:${'0'.repeat(64)}` }).end(manifest);
