@@ -2,6 +2,7 @@
 import type { Descriptor } from '../../shared/progress.ts';
 import { blobRequest } from './blob-source.ts';
 import { copyInChunks } from './chunked-copy.ts';
+import type { Reply } from './client.ts';
 import { withinDeadline } from './deadline.ts';
 import { digestOf } from './digest.ts';
 import { deepestCode, networkFailure, RegistryError } from './registry-error.ts';
@@ -78,13 +79,22 @@ async function tryMount(
       return 'mounted';
     }
     capabilities.mountRefused(from.name, to.name, true);
-    return uploadIn(to, reply) ?? 'refused';
+    return offeredUpload(to, reply);
   } catch (error) {
     // Registries refuse in many ways: no right to pull the source, a source they do not know, no mounts at all.
     if (!(error instanceof RegistryError)) throw error;
     const { status, temporary } = error;
     if (status === undefined && !temporary) throw error;
     if (!temporary) capabilities.mountRefused(from.name, to.name, status === 405);
+    return 'refused';
+  }
+}
+
+/** Whoever does not mount need offer no upload, and not all that is offered is an address. */
+function offeredUpload(repository: Repository, reply: Reply): Upload | 'refused' {
+  try {
+    return uploadIn(repository, reply) ?? 'refused';
+  } catch {
     return 'refused';
   }
 }
@@ -116,8 +126,12 @@ export function copyBlob(
   const attempt = async (signal: AbortSignal): Promise<void> => {
     // The answer of the try before may be all that got lost.
     if (tries++ > 0 && (await hasBlob(to, blob, signal))) return;
-    const target = opened ?? (await startUpload(to, { signal, tries: 1 }));
+    const offered = opened;
     opened = undefined;
+    if (offered !== undefined) return send(offered, signal).catch(askForAnother);
+    return send(await startUpload(to, { signal, tries: 1 }), signal);
+  };
+  const send = async (target: Upload, signal: AbortSignal): Promise<void> => {
     const resumable = tries > 1 && blob.size >= worthResuming;
     if (capabilities.takesChunks && (resumable || blob.size > capabilities.bodyLimit)) {
       return copyInChunks({ from, to, blob }, { upload: target, signal });
@@ -139,6 +153,12 @@ export function copyBlob(
       { timing, signal, onRetry: client.onRetry },
     ),
   );
+}
+
+/** What came with a refused mount may be at no place that can be used: the next upload is one that was asked for. */
+function askForAnother(error: unknown): never {
+  if (!(error instanceof RegistryError)) throw error;
+  throw error.status === undefined || error.status === 404 ? error.passing() : error;
 }
 
 /** Of each host so many at once; in the order of their names, as two that wait for each other would wait for ever. */

@@ -93,6 +93,28 @@ test('a mount is refused in every way that registries have, and the blob arrives
   }
 });
 
+test('a refused mount with an upload at no place that can be used is a refused mount all the same', async () => {
+  for (const location of [
+    'http://',
+    'https://[::1',
+    'ftp://stranger.invalid/upload',
+    'http://stranger.invalid/upload',
+    'http://169.254.169.254/upload',
+    '/v2/to/blobs/uploads/nowhere',
+  ]) {
+    const hook: Hook = (request, response) => {
+      if (!isMount(request.url)) return false;
+      response.writeHead(202, { location }).end();
+      return true;
+    };
+    await withBench(hook, async (bench) => {
+      const one = await bench.blob(1000);
+      assert.is(await bench.bring(one.blob), 'copied', location);
+      await checkBlob(bench, one);
+    });
+  }
+});
+
 test('a mount whose connection breaks each time is done without', () => {
   const hook: Hook = (request) => {
     if (!isMount(request.url)) return false;
