@@ -7,7 +7,7 @@ import type { Agent } from './agent-state.ts';
 import { isSettled } from './build-state.ts';
 import type { Attempt, Build, TaskState } from './build-state.ts';
 import type { Effect } from './events.ts';
-import { newStanding, type Drain, type Standing } from './standing.ts';
+import { clearFailures, clearRefusals, newStanding, type Drain, type Standing } from './standing.ts';
 
 export interface FarmState {
   readonly timers: Timers;
@@ -63,6 +63,14 @@ export function standingOf(state: FarmState, name: string): Standing {
   const standing = newStanding();
   state.standings.set(name, standing);
   return standing;
+}
+
+/** To be called after a start: what went well between the failures may have been of builds that are not open any more. */
+export function forgetRows(state: FarmState): void {
+  for (const standing of state.standings.values()) {
+    clearFailures(standing);
+    clearRefusals(standing);
+  }
 }
 
 /** The earliest time at which something due at `due`, waiting since `since`, may count as overdue. */

@@ -11,7 +11,7 @@ import { newBuildId } from './build-id.ts';
 import { isDurable } from './events.ts';
 import type { DurableEvent, Effect, FarmEvent, NewBuild, VolatileEvent } from './events.ts';
 import type { QueryOptions } from './farm-queries.ts';
-import { createState } from './farm-state.ts';
+import { createState, forgetRows } from './farm-state.ts';
 import { decide } from './scheduler.ts';
 import { unfinishedWork } from './state.ts';
 import { NotApplied } from './until-stored.ts';
@@ -88,6 +88,7 @@ export class Farm extends AgentOrders implements AsyncDisposable {
         if (effect.type === 'finished') this.#perform(effect);
       }
     }
+    forgetRows(this.state);
     this.#announce();
     await this.#process([]);
     for (const effect of unfinishedWork(this.state)) this.#perform(effect);

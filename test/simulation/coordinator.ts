@@ -4,7 +4,7 @@
  */
 import { isDurable } from '../../coordinator/farm/events.ts';
 import type { Effect, FarmEvent } from '../../coordinator/farm/events.ts';
-import { createState, isWanted } from '../../coordinator/farm/farm-state.ts';
+import { createState, forgetRows, isWanted } from '../../coordinator/farm/farm-state.ts';
 import type { FarmState } from '../../coordinator/farm/farm-state.ts';
 import { decide } from '../../coordinator/farm/scheduler.ts';
 import { apply, unfinishedWork } from '../../coordinator/farm/state.ts';
@@ -71,6 +71,7 @@ export class Coordinator {
     for (const event of this.storage.events) {
       for (const effect of apply(state, event)) if (effect.type === 'finished') this.#perform(effect);
     }
+    forgetRows(state);
     if (before !== undefined && lasting(state) !== lasting(before))
       checker.fail('restart', 'the new life knows something else than the old one had stored');
     for (const effect of unfinishedWork(state)) this.#perform(effect);

@@ -186,6 +186,56 @@ test('loses nothing because it was stopped itself, in the middle of whatever', a
   assert.equal(losses, []);
 });
 
+test('a restart does not hold failures against an agent whose successes between them are not known any more', async () => {
+  const store = new MemoryStore();
+  const other = sampleAgent('b', { slots: 4 });
+  {
+    await using farm = await startFarm(store, new Recorder());
+    connect(farm, 4);
+    for (const ends of ['badly', 'badly', 'well', 'badly']) {
+      const build = await farm.submit(spec, { client: 'test' });
+      const attempt = { build, platform: amd64, number: 1 };
+      await until(() => farm.wants(attempt, 'a'));
+      await farm.record({ type: 'accepted', at: farm.now, attempt });
+      if (ends === 'well') {
+        const image = pushedBy(attempt);
+        await farm.record({ type: 'reported', at: farm.now, attempt, image });
+        const verified = verifiedFrom(attempt, image);
+        await farm.record({ type: 'verified', at: farm.now, attempt, image: verified });
+        const { descriptor } = verified;
+        await farm.record({
+          type: 'published',
+          at: farm.now,
+          build,
+          descriptor,
+          tags: spec.tags,
+          duration: 1,
+        });
+        farm.tick();
+        // Of what has ended its outcome alone is kept.
+        await until(async () => (await store.build(build)) !== undefined);
+        continue;
+      }
+      const error = { code: 'engine-error', message: 'simulated' } as const;
+      await farm.record({
+        type: 'failed',
+        at: farm.now,
+        attempt,
+        outcome: 'failed',
+        kind: 'infrastructure',
+        error,
+      });
+      // Whoever it goes to next keeps it open.
+      farm.note({ type: 'agent-up', at: farm.now, agent: other, attempts: [] });
+    }
+    assert.is(farm.agents().find(({ name }) => name === 'a')?.state, 'ready');
+  }
+  await using farm = await startFarm(store, new Recorder());
+  connect(farm, 4);
+  const [agent] = await until(() => farm.agents().length > 0 && farm.agents());
+  assert.is(agent?.state, 'ready', agent?.reason);
+});
+
 test('a clock that was set back while the coordinator was away holds up nothing', async () => {
   const hour = 3_600_000;
   const store = new MemoryStore();
