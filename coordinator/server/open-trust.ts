@@ -60,6 +60,12 @@ export async function openTrust(
       hint: 'set ARCHFARM_TOKEN or --token-file, or first add users on this machine: archfarm users add',
     });
   }
+  if (token === undefined && users.size > 0 && isLoopback(listen.host)) {
+    log.warn(
+      { host: listen.host },
+      'takes everybody on this machine for an admin, and whomever a proxy here lets through; --token-file ends that',
+    );
+  }
   if (options.tls === undefined && !isLoopback(listen.host)) admitPlain(options);
   const tls = options.tls && (await openPortTls(options.tls, { clientCa, data, log }));
   tls?.listIssuers(users.certificates);

@@ -46,9 +46,24 @@ export class Authenticator {
     const user = shownUserOf?.(socket);
     if (user !== undefined) return user;
     // A name that leads here from a foreign page (DNS rebinding) is not one of this machine's own.
-    const isHere = onlyHere && this.#shared === undefined && isLoopback(hostOf(headers.host ?? ''));
+    const isOwnName = isLoopback(hostOf(headers.host ?? ''));
+    const isHere = onlyHere && this.#shared === undefined && isOwnName && !isPassedOn(headers);
     return isHere ? { type: 'machine' } : undefined;
   }
+}
+
+/** What proxies add: whoever one of them speaks for may be anywhere. */
+const ofProxies = [
+  'forwarded',
+  'via',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-real-ip',
+];
+
+function isPassedOn(headers: IncomingHttpHeaders): boolean {
+  return ofProxies.some((name) => headers[name] !== undefined);
 }
 
 /** Without the port. */

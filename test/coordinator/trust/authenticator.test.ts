@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
 import { Socket } from 'node:net';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -11,7 +12,7 @@ const aliceHash = createHash('sha256').update('alices-token').digest('hex');
 
 function identify(
   options: { token?: string; onlyHere?: boolean; agent?: JoinedAgent },
-  headers: { authorization?: string; host?: string; origin?: string },
+  headers: IncomingHttpHeaders,
 ): Principal | undefined {
   const { token, onlyHere = false, agent } = options;
   const authenticator = new Authenticator({
@@ -44,6 +45,14 @@ test('without a shared token whoever is on this machine may come without one, by
     assert.is(identify(here, { host }), undefined, host);
   assert.is(identify({ onlyHere: false }, { host: '127.0.0.1' }), undefined);
   assert.is(identify({ onlyHere: true, token: 'shared' }, { host: '127.0.0.1' }), undefined);
+});
+
+test('whoever comes through a proxy is not on this machine, though the proxy is', () => {
+  const host = '127.0.0.1:7480';
+  for (const name of ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-proto', 'x-real-ip']) {
+    assert.is(identify({ onlyHere: true }, { host, [name]: '127.0.0.1' }), undefined, name);
+    assert.equal(identify({ onlyHere: true }, { host, [name]: '::1', ...bearer('alices-token') }), alice);
+  }
 });
 
 test('a token that counts no more is not made good by being on this machine', () => {
