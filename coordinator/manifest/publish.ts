@@ -14,6 +14,7 @@ import type { Registries } from '../registry/registries.ts';
 import type { Repository } from '../registry/repository.ts';
 import type { Manifest } from './document.ts';
 import { tagChildren } from './child-tags.ts';
+import { goBack } from './go-back.ts';
 import { assembleList, listChildren, platformOf, type ListedImage } from './list.ts';
 import { moveTags } from './move-tags.ts';
 import { lostPlatforms, platformLoss } from './platform-loss.ts';
@@ -78,8 +79,7 @@ async function publishFrom(staging: Staging, publication: Publication, options: 
   const { signal, registries } = options;
   const list = assembleList(listChildren(children, annotations), { type, annotations: annotations?.index });
   const tags = publication.tags.map((tag) => finalTag(tag, registries));
-  const { targets, stale } = await bringAll(list, { tags, staging }, { publication, options });
-  if (publication.childTags === true) await tagChildren(children, tags, { ...options, staging });
+  const { targets, stale } = await prepare(list, { tags, staging }, { publication, options });
   await move(list, { stale, targets, staging }, { publication, options });
   await together(stale, (tag, signal) => readBack(list, tag, { ...options, signal }), signal);
   return {
@@ -88,12 +88,44 @@ async function publishFrom(staging: Staging, publication: Publication, options: 
   };
 }
 
+interface Place {
+  readonly tags: readonly FinalTag[];
+  readonly staging: Staging;
+}
+
+interface Wanted {
+  readonly publication: Publication;
+  readonly options: Options;
+}
+
+/** Those that do not stand for the list yet are stale. */
+interface Prepared {
+  readonly targets: readonly Target[];
+  readonly stale: readonly Target[];
+}
+
+/** All but the moving of the tags. Where an interrupted run has moved some of them, they go back when this fails for good. */
+async function prepare(list: Manifest, place: Place, wanted: Wanted): Promise<Prepared> {
+  const { publication, options } = wanted;
+  const { children, previous, childTags = false } = publication;
+  try {
+    const prepared = await bringAll(list, place, wanted);
+    if (childTags) await tagChildren(children, place.tags, { ...options, staging: place.staging });
+    return prepared;
+  } catch (reason) {
+    const { signal } = options;
+    if (previous === undefined || signal.aborted) throw reason;
+    const what = 'what was interrupted while it moved the tags cannot be finished';
+    throw await goBack(list, place.tags, { previous, known: new Map(), signal, what, reason });
+  }
+}
+
 /** All that the list names is in the repository of every tag that is to move, and every tag was looked at after that. */
 async function bringAll(
   list: Manifest,
-  { tags, staging }: { readonly tags: readonly FinalTag[]; readonly staging: Staging },
-  { publication, options }: { readonly publication: Publication; readonly options: Options },
-): Promise<{ readonly targets: readonly Target[]; readonly stale: readonly Target[] }> {
+  { tags, staging }: Place,
+  { publication, options }: Wanted,
+): Promise<Prepared> {
   const { signal } = options;
   const { children, previous } = publication;
   const brought = new Set<string>();
@@ -167,16 +199,14 @@ async function withAllChildren(
   }
 }
 
-interface Move {
-  readonly stale: readonly Target[];
-  readonly targets: readonly Target[];
+interface Move extends Prepared {
   readonly staging: Staging;
 }
 
 async function move(
   list: Manifest,
   { stale, targets, staging }: Move,
-  { publication, options }: { publication: Publication; options: Options },
+  { publication, options }: Wanted,
 ): Promise<void> {
   const [only] = stale;
   if (only === undefined) return;

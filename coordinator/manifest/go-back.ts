@@ -1,0 +1,75 @@
+/** The way back of a publication that failed: its tags stand for what they stood for again, as far as they can. */
+import { ArchfarmError, messageOf } from '../../shared/errors.ts';
+import { findDigest, getManifest, putManifest } from '../registry/manifests.ts';
+import type { Manifest } from './document.ts';
+import { tagName, type FinalTag } from './tags.ts';
+
+/** What there was before. */
+export interface Former {
+  /** What each tag, by its name, goes back to; a tag that is not here did not exist. */
+  readonly previous: Readonly<Record<string, string>>;
+  /** Manifests that are at hand, by digest. */
+  readonly known: ReadonlyMap<string, Manifest>;
+}
+
+export interface GoBackOptions extends Former {
+  readonly signal: AbortSignal;
+  /** What failed, and why. */
+  readonly what: string;
+  readonly reason: unknown;
+}
+
+type Fate = 'back' | 'new' | 'unmoved' | { readonly stuck: string };
+
+/** The error to throw: why the tags go back, and how far they could. */
+export async function goBack(
+  list: Manifest,
+  tags: readonly FinalTag[],
+  options: GoBackOptions,
+): Promise<ArchfarmError> {
+  const fates = await Promise.all(
+    tags.map(async (tag) => {
+      const name = tagName(tag);
+      try {
+        return { name, fate: await restore(list, tag, options) };
+      } catch (error) {
+        return { name, fate: { stuck: messageOf(error) } satisfies Fate };
+      }
+    }),
+  );
+  const named = (fate: Fate): string =>
+    fates.flatMap((each) => (each.fate === fate ? [each.name] : [])).join(', ');
+  const stuck = fates.flatMap(({ name, fate }) =>
+    typeof fate === 'object' ? [`${name} (${fate.stuck})`] : [],
+  );
+  const { what, reason } = options;
+  const rest = [
+    ['back at what they were', named('back')],
+    ['new, and not to be deleted', named('new')],
+    ['not to be put back', stuck.join(', ')],
+  ].filter(([, names]) => names !== '');
+  const message = [`${what}: ${messageOf(reason)}`, ...rest.map(([fate, names]) => `${fate}: ${names}`)].join(
+    '; ',
+  );
+  const own = reason instanceof ArchfarmError ? reason : undefined;
+  return new ArchfarmError(own?.code ?? 'registry-error', message, { hint: own?.hint, cause: reason });
+}
+
+async function restore(
+  list: Manifest,
+  tag: FinalTag,
+  { previous, known, signal }: GoBackOptions,
+): Promise<Fate> {
+  const { repository } = tag;
+  const digest = previous[tagName(tag)];
+  // It stood for this list before there was anything to publish.
+  if (digest === list.digest) return 'unmoved';
+  const current = await findDigest(repository, tag.tag, { scope: repository.pushScope, signal });
+  // A failed request may have moved it all the same; and what somebody else wrote meanwhile is theirs.
+  if (current !== list.digest) return 'unmoved';
+  if (digest === undefined) return 'new';
+  const old = known.get(digest) ?? (await getManifest(repository, digest, signal, repository.pushScope));
+  if (old === undefined) throw new ArchfarmError('registry-error', `${digest} is not there any more`);
+  await putManifest(repository, old, { reference: tag.tag, signal });
+  return 'back';
+}

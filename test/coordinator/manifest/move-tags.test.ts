@@ -1,0 +1,126 @@
+/** Several tags that move, or go back: a real registry behind a proxy that fails in the middle. */
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { VerifiedImage } from '../../../coordinator/farm/events.ts';
+import { publish, type Publication, type PublishOptions } from '../../../coordinator/manifest/publish.ts';
+import { verifyImage } from '../../../coordinator/manifest/verify.ts';
+import { Registries } from '../../../coordinator/registry/registries.ts';
+import { defaultTiming } from '../../../coordinator/registry/timing.ts';
+import { startRegistry } from '../../../scripts/rig/registry.ts';
+import { parsePlatform } from '../../../shared/platform.ts';
+import { parseReference } from '../../../shared/reference.ts';
+import { failureOf } from '../../support/failure.ts';
+import { startFaultProxy, type Hook } from '../../support/fault-proxy.ts';
+import { pullDocument, pushDocument, pushSample } from '../../support/sample-image.ts';
+
+const { signal } = new AbortController();
+const timing = { ...defaultTiming, tries: 3, firstPause: 1, maxPause: 5 };
+
+interface Bench extends AsyncDisposable {
+  /** What happens to requests from now on. */
+  hook: Hook;
+  /** A new image of the platform. */
+  image(platform?: string): Promise<VerifiedImage>;
+  /** Gives a tag of `app` an old image; its digest. */
+  seed(tag: string, architecture?: string): Promise<string>;
+  at(tag: string): Promise<string | undefined>;
+  names(...tags: readonly string[]): string[];
+  publish(publication: Publication, options?: Partial<PublishOptions>): Promise<unknown>;
+  /** Begins to publish, and is interrupted when `one` has moved and `two` has not: what is on disk of it. */
+  interrupt(publication: Publication): Promise<Record<string, string>>;
+}
+
+async function startBench(): Promise<Bench> {
+  const registry = await startRegistry({ inMemory: true });
+  const proxy = await startFaultProxy(registry.host, (request, response) => bench.hook(request, response));
+  const registries = new Registries({ configDirectory: '/nonexistent', timing });
+  const target = { host: registry.host, repository: 'app' };
+  const bench: Bench = {
+    hook: () => false,
+    async image(text = 'linux/amd64') {
+      const platform = parsePlatform(text);
+      const repository = `app-${platform.architecture}`;
+      const { reported } = await pushSample({ host: registry.host, repository }, { platform });
+      const reference = parseReference(`${proxy.host}/${repository}`);
+      return verifyImage({ reported, reference, platform }, registries, signal);
+    },
+    async seed(tag, architecture = 'amd64') {
+      const platform = { os: 'linux', architecture };
+      return (await pushSample({ ...target, tag }, { platform })).digest;
+    },
+    at: async (tag) => (await pullDocument(target, tag))?.digest,
+    names: (...tags) => tags.map((tag) => `${proxy.host}/app:${tag}`),
+    publish: (publication, options) =>
+      publish(publication, registries, {
+        signal,
+        onEvent: () => {},
+        onMoving: () => Promise.resolve(),
+        ...options,
+      }),
+    async interrupt(publication) {
+      let previous: Record<string, string> = {};
+      const stop = new AbortController();
+      let moved = false;
+      const { hook } = bench;
+      bench.hook = (request) => {
+        if (isPut(request, 'two')) {
+          if (moved) stop.abort();
+          return true;
+        }
+        if (!isPut(request, 'one')) return false;
+        return async (answer, response) => {
+          moved = true;
+          response.writeHead(answer.statusCode ?? 502, answer.headers);
+          answer.pipe(response);
+          stop.abort();
+        };
+      };
+      const onMoving = async (old: Readonly<Record<string, string>>) => void (previous = { ...old });
+      await bench.publish(publication, { signal: stop.signal, onMoving }).then(
+        () => assert.unreachable('it was to be interrupted'),
+        () => {},
+      );
+      bench.hook = hook;
+      return previous;
+    },
+    async [Symbol.asyncDispose]() {
+      await registries[Symbol.asyncDispose]();
+      await proxy[Symbol.asyncDispose]();
+      await registry[Symbol.asyncDispose]();
+    },
+  };
+  return bench;
+}
+
+function isPut({ method, url }: { method?: string | undefined; url?: string | undefined }, tag: string) {
+  return method === 'PUT' && url === `/v2/app/manifests/${tag}`;
+}
+
+function refuse(...lines: readonly string[]): Hook {
+  return ({ method, url = '' }, response) => {
+    if (!lines.some((line) => `${method} ${url}`.startsWith(line))) return false;
+    response.writeHead(403).end('{"errors":[{"code":"DENIED","message":"on purpose"}]}');
+    return true;
+  };
+}
+
+test('what was interrupted with a tag moved and cannot be finished leaves no tag moved', async () => {
+  for (const line of [
+    'GET /v2/app/manifests/two',
+    'HEAD /v2/app/manifests/one-amd64',
+    'PUT /v2/app/manifests/two',
+  ]) {
+    await using bench = await startBench();
+    const old = [await bench.seed('one'), await bench.seed('two')];
+    const wanted = { children: [await bench.image()], tags: bench.names('one', 'two'), childTags: true };
+    const previous = await bench.interrupt(wanted);
+    assert.is.not(await bench.at('one'), old[0]);
+    bench.hook = refuse(line);
+    const error = await failureOf(bench.publish({ ...wanted, previous }));
+    assert.is(error.code, 'registry-denied');
+    assert.match(error.message, `back at what they were: ${bench.names('one')[0]}`);
+    assert.equal([await bench.at('one'), await bench.at('two')], old, line);
+  }
+});
+
+test.run();
