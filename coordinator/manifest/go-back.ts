@@ -14,6 +14,8 @@ export interface Former {
 
 export interface GoBackOptions extends Former {
   readonly signal: AbortSignal;
+  /** What its registry said that it wrote under a tag: the digest. */
+  readonly written: ReadonlyMap<FinalTag, string>;
   /** What failed, and why. */
   readonly what: string;
   readonly reason: unknown;
@@ -58,15 +60,20 @@ export async function goBack(
 async function restore(
   list: Manifest,
   tag: FinalTag,
-  { previous, known, signal }: GoBackOptions,
+  { previous, known, written, signal }: GoBackOptions,
 ): Promise<Fate> {
   const { repository } = tag;
   const digest = previous[tagName(tag)];
+  const wrote = written.get(tag);
   // It stood for this list before there was anything to publish.
   if (digest === list.digest) return 'unmoved';
   const current = await findDigest(repository, tag.tag, { scope: repository.pushScope, signal });
-  // A failed request may have moved it all the same; and what somebody else wrote meanwhile is theirs.
-  if (current !== list.digest) return 'unmoved';
+  // A failed request may have moved it all the same.
+  if (wrote === undefined && current !== list.digest) return 'unmoved';
+  // Reads may lag behind writes, and then tell what was there before; what somebody else wrote meanwhile is theirs.
+  if (![list.digest, wrote, digest, undefined].includes(current)) {
+    return { stuck: `it stands for ${current}, which something else has written` };
+  }
   if (digest === undefined) return 'new';
   const old = known.get(digest) ?? (await getManifest(repository, digest, signal, repository.pushScope));
   if (old === undefined) throw new ArchfarmError('registry-error', `${digest} is not there any more`);

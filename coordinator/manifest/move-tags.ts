@@ -24,9 +24,11 @@ export async function moveTags(
   options: MoveOptions,
 ): Promise<void> {
   const { signal } = options;
+  const written = new Map(options.moved.map((tag) => [tag, list.digest]));
   const outcomes = await Promise.allSettled(
     tags.map(async (tag) => {
       await putTag(list, tag, signal);
+      written.set(tag, list.digest);
       options.onMoved(tag);
     }),
   );
@@ -42,7 +44,7 @@ export async function moveTags(
   if (all.length === 1) throw first.reason;
   const still = signal.aborted ? AbortSignal.timeout(patience) : signal;
   const what = `${tagName(first.tag)} could not be written`;
-  throw await goBack(list, all, { ...options, signal: still, what, reason: first.reason });
+  throw await goBack(list, all, { ...options, signal: still, written, what, reason: first.reason });
 }
 
 /** A request whose answers were all lost may have done its work: then the tag stands for the list. */

@@ -116,7 +116,8 @@ async function prepare(list: Manifest, place: Place, wanted: Wanted): Promise<Pr
     const { signal } = options;
     if (previous === undefined || signal.aborted) throw reason;
     const what = 'what was interrupted while it moved the tags cannot be finished';
-    throw await goBack(list, place.tags, { previous, known: new Map(), signal, what, reason });
+    const former = { previous, known: new Map(), written: new Map() };
+    throw await goBack(list, place.tags, { ...former, signal, what, reason });
   }
 }
 

@@ -61,18 +61,22 @@ async function startBench(): Promise<Bench> {
       let previous: Record<string, string> = {};
       const stop = new AbortController();
       let moved = false;
+      let held = false;
       const { hook } = bench;
+      const met = (): void => {
+        if (moved && held) stop.abort();
+      };
       bench.hook = (request) => {
         if (isPut(request, 'two')) {
-          if (moved) stop.abort();
+          held = true;
+          met();
           return true;
         }
         if (!isPut(request, 'one')) return false;
-        return async (answer, response) => {
+        return (answer) => {
+          answer.resume();
           moved = true;
-          response.writeHead(answer.statusCode ?? 502, answer.headers);
-          answer.pipe(response);
-          stop.abort();
+          met();
         };
       };
       const onMoving = async (old: Readonly<Record<string, string>>) => void (previous = { ...old });
@@ -120,6 +124,30 @@ test('what was interrupted with a tag moved and cannot be finished leaves no tag
     assert.is(error.code, 'registry-denied');
     assert.match(error.message, `back at what they were: ${bench.names('one')[0]}`);
     assert.equal([await bench.at('one'), await bench.at('two')], old, line);
+  }
+});
+
+test('a tag that was written goes back although it still reads as before, and what somebody else wrote stays', async () => {
+  for (const theirs of [undefined, `sha256:${'0'.repeat(64)}`]) {
+    await using bench = await startBench();
+    const old = [await bench.seed('one'), await bench.seed('two')];
+    const wanted = { children: [await bench.image()], tags: bench.names('one', 'two') };
+    const denied = refuse('PUT /v2/app/manifests/two');
+    bench.hook = async (request, response) => {
+      if (request.method !== 'HEAD' || request.url !== '/v2/app/manifests/one')
+        return denied(request, response);
+      response.writeHead(200, { 'docker-content-digest': theirs ?? old[0] }).end();
+      return true;
+    };
+    const error = await failureOf(bench.publish(wanted));
+    const [one] = bench.names('one');
+    if (theirs === undefined) {
+      assert.match(error.message, `back at what they were: ${one}`);
+      assert.equal([await bench.at('one'), await bench.at('two')], old);
+    } else {
+      assert.match(error.message, `not to be put back: ${one} (it stands for ${theirs}`);
+      assert.is.not(await bench.at('one'), old[0]);
+    }
   }
 });
 
