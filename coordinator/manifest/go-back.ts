@@ -74,7 +74,7 @@ async function restore(
   if (![list.digest, wrote, digest, undefined].includes(current)) {
     return { stuck: `it stands for ${current}, which something else has written` };
   }
-  if (digest === undefined) return 'new';
+  if (digest === undefined) return current === undefined ? 'unmoved' : 'new';
   const old = known.get(digest) ?? (await getManifest(repository, digest, signal, repository.pushScope));
   if (old === undefined) throw new ArchfarmError('registry-error', `${digest} is not there any more`);
   await putManifest(repository, old, { reference: tag.tag, signal });

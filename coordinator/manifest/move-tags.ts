@@ -3,7 +3,9 @@ import { findDigest, putManifest } from '../registry/manifests.ts';
 import { RegistryError } from '../registry/registry-error.ts';
 import type { Manifest } from './document.ts';
 import { goBack, type Former } from './go-back.ts';
+import { readBack } from './read-back.ts';
 import { tagName, type FinalTag } from './tags.ts';
+import { together } from './together.ts';
 
 export interface MoveOptions extends Former {
   readonly signal: AbortSignal;
@@ -12,6 +14,8 @@ export interface MoveOptions extends Former {
   /** Whether somebody goes on where `signal` stops it; else the tags go back then too. */
   readonly resumes: boolean;
   readonly onMoved: (tag: FinalTag) => void;
+  readonly onRead: (tag: FinalTag) => void;
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 /** Milliseconds that whoever interrupts may wait for the tags to go back. */
@@ -35,16 +39,35 @@ export async function moveTags(
   const failed = outcomes.flatMap((outcome, index) =>
     outcome.status === 'rejected' ? [{ tag: tags[index]!, reason: outcome.reason as unknown }] : [],
   );
+  const all = [...options.moved, ...tags];
   const [first] = failed;
-  if (first === undefined) return;
+  if (first === undefined) return readAllBack(list, tags, { ...options, all, written });
   // An interrupted coordinator begins again where it stopped.
   if (signal.aborted && options.resumes) throw first.reason;
-  const all = [...options.moved, ...tags];
   // The only tag did not move: there is nothing to say but why.
   if (all.length === 1) throw first.reason;
   const still = signal.aborted ? AbortSignal.timeout(patience) : signal;
   const what = `${tagName(first.tag)} could not be written`;
   throw await goBack(list, all, { ...options, signal: still, written, what, reason: first.reason });
+}
+
+interface Moved extends MoveOptions {
+  readonly all: readonly FinalTag[];
+  readonly written: ReadonlyMap<FinalTag, string>;
+}
+
+async function readAllBack(list: Manifest, tags: readonly FinalTag[], moved: Moved): Promise<void> {
+  const { signal, previous, onRead, onWarning } = moved;
+  try {
+    await together(
+      tags,
+      (tag, signal) => readBack(list, tag, { signal, former: previous[tagName(tag)], onRead, onWarning }),
+      signal,
+    );
+  } catch (reason) {
+    if (signal.aborted) throw reason;
+    throw await goBack(list, moved.all, { ...moved, what: 'the tags did not move', reason });
+  }
 }
 
 /** A request whose answers were all lost may have done its work: then the tag stands for the list. */

@@ -3,13 +3,12 @@
  * is invisible, so a tag stands for what it stood for until everything under the new list is there.
  */
 import { untilAborted } from '../../shared/abort.ts';
-import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import { formatPlatform } from '../../shared/platform.ts';
 import type { Descriptor, PublishEvent } from '../../shared/progress.ts';
 import type { VerifiedImage } from '../farm/events.ts';
 import type { Annotations, ListType } from '../project/annotations.ts';
 import { lacksContent } from '../registry/children.ts';
-import { findDigest, putManifest } from '../registry/manifests.ts';
+import { putManifest } from '../registry/manifests.ts';
 import type { Registries } from '../registry/registries.ts';
 import type { Repository } from '../registry/repository.ts';
 import type { Manifest } from './document.ts';
@@ -81,7 +80,6 @@ async function publishFrom(staging: Staging, publication: Publication, options: 
   const tags = publication.tags.map((tag) => finalTag(tag, registries));
   const { targets, stale } = await prepare(list, { tags, staging }, { publication, options });
   await move(list, { stale, targets, staging }, { publication, options });
-  await together(stale, (tag, signal) => readBack(list, tag, { ...options, signal }), signal);
   return {
     descriptor: { mediaType: list.mediaType, digest: list.digest, size: list.bytes.length },
     tags: tags.map(tagName),
@@ -213,16 +211,22 @@ async function move(
   if (only === undefined) return;
   // Whoever stores the intent rolls forward.
   const resumes = options.onMoving !== undefined;
-  const onMoved = (tag: FinalTag): void =>
-    report(options, { action: 'tag', reference: tagName(tag), digest: list.digest });
+  const told =
+    (action: PublishEvent['action']) =>
+    (tag: FinalTag): void =>
+      report(options, { action, reference: tagName(tag), digest: list.digest });
+  const previous = publication.previous ?? digestsOf(targets);
+  const known = new Map(
+    targets.flatMap(({ state: { manifest } }) =>
+      manifest === undefined ? [] : [[manifest.digest, manifest]],
+    ),
+  );
+  const asked = { ...options, previous, known, resumes, onMoved: told('tag'), onRead: told('verify') };
   if (stale.length === 1 && publication.previous === undefined) {
     const put: ListPut = { staging, children: publication.children, options };
-    await withAllChildren(only.repository, put, () =>
-      moveTags(list, stale, { ...options, previous: {}, moved: [], known: new Map(), resumes, onMoved }),
-    );
+    await withAllChildren(only.repository, put, () => moveTags(list, stale, { ...asked, moved: [] }));
     return;
   }
-  const previous = publication.previous ?? digestsOf(targets);
   if (publication.previous === undefined) await options.onMoving?.(previous);
   // Those that an interrupted run moved; others stood for this list before there was anything to publish.
   const moved = targets.filter(
@@ -231,12 +235,7 @@ async function move(
       !stale.includes(target) &&
       previous[tagName(target)] !== list.digest,
   );
-  const known = new Map(
-    targets.flatMap(({ state: { manifest } }) =>
-      manifest === undefined ? [] : [[manifest.digest, manifest]],
-    ),
-  );
-  await moveTags(list, stale, { ...options, previous, moved, known, resumes, onMoved });
+  await moveTags(list, stale, { ...asked, moved });
 }
 
 function digestsOf(targets: readonly Target[]): Record<string, string> {
@@ -246,32 +245,6 @@ function digestsOf(targets: readonly Target[]): Record<string, string> {
       return digest === undefined ? [] : [[tagName(target), digest]];
     }),
   );
-}
-
-async function readBack(
-  list: Manifest,
-  { repository, tag }: FinalTag,
-  options: PublishOptions,
-): Promise<void> {
-  const { signal } = options;
-  const reference = repository.reference(tag);
-  let digest: string | undefined;
-  try {
-    digest = await findDigest(repository, tag, { scope: repository.pushScope, signal });
-  } catch (error) {
-    if (signal.aborted) throw error;
-    // It took the list and said so: what was published is not called a failure for want of a second look.
-    options.onWarning?.(`${reference} is written and could not be read back: ${messageOf(error)}`);
-    return;
-  }
-  if (digest !== list.digest) {
-    throw new ArchfarmError(
-      'registry-error',
-      `${reference} was written as ${list.digest} and reads as ${digest ?? 'missing'}`,
-      { hint: 'something else writes this tag' },
-    );
-  }
-  report(options, { action: 'verify', reference, digest });
 }
 
 function report(options: PublishOptions, event: Omit<PublishEvent, 'type' | 'time'>): void {

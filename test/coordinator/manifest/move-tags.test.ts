@@ -151,4 +151,28 @@ test('a tag that was written goes back although it still reads as before, and wh
   }
 });
 
+test('a read that lags is no failure, and a tag that never moves takes the others back', async () => {
+  for (const looks of [2, Infinity])
+    for (const tags of [['one'], ['one', 'two']]) {
+      await using bench = await startBench();
+      const old = [await bench.seed('one'), await bench.seed('two')];
+      let looked = 0;
+      bench.hook = ({ method, url }, response) => {
+        if (method !== 'HEAD' || url !== '/v2/app/manifests/one' || ++looked > looks) return false;
+        response.writeHead(200, { 'docker-content-digest': old[0] }).end();
+        return true;
+      };
+      const work = bench.publish({ children: [await bench.image()], tags: bench.names(...tags) });
+      if (looks === 2) {
+        await work;
+        assert.is.not(await bench.at('one'), old[0]);
+        continue;
+      }
+      const error = await failureOf(work);
+      assert.match(error.message, `${bench.names('one')[0]} was written as`);
+      assert.match(error.message, `back at what they were: ${bench.names(...tags).join(', ')}`);
+      assert.equal([await bench.at('one'), await bench.at('two')], old);
+    }
+});
+
 test.run();

@@ -211,12 +211,9 @@ async function complaints(ended: Ended, list: string): Promise<string[]> {
   }
   const message = messageOf(error);
   const all = `${message} ${error instanceof ArchfarmError ? error.hint : ''}`;
-  // Both tags moved and one of them reads as something else: whoever writes it was later.
-  const lateError = / was written as sha256:\w+ and reads as /.test(message);
   const kept = tags.map(
     (tag, index) =>
       tag === old.digest ||
-      (lateError && tag === list) ||
       (tag === list &&
         message.includes(`not to be put back`) &&
         message.includes(`:${['one', 'two'][index]} (`)),
