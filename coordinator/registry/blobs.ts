@@ -5,6 +5,7 @@ import { copyInChunks } from './chunked-copy.ts';
 import type { Reply } from './client.ts';
 import { withinDeadline } from './deadline.ts';
 import { digestOf } from './digest.ts';
+import { withoutHead } from './manifests.ts';
 import { deepestCode, networkFailure, RegistryError } from './registry-error.ts';
 import type { Repository } from './repository.ts';
 import { withRetries } from './retry.ts';
@@ -105,10 +106,11 @@ const elsewhere = [301, 302, 303, 307, 308];
 async function hasBlob(repository: Repository, blob: Descriptor, signal: AbortSignal): Promise<boolean> {
   const request = blobRequest(repository, blob);
   const reply = await repository.client.call(
-    { ...request, method: 'HEAD', staysHome: true, expected: [200, ...elsewhere, 404] },
+    { ...request, method: 'HEAD', staysHome: true, expected: [200, ...elsewhere, 404, ...withoutHead] },
     { signal },
   );
-  return reply.status !== 404;
+  // Where it cannot be asked, it is copied once more at worst.
+  return reply.status !== 404 && !withoutHead.includes(reply.status);
 }
 
 /** Blobs that are worth going on with instead of beginning anew, in bytes. */

@@ -10,6 +10,8 @@ import type { Scope } from './scope.ts';
 /** Bytes; the limit of registries themselves. */
 const maxManifest = 4 * 1024 * 1024;
 const digestHeader = 'docker-content-digest';
+/** What those answer to HEAD who do not know it; whatever is amiss otherwise, a request of another kind will say. */
+export const withoutHead: readonly number[] = [400, 405, 501];
 
 /**
  * The exact bytes, checked against the digest when they were asked for by one. Undefined when there is none. `scope` is
@@ -101,12 +103,12 @@ export async function findDigest(
       url: repository.path(`manifests/${reference}`),
       scopes: [scope],
       headers: { accept: acceptedManifests },
-      expected: [200, 404],
+      expected: [200, 404, ...withoutHead],
     },
     { signal },
   );
   if (reply.status === 404) return undefined;
-  const digest = reply.header(digestHeader);
+  const digest = reply.status === 200 ? reply.header(digestHeader) : undefined;
   // Not every registry says it without the content, or in the algorithm that we compare by.
   if (digest !== undefined && isDigest(digest)) return digest;
   return (await getManifest(repository, reference, signal, scope))?.digest;

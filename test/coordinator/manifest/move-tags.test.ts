@@ -175,4 +175,24 @@ test('a read that lags is no failure, and a tag that never moves takes the other
     }
 });
 
+test('a registry without HEAD is asked by GET, and given blobs without being asked', async () => {
+  for (const status of [400, 405, 501]) {
+    await using bench = await startBench();
+    const old = [await bench.seed('one'), await bench.seed('two')];
+    const wanted = { children: [await bench.image()], tags: bench.names('one', 'two') };
+    const denied = refuse('PUT /v2/app/manifests/two');
+    bench.hook = (request, response) => {
+      const { pathname, searchParams } = new URL(request.url ?? '', 'http://x');
+      if (searchParams.has('mount')) request.url = pathname;
+      if (request.method !== 'HEAD') return denied(request, response);
+      response.writeHead(status).end();
+      return true;
+    };
+    const error = await failureOf(bench.publish(wanted));
+    assert.match(error.message, `back at what they were: ${bench.names('one')[0]}`);
+    assert.equal([await bench.at('one'), await bench.at('two')], old);
+    await bench.publish({ ...wanted, tags: bench.names('three') });
+  }
+});
+
 test.run();
