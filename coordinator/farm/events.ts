@@ -35,6 +35,8 @@ export interface NewBuild {
 export interface Origin {
   readonly type: 'retry' | 'amend';
   readonly build: string;
+  /** Digest of the list that an amendment adds to; absent in builds that an older coordinator stored. */
+  readonly base?: string | undefined;
 }
 
 /** What is kept of a build that has ended beside its result: enough to go on from it. */

@@ -14,7 +14,7 @@ export interface ResultOptions {
 
 /** A snapshot of the build at `at`. */
 export function resultOf(build: Build, options: ResultOptions): BuildResult {
-  const { spec, published, proofs } = build;
+  const { spec, origin, published, proofs } = build;
   const { at } = options;
   return {
     build: build.id,
@@ -22,7 +22,7 @@ export function resultOf(build: Build, options: ResultOptions): BuildResult {
     status: build.status,
     created: build.createdAt,
     client: build.client,
-    ...(build.origin === undefined ? {} : { origin: build.origin }),
+    ...(origin === undefined ? {} : { origin: { type: origin.type, build: origin.build } }),
     ...(build.error === undefined ? {} : { error: build.error }),
     'image.name': spec.tags.join(','),
     tags: published?.tags ?? spec.tags,

@@ -4,48 +4,32 @@ import { ArchfarmError } from '../../shared/errors.ts';
 import { formatPlatform, samePlatform } from '../../shared/platform.ts';
 import type { VerifiedImage } from '../farm/events.ts';
 import { noAnnotations, type Annotations } from '../project/annotations.ts';
-import { findDigest } from '../registry/manifests.ts';
 import type { Registries } from '../registry/registries.ts';
 import { parseList, type Manifest } from './document.ts';
 import { platformOf, type ListedImage } from './list.ts';
-import { lookUp } from './lookup.ts';
+import { lookUp, type Found } from './lookup.ts';
 import { isList, ociIndex } from './media-types.ts';
 import type { Publication } from './publish.ts';
-import { readSource } from './sources.ts';
+import { readSource, type SourceImage } from './sources.ts';
 import { finalTag } from './tags.ts';
-import { together } from './together.ts';
-
-export interface AmendOptions {
-  readonly signal: AbortSignal;
-  readonly onWarning: (message: string) => void;
-}
 
 /**
- * The publication of the list that the first tag stands for now, with these children in it. Other tags that stand for
- * another list are left alone, with a warning. Throws `not-found` when the first tag is gone.
+ * The publication of the list that it is to add to, with these children in it: where nobody has said which, of what the
+ * first tag stands for now. Throws `not-found` when that is gone.
  */
 export async function amendedPublication(
   publication: Publication,
   registries: Registries,
-  { signal, onWarning }: AmendOptions,
+  signal: AbortSignal,
 ): Promise<Publication> {
-  const { children, tags, annotations = noAnnotations } = publication;
-  const { repository, name, manifest } = await lookUp(tags[0] ?? '', registries, signal);
-  // By digest, as the tag may move meanwhile.
-  const image = repository.reference(manifest.digest);
-  const [listed, others] = await Promise.all([
-    readSource({ image }, { registries, attestations: 'keep', signal }),
-    // Where an earlier run of this publication began to move them, it had looked.
-    publication.previous === undefined ? digestsOf(tags.slice(1), registries, signal) : [],
-  ]);
-  const elsewhere = tags
-    .slice(1)
-    .filter((_, index) => (others[index] ?? manifest.digest) !== manifest.digest);
-  for (const tag of elsewhere)
-    onWarning(`${tag} stands for another list than ${tags[0]} by now, and is left alone`);
+  const { children, tags, previous, annotations = noAnnotations } = publication;
+  // Where an earlier run has moved tags already, it has stored what they stood for.
+  const base = publication.base ?? Object.values(previous ?? {})[0];
+  const { found, listed } = await readBase({ tags, base }, registries, signal);
+  const { name, manifest } = found;
   return {
     ...publication,
-    tags: tags.filter((tag) => !elsewhere.includes(tag)),
+    base: manifest.digest,
     children: withChildren(
       listed.map(({ image, annotations }) => ({ ...image, annotations })),
       children.map((image) => ({ ...image, annotations: annotationsFor(image, annotations) })),
@@ -60,16 +44,36 @@ export async function amendedPublication(
   };
 }
 
-function digestsOf(
-  tags: readonly string[],
+interface Base {
+  readonly found: Found;
+  readonly listed: readonly SourceImage[];
+}
+
+/** From the first repository that gives it: tags in the others may have to go back, whatever is wrong with one. */
+async function readBase(
+  { tags, base }: { readonly tags: readonly string[]; readonly base: string | undefined },
   registries: Registries,
   signal: AbortSignal,
-): Promise<readonly (string | undefined)[]> {
-  return together(
-    tags.map((text) => finalTag(text, registries)),
-    ({ repository, tag }, signal) => findDigest(repository, tag, { scope: repository.pushScope, signal }),
-    signal,
-  );
+): Promise<Base> {
+  if (base === undefined) return readList(tags[0] ?? '', registries, signal);
+  const repositories = tags.map((tag) => finalTag(tag, registries).repository);
+  let failure: unknown;
+  for (const name of new Set(repositories.map((repository) => repository.reference(base)))) {
+    try {
+      return await readList(name, registries, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      failure ??= error;
+    }
+  }
+  throw failure;
+}
+
+async function readList(text: string, registries: Registries, signal: AbortSignal): Promise<Base> {
+  const found = await lookUp(text, registries, signal);
+  // By digest, as the tag may move meanwhile.
+  const image = found.repository.reference(found.manifest.digest);
+  return { found, listed: await readSource({ image }, { registries, attestations: 'keep', signal }) };
 }
 
 /** Each in the place of the one that it replaces, or at the end. Throws `usage` where two would be of one platform. */

@@ -3,7 +3,6 @@
  * is invisible, so a tag stands for what it stood for until everything under the new list is there.
  */
 import { untilAborted } from '../../shared/abort.ts';
-import { formatPlatform } from '../../shared/platform.ts';
 import type { Descriptor, PublishEvent } from '../../shared/progress.ts';
 import type { VerifiedImage } from '../farm/events.ts';
 import type { Annotations, ListType } from '../project/annotations.ts';
@@ -14,11 +13,11 @@ import type { Repository } from '../registry/repository.ts';
 import type { Manifest } from './document.ts';
 import { tagChildren } from './child-tags.ts';
 import { goBack } from './go-back.ts';
-import { assembleList, listChildren, platformOf, type ListedImage } from './list.ts';
+import { assembleList, listChildren, type ListedImage } from './list.ts';
 import { moveTags } from './move-tags.ts';
-import { lostPlatforms, platformLoss } from './platform-loss.ts';
 import { Staging } from './staging.ts';
-import { finalTag, tagName, type FinalTag, type TagState } from './tags.ts';
+import { finalTag, tagName, type FinalTag } from './tags.ts';
+import { describeElsewhere, findElsewhere, nothingToAmend, refuseLoss, type Target } from './targets.ts';
 import { together } from './together.ts';
 
 export interface Publication {
@@ -32,6 +31,8 @@ export interface Publication {
   readonly childTags?: boolean | undefined;
   /** A tag may lose platforms. */
   readonly force?: boolean | undefined;
+  /** Digest of the list that was amended: tags that stand for another one by now are left alone, with a warning. */
+  readonly base?: string | undefined;
   /** What the tags stood for when an earlier run of this publication began to move them. */
   readonly previous?: Readonly<Record<string, string>> | undefined;
 }
@@ -50,10 +51,6 @@ export interface Published {
   readonly descriptor: Descriptor;
   /** Full references. */
   readonly tags: readonly string[];
-}
-
-interface Target extends FinalTag {
-  readonly state: TagState;
 }
 
 /**
@@ -82,7 +79,7 @@ async function publishFrom(staging: Staging, publication: Publication, options: 
   await move(list, { stale, targets, staging }, { publication, options });
   return {
     descriptor: { mediaType: list.mediaType, digest: list.digest, size: list.bytes.length },
-    tags: tags.map(tagName),
+    tags: targets.map(tagName),
   };
 }
 
@@ -96,9 +93,10 @@ interface Wanted {
   readonly options: Options;
 }
 
-/** Those that do not stand for the list yet are stale. */
+/** Targets that do not stand for the list yet are stale. */
 interface Prepared {
   readonly targets: readonly Target[];
+  readonly elsewhere: readonly Target[];
   readonly stale: readonly Target[];
 }
 
@@ -108,7 +106,8 @@ async function prepare(list: Manifest, place: Place, wanted: Wanted): Promise<Pr
   const { children, previous, childTags = false } = publication;
   try {
     const prepared = await bringAll(list, place, wanted);
-    if (childTags) await tagChildren(children, place.tags, { ...options, staging: place.staging });
+    for (const tag of prepared.elsewhere) options.onWarning?.(`${describeElsewhere(tag)}, and is left alone`);
+    if (childTags) await tagChildren(children, prepared.targets, { ...options, staging: place.staging });
     return prepared;
   } catch (reason) {
     const { signal } = options;
@@ -130,7 +129,10 @@ async function bringAll(
   const brought = new Set<string>();
   for (;;) {
     const look = async (tag: FinalTag): Promise<Target> => ({ ...tag, state: await staging.current(tag) });
-    const targets = await together(tags, look, signal);
+    const looked = await together(tags, look, signal);
+    const elsewhere = findElsewhere(looked, list, publication);
+    const targets = looked.filter((tag) => !elsewhere.includes(tag));
+    if (targets.length === 0) throw nothingToAmend(elsewhere);
     const stale = targets.filter(({ state }) => state.manifest?.digest !== list.digest);
     if (previous === undefined) refuseLoss(stale, publication);
     const lacking = new Map(
@@ -138,7 +140,7 @@ async function bringAll(
         .filter(({ repository }) => !brought.has(repository.fullName))
         .map(({ repository }) => [repository.fullName, repository]),
     );
-    if (lacking.size === 0) return { targets, stale };
+    if (lacking.size === 0) return { targets, elsewhere, stale };
     await together(
       [...lacking.values()],
       async (repository) => {
@@ -155,15 +157,6 @@ async function bringAll(
       signal,
     );
     // That may have taken hours, in which others may have moved the tags: once more.
-  }
-}
-
-function refuseLoss(stale: readonly Target[], { children, platforms, force = false }: Publication): void {
-  if (force) return;
-  const wanted = platforms ?? children.map((child) => formatPlatform(platformOf(child.platform)));
-  for (const target of stale) {
-    const lost = lostPlatforms(target.state.platforms, wanted);
-    if (lost.length > 0) throw platformLoss(tagName(target), lost);
   }
 }
 
@@ -198,7 +191,7 @@ async function withAllChildren(
   }
 }
 
-interface Move extends Prepared {
+interface Move extends Pick<Prepared, 'targets' | 'stale'> {
   readonly staging: Staging;
 }
 

@@ -47,11 +47,12 @@ export class FollowUps {
     const followUp = retryOf(result, remains);
     const root = await this.#rootOf(followUp.origin.type === 'amend' ? followUp.origin.build : result.build);
     const ancestor = { root, sequence: remains?.sequence ?? 0 };
-    const { tags, warnings } = await this.#ownTags(followUp, ancestor);
+    const { tags, warnings, origin } = await this.#tagsFor(followUp, ancestor, signal);
     const entries = Object.entries(followUp.carried ?? {});
     const there = await Promise.all(entries.map(([, image]) => this.#isThere(image, signal)));
     return {
       ...followUp,
+      origin,
       ancestor,
       spec: { ...followUp.spec, tags },
       carried: Object.fromEntries(entries.filter((_, index) => there[index])),
@@ -70,13 +71,13 @@ export class FollowUps {
     const followUp = amendmentOf(result, remains, request);
     const root = await this.#rootOf(result.build);
     const ancestor = { root, sequence: (await this.#farm.remains(root))?.sequence ?? 0 };
-    const own = await this.#ownTags(followUp, ancestor);
-    const same = await this.#oneList(own.tags, signal);
+    const { tags, warnings, origin } = await this.#tagsFor(followUp, ancestor, signal);
     return {
       ...followUp,
+      origin,
       ancestor,
-      spec: normalizeSpec({ ...followUp.spec, tags: same.tags }),
-      warnings: [...own.warnings, ...same.warnings],
+      spec: normalizeSpec({ ...followUp.spec, tags }),
+      warnings,
     };
   }
 
@@ -94,6 +95,19 @@ export class FollowUps {
   requireNewest({ spec, origin, ancestor }: CheckedFollowUp): void {
     const newer = this.#wanted(spec.tags, ancestor);
     if (newer.size > 0) split([...newer.keys()], newer, refusal(origin, ancestor));
+  }
+
+  /** What it may publish, and for an amendment the one list that it adds to: also that of a retried one, as it is by now. */
+  async #tagsFor(
+    followUp: FollowUp,
+    ancestor: Ancestor,
+    signal: AbortSignal,
+  ): Promise<Tags & Pick<FollowUp, 'origin'>> {
+    const own = await this.#ownTags(followUp, ancestor);
+    const { origin } = followUp;
+    if (origin.type !== 'amend') return { ...own, origin };
+    const { tags, warnings, base } = await this.#oneList(own.tags, signal);
+    return { tags, warnings: [...own.warnings, ...warnings], origin: { ...origin, base } };
   }
 
   /** The tags that no newer build has published or is about to. */
@@ -123,7 +137,10 @@ export class FollowUps {
   }
 
   /** Those that stand for what the first of them stands for. */
-  async #oneList(tags: readonly string[], signal: AbortSignal): Promise<Tags> {
+  async #oneList(
+    tags: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Tags & { readonly base: string | undefined }> {
     const found = await Promise.all(
       tags.map(async (text) => {
         const { repository, tag } = finalTag(text, this.#registries);
@@ -136,7 +153,7 @@ export class FollowUps {
       if (found[index] === undefined) other.set(tag, `${tag} is there no more`);
       else if (found[index] !== first) other.set(tag, `${tag} stands for another list by now`);
     }
-    return split(tags, other, 'there is nothing to amend');
+    return { ...split(tags, other, 'there is nothing to amend'), base: first };
   }
 
   /** The build whose trees it was made of, however often it was amended since. */

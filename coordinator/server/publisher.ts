@@ -109,10 +109,13 @@ export class Publisher {
       try {
         const { staging } = this.#stagedFor(build, spec);
         const own = publicationOf(spec, effect);
-        const amends = farm.origin(build)?.type === 'amend';
+        const origin = farm.origin(build);
         const onWarning = (message: string): void =>
           this.#tell(build, { type: 'warning', time: Date.now(), message });
-        const publication = amends ? await amendedPublication(own, registries, { signal, onWarning }) : own;
+        const publication =
+          origin?.type === 'amend'
+            ? await amendedPublication({ ...own, base: origin.base }, registries, signal)
+            : own;
         published = await publish(publication, registries, {
           signal,
           staging,

@@ -45,10 +45,13 @@ async function put(publication: Publication, { registries }: Place): Promise<voi
 }
 
 /** What it warned of. */
-async function amend(publication: Publication, place: Place): Promise<string[]> {
+async function amend(publication: Publication, { registries }: Place): Promise<string[]> {
   const warnings: string[] = [];
-  const onWarning = (message: string): void => void warnings.push(message);
-  await put(await amendedPublication(publication, place.registries, { signal, onWarning }), place);
+  await publish(await amendedPublication(publication, registries, signal), registries, {
+    signal,
+    onEvent: () => {},
+    onWarning: (message) => warnings.push(message),
+  });
   return warnings;
 }
 
@@ -129,7 +132,56 @@ test('a tag that stands for another list by now is left alone', async () => {
   const warnings = await amend({ tags: [latest, one], children }, place);
   assert.is((await listAt(registry.host, '1')).digest, before.digest);
   assert.is((await listAt(registry.host)).manifests.length, 2);
-  assert.equal(warnings, [`${one} stands for another list than ${latest} by now, and is left alone`]);
+  assert.equal(warnings, [`${one} stands for another list by now, and is left alone`]);
+});
+
+test('adds to the list that was there when it was asked for, and to no other', async () => {
+  await using registry = await startRegistry();
+  await using registries = new Registries({ configDirectory: '/nonexistent' });
+  const place = { registries, host: registry.host };
+  const tags = ['latest', '1'].map((tag) => `${registry.host}/app:${tag}`);
+  const [latest = ''] = tags;
+  const amd64 = await imageFor('linux/amd64', place);
+  await put({ tags, children: [amd64] }, place);
+  const base = (await listAt(registry.host)).digest;
+  await put({ tags: [latest], children: [await imageFor('linux/amd64', place)] }, place);
+  const theirs = (await listAt(registry.host)).digest;
+  const s390x = await imageFor('linux/s390x', place);
+  const gone = `${registry.host}/app:gone`;
+  const warnings = await amend({ tags: [...tags, gone], children: [s390x], base }, place);
+  assert.equal(warnings, [
+    `${latest} stands for another list by now, and is left alone`,
+    `${gone} is there no more, and is left alone`,
+  ]);
+  assert.is((await listAt(registry.host)).digest, theirs);
+  assert.equal(
+    (await listAt(registry.host, '1')).manifests.map(({ digest }) => digest),
+    [amd64.descriptor.digest, s390x.descriptor.digest],
+  );
+  const error = await failureOf(amend({ tags: [latest], children: [s390x], base }, place));
+  assert.is(error.code, 'usage');
+  assert.match(error.message, `${latest} stands for another list by now`);
+});
+
+test('goes on with the tags that it had begun to move, and leaves alone those that it had left alone', async () => {
+  await using registry = await startRegistry();
+  await using registries = new Registries({ configDirectory: '/nonexistent' });
+  const place = { registries, host: registry.host };
+  const [latest = '', one = '', two = ''] = ['latest', '1', '2'].map((tag) => `${registry.host}/app:${tag}`);
+  await put({ tags: [one, two], children: [await imageFor('linux/amd64', place)] }, place);
+  await put({ tags: [latest], children: [await imageFor('linux/amd64', place)] }, place);
+  const theirs = (await listAt(registry.host)).digest;
+  const base = (await listAt(registry.host, '1')).digest;
+  const children = [await imageFor('linux/s390x', place)];
+  await amend({ tags: [one], children, base }, place);
+  const previous = { [one]: base, [two]: base };
+  // As an older coordinator stored it, too.
+  for (const known of [base, undefined]) {
+    await amend({ tags: [one, latest, two], children, base: known, previous }, place);
+    assert.is((await listAt(registry.host)).digest, theirs);
+    assert.is((await listAt(registry.host, '2')).digest, (await listAt(registry.host, '1')).digest);
+    assert.is((await listAt(registry.host, '2')).manifests.length, 2);
+  }
 });
 
 test('of two images of one platform each keeps its own notes', async () => {

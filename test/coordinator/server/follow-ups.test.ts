@@ -85,4 +85,21 @@ test('tags of newer builds are left alone, those that are still to come with the
   assert.equal((await new FollowUps({ farm, registries }).retry(failed('two'), signal)).spec.tags, tags);
 });
 
+test('an amendment remembers which list it adds to, and one that is tried again adds to that of now', async () => {
+  await using registry = await startRegistry();
+  await using registries = new Registries({ configDirectory: '/nonexistent' });
+  const target = { host: registry.host, repository: 'app' };
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const base = (await pushSample({ ...target, tag: '1' }, { platform })).digest;
+  const own = sampleSpec({ tags: [`${registry.host}/app:1`] });
+  const origin = { type: 'amend', build: 'one', base } as const;
+  const ended = { one: remainsOf(1, { spec: own }), two: remainsOf(2, { spec: own, origin }) };
+  const followUps = new FollowUps({ farm: history(ended), registries });
+  const succeeded: BuildResult = { ...failed('one'), status: 'succeeded' };
+  const asked = { platforms: [arm64], allowEmulation: false };
+  assert.equal((await followUps.amend(succeeded, asked, signal)).origin, origin);
+  const { digest } = await pushSample({ ...target, tag: '1' }, { platform });
+  assert.equal((await followUps.retry(failed('two'), signal)).origin, { ...origin, base: digest });
+});
+
 test.run();
