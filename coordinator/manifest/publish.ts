@@ -17,7 +17,14 @@ import { assembleList, listChildren, type ListedImage } from './list.ts';
 import { moveTags } from './move-tags.ts';
 import { Staging } from './staging.ts';
 import { finalTag, tagName, type FinalTag } from './tags.ts';
-import { describeElsewhere, findElsewhere, nothingToAmend, refuseLoss, type Target } from './targets.ts';
+import {
+  describeElsewhere,
+  digestsOf,
+  findElsewhere,
+  nothingToAmend,
+  refuseLoss,
+  type Target,
+} from './targets.ts';
 import { together } from './together.ts';
 
 export interface Publication {
@@ -134,7 +141,11 @@ async function bringAll(
     const targets = looked.filter((tag) => !elsewhere.includes(tag));
     if (targets.length === 0) throw nothingToAmend(elsewhere);
     const stale = targets.filter(({ state }) => state.manifest?.digest !== list.digest);
-    if (previous === undefined) refuseLoss(stale, publication);
+    // Those that an interrupted run was about to move were looked at then.
+    refuseLoss(
+      stale.filter((tag) => previous === undefined || previous[tagName(tag)] !== tag.state.manifest?.digest),
+      publication,
+    );
     const lacking = new Map(
       stale
         .filter(({ repository }) => !brought.has(repository.fullName))
@@ -208,7 +219,11 @@ async function move(
     (action: PublishEvent['action']) =>
     (tag: FinalTag): void =>
       report(options, { action, reference: tagName(tag), digest: list.digest });
-  const previous = publication.previous ?? digestsOf(targets);
+  // What somebody else has written since an interrupted run began is what their tags go back to.
+  const previous = {
+    ...publication.previous,
+    ...digestsOf(publication.previous === undefined ? targets : stale),
+  };
   const known = new Map(
     targets.flatMap(({ state: { manifest } }) =>
       manifest === undefined ? [] : [[manifest.digest, manifest]],
@@ -229,15 +244,6 @@ async function move(
       previous[tagName(target)] !== list.digest,
   );
   await moveTags(list, stale, { ...asked, moved });
-}
-
-function digestsOf(targets: readonly Target[]): Record<string, string> {
-  return Object.fromEntries(
-    targets.flatMap((target) => {
-      const digest = target.state.manifest?.digest;
-      return digest === undefined ? [] : [[tagName(target), digest]];
-    }),
-  );
 }
 
 function report(options: PublishOptions, event: Omit<PublishEvent, 'type' | 'time'>): void {

@@ -11,6 +11,16 @@ export interface Target extends FinalTag {
   readonly state: TagState;
 }
 
+/** By name; tags that do not exist are left out. */
+export function digestsOf(targets: readonly Target[]): Record<string, string> {
+  return Object.fromEntries(
+    targets.flatMap((target) => {
+      const digest = target.state.manifest?.digest;
+      return digest === undefined ? [] : [[tagName(target), digest]];
+    }),
+  );
+}
+
 /** Throws `platform-loss` for the first that would lose a platform. */
 export function refuseLoss(
   targets: readonly Target[],

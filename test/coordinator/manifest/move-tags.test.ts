@@ -195,4 +195,25 @@ test('a registry without HEAD is asked by GET, and given blobs without being ask
   }
 });
 
+test('what goes on after an interruption takes no platform from a tag that somebody else wrote meanwhile', async () => {
+  await using bench = await startBench();
+  const [one, two] = bench.names('one', 'two');
+  const old = await bench.seed('one');
+  await bench.seed('two');
+  const wanted = { children: [await bench.image()], tags: [one!, two!] };
+  const previous = await bench.interrupt(wanted);
+  const theirs = await bench.seed('two', 's390x');
+  const error = await failureOf(bench.publish({ ...wanted, previous }));
+  assert.is(error.code, 'platform-loss');
+  assert.match(error.message, `back at what they were: ${one}`);
+  assert.equal([await bench.at('one'), await bench.at('two')], [old, theirs]);
+
+  // Where the rest fails, it is theirs that comes back.
+  const again = await bench.seed('two');
+  bench.hook = refuse('PUT /v2/app/manifests/three');
+  const three = bench.names('three')[0]!;
+  await failureOf(bench.publish({ ...wanted, tags: [...wanted.tags, three], previous }));
+  assert.equal([await bench.at('one'), await bench.at('two')], [old, again]);
+});
+
 test.run();
