@@ -31,8 +31,13 @@ export async function moveTags(
   const written = new Map(options.moved.map((tag) => [tag, list.digest]));
   const outcomes = await Promise.allSettled(
     tags.map(async (tag) => {
-      await putTag(list, tag, signal);
-      written.set(tag, list.digest);
+      try {
+        await putTag(list, tag, signal);
+        written.set(tag, list.digest);
+      } catch (error) {
+        if (error instanceof RegistryError && error.stored !== undefined) written.set(tag, error.stored);
+        throw error;
+      }
       options.onMoved(tag);
     }),
   );
@@ -45,7 +50,7 @@ export async function moveTags(
   // An interrupted coordinator begins again where it stopped.
   if (signal.aborted && options.resumes) throw first.reason;
   // The only tag did not move: there is nothing to say but why.
-  if (all.length === 1) throw first.reason;
+  if (all.length === 1 && written.size === 0) throw first.reason;
   const still = signal.aborted ? AbortSignal.timeout(patience) : signal;
   const what = `${tagName(first.tag)} could not be written`;
   throw await goBack(list, all, { ...options, signal: still, written, what, reason: first.reason });

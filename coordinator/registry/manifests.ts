@@ -114,7 +114,7 @@ export async function findDigest(
   return (await getManifest(repository, reference, signal, scope))?.digest;
 }
 
-/** Writes exactly these bytes under a tag or under their own digest. */
+/** Writes exactly these bytes under a tag or under their own digest; the error names others that are `stored` instead. */
 export async function putManifest(
   repository: Repository,
   manifest: Manifest,
@@ -136,6 +136,7 @@ export async function putManifest(
     throw new RegistryError(
       'registry-error',
       `${repository.reference(reference)}: the registry stored ${digest}, not ${manifest.digest} as it was sent`,
+      { stored: digest },
     );
   }
 }

@@ -18,6 +18,8 @@ export class RegistryError extends ArchfarmError {
   readonly registryCodes: readonly string[];
   /** Of the content that its answer speaks of. */
   readonly digests: readonly string[];
+  /** What the registry says that it has written, where that is not what it was given: a digest. */
+  readonly stored: string | undefined;
 
   constructor(
     code: ErrorCode,
@@ -30,6 +32,7 @@ export class RegistryError extends ArchfarmError {
       retryAfter?: number | undefined;
       registryCodes?: readonly string[];
       digests?: readonly string[];
+      stored?: string | undefined;
     } = {},
   ) {
     super(code, message, options);
@@ -38,6 +41,7 @@ export class RegistryError extends ArchfarmError {
     this.retryAfter = options.retryAfter;
     this.registryCodes = options.registryCodes ?? [];
     this.digests = options.digests ?? [];
+    this.stored = options.stored;
   }
 
   /** The same failure, of which its catcher knows that the work may succeed when it is begun anew. */
@@ -51,8 +55,8 @@ export class RegistryError extends ArchfarmError {
   }
 
   #as({ temporary }: { temporary: boolean }): RegistryError {
-    const { code, message, hint, cause, status, registryCodes, digests } = this;
-    const known = { hint, cause, registryCodes, digests, temporary };
+    const { code, message, hint, cause, status, registryCodes, digests, stored } = this;
+    const known = { hint, cause, registryCodes, digests, stored, temporary };
     return new RegistryError(code, message, status === undefined ? known : { ...known, status });
   }
 }

@@ -216,4 +216,27 @@ test('what goes on after an interruption takes no platform from a tag that someb
   assert.equal([await bench.at('one'), await bench.at('two')], [old, again]);
 });
 
+test('a tag under which the registry stores something else goes back', async () => {
+  for (const tags of [['one'], ['two', 'one']]) {
+    await using bench = await startBench();
+    const old = [await bench.seed('one'), await bench.seed('two')];
+    let stored: string | undefined;
+    bench.hook = (request) => {
+      if (!isPut(request, 'one') || stored !== undefined) return false;
+      return async (answer, response) => {
+        answer.resume();
+        // As if it had normalized the document.
+        stored = await bench.seed('one');
+        response.writeHead(201, { 'docker-content-digest': stored }).end();
+      };
+    };
+    const error = await failureOf(
+      bench.publish({ children: [await bench.image()], tags: bench.names(...tags) }),
+    );
+    assert.match(error.message, `the registry stored ${stored}`);
+    assert.match(error.message, `back at what they were: ${bench.names(...tags).join(', ')}`);
+    assert.equal([await bench.at('one'), await bench.at('two')], old);
+  }
+});
+
 test.run();
