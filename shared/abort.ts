@@ -86,6 +86,31 @@ export class ChildAbort extends AbortController implements Disposable {
   }
 }
 
+/** Aborts with the other signal, `milliseconds` later: for work that an interruption is not to leave half done. */
+export class LaterAbort extends AbortController implements Disposable {
+  readonly #other: AbortSignal;
+  readonly #milliseconds: number;
+  readonly #listener: AbortListener = { aborted: () => this.#wait() };
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(other: AbortSignal, milliseconds: number) {
+    super();
+    this.#other = other;
+    this.#milliseconds = milliseconds;
+    if (other.aborted) this.#wait();
+    else onAbort(other, this.#listener);
+  }
+
+  #wait(): void {
+    this.#timer = setTimeout(() => this.abort(this.#other.reason), this.#milliseconds);
+  }
+
+  [Symbol.dispose](): void {
+    offAbort(this.#other, this.#listener);
+    clearTimeout(this.#timer);
+  }
+}
+
 export interface AbortListener {
   aborted(): void;
 }

@@ -1,25 +1,31 @@
 /** The way back of a publication that failed: its tags stand for what they stood for again, as far as they can. */
+import { LaterAbort } from '../../shared/abort.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import { findDigest, getManifest, putManifest } from '../registry/manifests.ts';
 import type { Manifest } from './document.ts';
 import { tagName, type FinalTag } from './tags.ts';
 
-/** What there was before. */
+/** What there was before, and how long there is time to go back to it. */
 export interface Former {
   /** What each tag, by its name, goes back to; a tag that is not here did not exist. */
   readonly previous: Readonly<Record<string, string>>;
   /** Manifests that are at hand, by digest. */
   readonly known: ReadonlyMap<string, Manifest>;
+  readonly signal: AbortSignal;
+  /** Whether somebody goes on where `signal` stops it; else the tags go back then too. */
+  readonly resumes: boolean;
 }
 
 export interface GoBackOptions extends Former {
-  readonly signal: AbortSignal;
   /** What its registry said that it wrote under a tag: the digest. */
   readonly written: ReadonlyMap<FinalTag, string>;
   /** What failed, and why. */
   readonly what: string;
   readonly reason: unknown;
 }
+
+/** Milliseconds that whoever interrupts may wait for the tags to go back. */
+const patience = 10_000;
 
 type Fate = 'back' | 'new' | 'unmoved' | { readonly stuck: string };
 
@@ -29,11 +35,13 @@ export async function goBack(
   tags: readonly FinalTag[],
   options: GoBackOptions,
 ): Promise<ArchfarmError> {
+  using still = options.resumes ? undefined : new LaterAbort(options.signal, patience);
+  const signal = still?.signal ?? options.signal;
   const fates = await Promise.all(
     tags.map(async (tag) => {
       const name = tagName(tag);
       try {
-        return { name, fate: await restore(list, tag, options) };
+        return { name, fate: await restore(list, tag, { ...options, signal }) };
       } catch (error) {
         return { name, fate: { stuck: messageOf(error) } satisfies Fate };
       }

@@ -8,18 +8,12 @@ import { tagName, type FinalTag } from './tags.ts';
 import { together } from './together.ts';
 
 export interface MoveOptions extends Former {
-  readonly signal: AbortSignal;
   /** Tags that moved before, in an earlier run that was interrupted. */
   readonly moved: readonly FinalTag[];
-  /** Whether somebody goes on where `signal` stops it; else the tags go back then too. */
-  readonly resumes: boolean;
-  readonly onMoved: (tag: FinalTag) => void;
-  readonly onRead: (tag: FinalTag) => void;
+  /** Told of each tag that was put, and of each that was read back. */
+  readonly onDone: (action: 'tag' | 'verify', tag: FinalTag) => void;
   readonly onWarning?: ((message: string) => void) | undefined;
 }
-
-/** Milliseconds that whoever interrupts may wait for the tags to go back. */
-const patience = 10_000;
 
 /** Side by side. When one fails for good the others go back, as far as they can, and the error says how far that was. */
 export async function moveTags(
@@ -38,7 +32,7 @@ export async function moveTags(
         if (error instanceof RegistryError && error.stored !== undefined) written.set(tag, error.stored);
         throw error;
       }
-      options.onMoved(tag);
+      options.onDone('tag', tag);
     }),
   );
   const failed = outcomes.flatMap((outcome, index) =>
@@ -51,9 +45,8 @@ export async function moveTags(
   if (signal.aborted && options.resumes) throw first.reason;
   // The only tag did not move: there is nothing to say but why.
   if (all.length === 1 && written.size === 0) throw first.reason;
-  const still = signal.aborted ? AbortSignal.timeout(patience) : signal;
   const what = `${tagName(first.tag)} could not be written`;
-  throw await goBack(list, all, { ...options, signal: still, written, what, reason: first.reason });
+  throw await goBack(list, all, { ...options, written, what, reason: first.reason });
 }
 
 interface Moved extends MoveOptions {
@@ -62,11 +55,14 @@ interface Moved extends MoveOptions {
 }
 
 async function readAllBack(list: Manifest, tags: readonly FinalTag[], moved: Moved): Promise<void> {
-  const { signal, previous, onRead, onWarning } = moved;
+  const { signal, previous, onDone, onWarning } = moved;
   try {
     await together(
       tags,
-      (tag, signal) => readBack(list, tag, { signal, former: previous[tagName(tag)], onRead, onWarning }),
+      async (tag, signal) => {
+        const former = previous[tagName(tag)];
+        if (await readBack(list, tag, { signal, former, onWarning })) onDone('verify', tag);
+      },
       signal,
     );
   } catch (reason) {

@@ -21,6 +21,7 @@ import {
   describeElsewhere,
   digestsOf,
   findElsewhere,
+  manifestsOf,
   nothingToAmend,
   refuseLoss,
   type Target,
@@ -79,7 +80,7 @@ type Options = PublishOptions & { readonly registries: Registries };
 
 async function publishFrom(staging: Staging, publication: Publication, options: Options): Promise<Published> {
   const { children, type, annotations } = publication;
-  const { signal, registries } = options;
+  const { registries } = options;
   const list = assembleList(listChildren(children, annotations), { type, annotations: annotations?.index });
   const tags = publication.tags.map((tag) => finalTag(tag, registries));
   const { targets, stale } = await prepare(list, { tags, staging }, { publication, options });
@@ -120,7 +121,12 @@ async function prepare(list: Manifest, place: Place, wanted: Wanted): Promise<Pr
     const { signal } = options;
     if (previous === undefined || signal.aborted) throw reason;
     const what = 'what was interrupted while it moved the tags cannot be finished';
-    const former = { previous, known: new Map(), written: new Map() };
+    const former = {
+      previous,
+      known: new Map(),
+      written: new Map(),
+      resumes: options.onMoving !== undefined,
+    };
     throw await goBack(list, place.tags, { ...former, signal, what, reason });
   }
 }
@@ -215,21 +221,14 @@ async function move(
   if (only === undefined) return;
   // Whoever stores the intent rolls forward.
   const resumes = options.onMoving !== undefined;
-  const told =
-    (action: PublishEvent['action']) =>
-    (tag: FinalTag): void =>
-      report(options, { action, reference: tagName(tag), digest: list.digest });
+  const onDone = (action: 'tag' | 'verify', tag: FinalTag): void =>
+    report(options, { action, reference: tagName(tag), digest: list.digest });
   // What somebody else has written since an interrupted run began is what their tags go back to.
   const previous = {
     ...publication.previous,
     ...digestsOf(publication.previous === undefined ? targets : stale),
   };
-  const known = new Map(
-    targets.flatMap(({ state: { manifest } }) =>
-      manifest === undefined ? [] : [[manifest.digest, manifest]],
-    ),
-  );
-  const asked = { ...options, previous, known, resumes, onMoved: told('tag'), onRead: told('verify') };
+  const asked = { ...options, previous, known: manifestsOf(targets), resumes, onDone };
   if (stale.length === 1 && publication.previous === undefined) {
     const put: ListPut = { staging, children: publication.children, options };
     await withAllChildren(only.repository, put, () => moveTags(list, stale, { ...asked, moved: [] }));

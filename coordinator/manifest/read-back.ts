@@ -10,16 +10,15 @@ export interface ReadBackOptions {
   readonly signal: AbortSignal;
   /** What the tag stood for before; undefined where it did not exist. */
   readonly former: string | undefined;
-  readonly onRead: (tag: FinalTag) => void;
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
-/** Throws `registry-error` where the tag stays what it was, whatever the registry said. */
+/** Whether it was seen to stand for the list. Throws `registry-error` where the tag stays what it was, whatever the registry said. */
 export async function readBack(
   list: Manifest,
   tag: FinalTag,
-  { signal, former, onRead, onWarning }: ReadBackOptions,
-): Promise<void> {
+  { signal, former, onWarning }: ReadBackOptions,
+): Promise<boolean> {
   const name = tagName(tag);
   let digest: string | undefined;
   try {
@@ -28,14 +27,14 @@ export async function readBack(
     if (signal.aborted) throw error;
     // It took the list and said so: what was published is not called a failure for want of a second look.
     onWarning?.(`${name} is written and could not be read back: ${messageOf(error)}`);
-    return;
+    return false;
   }
-  if (digest === list.digest) return onRead(tag);
+  if (digest === list.digest) return true;
   const what = `${name} was written as ${list.digest} and reads as ${digest ?? 'missing'}`;
   if (digest !== undefined && digest !== former) {
     // Nothing keeps others from that; it was published before.
     onWarning?.(`${what}: something else writes this tag`);
-    return;
+    return false;
   }
   throw new ArchfarmError('registry-error', what, {
     hint: 'the registry says that it wrote the tag, and did not: its log may say more',

@@ -21,6 +21,15 @@ export function digestsOf(targets: readonly Target[]): Record<string, string> {
   );
 }
 
+/** By digest. */
+export function manifestsOf(targets: readonly Target[]): ReadonlyMap<string, Manifest> {
+  return new Map(
+    targets.flatMap(({ state: { manifest } }) =>
+      manifest === undefined ? [] : [[manifest.digest, manifest]],
+    ),
+  );
+}
+
 /** Throws `platform-loss` for the first that would lose a platform. */
 export function refuseLoss(
   targets: readonly Target[],

@@ -1,7 +1,7 @@
-import { getEventListeners, setMaxListeners } from 'node:events';
+import { getEventListeners, once, setMaxListeners } from 'node:events';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ChildAbort, delay, reasonOf, untilAborted, within } from '../../shared/abort.ts';
+import { ChildAbort, delay, LaterAbort, reasonOf, untilAborted, within } from '../../shared/abort.ts';
 
 function listeners(signal: AbortSignal): number {
   return getEventListeners(signal, 'abort').length;
@@ -109,6 +109,23 @@ test('a child aborts with the first of its parents or by itself, and they keep n
   }
   assert.is(listeners(parent.signal), 0);
   assert.is(listeners(one.signal), 0);
+});
+
+test('a later abort comes after that of the other, also where that is over, and keeps nothing of it', async () => {
+  const reason = new Error('enough');
+  const other = new AbortController();
+  using later = new LaterAbort(other.signal, 1);
+  other.abort(reason);
+  assert.not(later.signal.aborted);
+  await once(later.signal, 'abort');
+  assert.is(later.signal.reason, reason);
+  using last = new LaterAbort(other.signal, 1);
+  assert.not(last.signal.aborted);
+  await once(last.signal, 'abort');
+
+  const long = new AbortController();
+  new LaterAbort(long.signal, 1)[Symbol.dispose]();
+  assert.is(getEventListeners(long.signal, 'abort').length, 0);
 });
 
 test.run();

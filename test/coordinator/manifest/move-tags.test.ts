@@ -1,112 +1,8 @@
 /** Several tags that move, or go back: a real registry behind a proxy that fails in the middle. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { VerifiedImage } from '../../../coordinator/farm/events.ts';
-import { publish, type Publication, type PublishOptions } from '../../../coordinator/manifest/publish.ts';
-import { verifyImage } from '../../../coordinator/manifest/verify.ts';
-import { Registries } from '../../../coordinator/registry/registries.ts';
-import { defaultTiming } from '../../../coordinator/registry/timing.ts';
-import { startRegistry } from '../../../scripts/rig/registry.ts';
-import { parsePlatform } from '../../../shared/platform.ts';
-import { parseReference } from '../../../shared/reference.ts';
 import { failureOf } from '../../support/failure.ts';
-import { startFaultProxy, type Hook } from '../../support/fault-proxy.ts';
-import { pullDocument, pushDocument, pushSample } from '../../support/sample-image.ts';
-
-const { signal } = new AbortController();
-const timing = { ...defaultTiming, tries: 3, firstPause: 1, maxPause: 5 };
-
-interface Bench extends AsyncDisposable {
-  /** What happens to requests from now on. */
-  hook: Hook;
-  /** A new image of the platform. */
-  image(platform?: string): Promise<VerifiedImage>;
-  /** Gives a tag of `app` an old image; its digest. */
-  seed(tag: string, architecture?: string): Promise<string>;
-  at(tag: string): Promise<string | undefined>;
-  names(...tags: readonly string[]): string[];
-  publish(publication: Publication, options?: Partial<PublishOptions>): Promise<unknown>;
-  /** Begins to publish, and is interrupted when `one` has moved and `two` has not: what is on disk of it. */
-  interrupt(publication: Publication): Promise<Record<string, string>>;
-}
-
-async function startBench(): Promise<Bench> {
-  const registry = await startRegistry({ inMemory: true });
-  const proxy = await startFaultProxy(registry.host, (request, response) => bench.hook(request, response));
-  const registries = new Registries({ configDirectory: '/nonexistent', timing });
-  const target = { host: registry.host, repository: 'app' };
-  const bench: Bench = {
-    hook: () => false,
-    async image(text = 'linux/amd64') {
-      const platform = parsePlatform(text);
-      const repository = `app-${platform.architecture}`;
-      const { reported } = await pushSample({ host: registry.host, repository }, { platform });
-      const reference = parseReference(`${proxy.host}/${repository}`);
-      return verifyImage({ reported, reference, platform }, registries, signal);
-    },
-    async seed(tag, architecture = 'amd64') {
-      const platform = { os: 'linux', architecture };
-      return (await pushSample({ ...target, tag }, { platform })).digest;
-    },
-    at: async (tag) => (await pullDocument(target, tag))?.digest,
-    names: (...tags) => tags.map((tag) => `${proxy.host}/app:${tag}`),
-    publish: (publication, options) =>
-      publish(publication, registries, {
-        signal,
-        onEvent: () => {},
-        onMoving: () => Promise.resolve(),
-        ...options,
-      }),
-    async interrupt(publication) {
-      let previous: Record<string, string> = {};
-      const stop = new AbortController();
-      let moved = false;
-      let held = false;
-      const { hook } = bench;
-      const met = (): void => {
-        if (moved && held) stop.abort();
-      };
-      bench.hook = (request) => {
-        if (isPut(request, 'two')) {
-          held = true;
-          met();
-          return true;
-        }
-        if (!isPut(request, 'one')) return false;
-        return (answer) => {
-          answer.resume();
-          moved = true;
-          met();
-        };
-      };
-      const onMoving = async (old: Readonly<Record<string, string>>) => void (previous = { ...old });
-      await bench.publish(publication, { signal: stop.signal, onMoving }).then(
-        () => assert.unreachable('it was to be interrupted'),
-        () => {},
-      );
-      bench.hook = hook;
-      return previous;
-    },
-    async [Symbol.asyncDispose]() {
-      await registries[Symbol.asyncDispose]();
-      await proxy[Symbol.asyncDispose]();
-      await registry[Symbol.asyncDispose]();
-    },
-  };
-  return bench;
-}
-
-function isPut({ method, url }: { method?: string | undefined; url?: string | undefined }, tag: string) {
-  return method === 'PUT' && url === `/v2/app/manifests/${tag}`;
-}
-
-function refuse(...lines: readonly string[]): Hook {
-  return ({ method, url = '' }, response) => {
-    if (!lines.some((line) => `${method} ${url}`.startsWith(line))) return false;
-    response.writeHead(403).end('{"errors":[{"code":"DENIED","message":"on purpose"}]}');
-    return true;
-  };
-}
+import { isPut, refuse, startTagBench } from '../../support/tag-bench.ts';
 
 test('what was interrupted with a tag moved and cannot be finished leaves no tag moved', async () => {
   for (const line of [
@@ -114,7 +10,7 @@ test('what was interrupted with a tag moved and cannot be finished leaves no tag
     'HEAD /v2/app/manifests/one-amd64',
     'PUT /v2/app/manifests/two',
   ]) {
-    await using bench = await startBench();
+    await using bench = await startTagBench();
     const old = [await bench.seed('one'), await bench.seed('two')];
     const wanted = { children: [await bench.image()], tags: bench.names('one', 'two'), childTags: true };
     const previous = await bench.interrupt(wanted);
@@ -129,7 +25,7 @@ test('what was interrupted with a tag moved and cannot be finished leaves no tag
 
 test('a tag that was written goes back although it still reads as before, and what somebody else wrote stays', async () => {
   for (const theirs of [undefined, `sha256:${'0'.repeat(64)}`]) {
-    await using bench = await startBench();
+    await using bench = await startTagBench();
     const old = [await bench.seed('one'), await bench.seed('two')];
     const wanted = { children: [await bench.image()], tags: bench.names('one', 'two') };
     const denied = refuse('PUT /v2/app/manifests/two');
@@ -154,7 +50,7 @@ test('a tag that was written goes back although it still reads as before, and wh
 test('a read that lags is no failure, and a tag that never moves takes the others back', async () => {
   for (const looks of [2, Infinity])
     for (const tags of [['one'], ['one', 'two']]) {
-      await using bench = await startBench();
+      await using bench = await startTagBench();
       const old = [await bench.seed('one'), await bench.seed('two')];
       let looked = 0;
       bench.hook = ({ method, url }, response) => {
@@ -177,7 +73,7 @@ test('a read that lags is no failure, and a tag that never moves takes the other
 
 test('a registry without HEAD is asked by GET, and given blobs without being asked', async () => {
   for (const status of [400, 405, 501]) {
-    await using bench = await startBench();
+    await using bench = await startTagBench();
     const old = [await bench.seed('one'), await bench.seed('two')];
     const wanted = { children: [await bench.image()], tags: bench.names('one', 'two') };
     const denied = refuse('PUT /v2/app/manifests/two');
@@ -196,7 +92,7 @@ test('a registry without HEAD is asked by GET, and given blobs without being ask
 });
 
 test('what goes on after an interruption takes no platform from a tag that somebody else wrote meanwhile', async () => {
-  await using bench = await startBench();
+  await using bench = await startTagBench();
   const [one, two] = bench.names('one', 'two');
   const old = await bench.seed('one');
   await bench.seed('two');
@@ -218,7 +114,7 @@ test('what goes on after an interruption takes no platform from a tag that someb
 
 test('a tag under which the registry stores something else goes back', async () => {
   for (const tags of [['one'], ['two', 'one']]) {
-    await using bench = await startBench();
+    await using bench = await startTagBench();
     const old = [await bench.seed('one'), await bench.seed('two')];
     let stored: string | undefined;
     bench.hook = (request) => {
@@ -237,6 +133,22 @@ test('a tag under which the registry stores something else goes back', async () 
     assert.match(error.message, `back at what they were: ${bench.names(...tags).join(', ')}`);
     assert.equal([await bench.at('one'), await bench.at('two')], old);
   }
+});
+
+test('an interruption does not stop tags that go back already, where nobody would go on', async () => {
+  await using bench = await startTagBench();
+  const old = [await bench.seed('one'), await bench.seed('two')];
+  const stop = new AbortController();
+  const denied = refuse('PUT /v2/app/manifests/two');
+  bench.hook = (request, response) => {
+    if (request.method === 'HEAD' && request.url === '/v2/app/manifests/one') stop.abort();
+    return denied(request, response);
+  };
+  const wanted = { children: [await bench.image()], tags: bench.names('one', 'two') };
+  const error = await failureOf(bench.publish(wanted, { signal: stop.signal, onMoving: undefined }));
+  assert.ok(stop.signal.aborted);
+  assert.match(error.message, `back at what they were: ${bench.names('one')[0]}`);
+  assert.equal([await bench.at('one'), await bench.at('two')], old);
 });
 
 test.run();
