@@ -37,6 +37,8 @@ export class AttemptBook {
   /** Tasks that failed by their own fault. */
   readonly #verdicts = new Set<string>();
   readonly #leases = new Map<string, Lease>();
+  /** Tasks of builds that have ended. */
+  readonly #over = new Set<string>();
   /** Of this life of the coordinator. */
   readonly #asked = new Set<string>();
 
@@ -47,7 +49,10 @@ export class AttemptBook {
 
   /** The build has ended. */
   over(build: string, platforms: readonly string[]): void {
-    for (const platform of platforms) this.#release(`${build}/${platform}`);
+    for (const platform of platforms) {
+      this.#over.add(`${build}/${platform}`);
+      this.#release(`${build}/${platform}`);
+    }
   }
 
   offered({
@@ -106,7 +111,9 @@ export class AttemptBook {
       throw new Violation('unknown', `${event.type} of ${event.name}, which nobody offered`);
     if (event.type === 'reported') line.reported = true;
     if (event.type === 'accepted' && (line.outcome !== undefined || line.reported)) return undefined;
-    if (event.type === 'accepted' || event.type === 'resumed')
+    // What was accepted before that, and stored after it, is nobody's work any more.
+    const isSettled = this.#over.has(event.task) || this.hasFailed(event.task) || this.#isBrought(event.task);
+    if ((event.type === 'accepted' || event.type === 'resumed') && !isSettled)
       this.#leases.set(line.name, {
         name: line.name,
         agent: line.agent,
@@ -144,6 +151,10 @@ export class AttemptBook {
   /** By an image, or by an attempt that may bring one. */
   #isServed(task: string): boolean {
     return (this.#byTask.get(task) ?? []).some(({ outcome, brought }) => brought || outcome === undefined);
+  }
+
+  #isBrought(task: string): boolean {
+    return (this.#byTask.get(task) ?? []).some(({ brought }) => brought);
   }
 
   /** Its agent has found a fault of the build. */
