@@ -1,7 +1,7 @@
 /** The way back of a publication that failed: its tags stand for what they stood for again, as far as they can. */
 import { LaterAbort } from '../../shared/abort.ts';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
-import { findDigest, getManifest, putManifest } from '../registry/manifests.ts';
+import { findDigest, getAnyManifest, putManifest } from '../registry/manifests.ts';
 import type { Manifest } from './document.ts';
 import { tagName, type FinalTag } from './tags.ts';
 
@@ -83,7 +83,8 @@ async function restore(
     return { stuck: `it stands for ${current}, which something else has written` };
   }
   if (digest === undefined) return current === undefined ? 'unmoved' : 'new';
-  const old = known.get(digest) ?? (await getManifest(repository, digest, signal, repository.pushScope));
+  const old =
+    known.get(digest) ?? (await getAnyManifest(repository, digest, { scope: repository.pushScope, signal }));
   if (old === undefined) throw new ArchfarmError('registry-error', `${digest} is not there any more`);
   await putManifest(repository, old, { reference: tag.tag, signal });
   return 'back';

@@ -111,7 +111,7 @@ export async function findDigest(
   const digest = reply.status === 200 ? reply.header(digestHeader) : undefined;
   // Not every registry says it without the content, or in the algorithm that we compare by.
   if (digest !== undefined && isDigest(digest)) return digest;
-  return (await getManifest(repository, reference, signal, scope))?.digest;
+  return (await getAnyManifest(repository, reference, { scope, signal }))?.digest;
 }
 
 /** Writes exactly these bytes under a tag or under their own digest; the error names others that are `stored` instead. */

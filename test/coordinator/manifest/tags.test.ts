@@ -129,7 +129,9 @@ test('a tag that holds what nobody can run is published over, and goes back to t
         held = { type: request.headers['content-type'] ?? '', bytes: await buffer(request) };
       }
       const digest = { 'docker-content-digest': digestOf(held.bytes) };
-      response.writeHead(request.method === 'PUT' ? 201 : 200, { ...digest, 'content-type': held.type });
+      // Not every registry names it without the content.
+      const named = request.method === 'HEAD' ? {} : digest;
+      response.writeHead(request.method === 'PUT' ? 201 : 200, { ...named, 'content-type': held.type });
       response.end(request.method === 'GET' ? held.bytes : undefined);
       return true;
     });
