@@ -8,6 +8,7 @@ import { describeContext, type GitSource } from '../project/context-source.ts';
 import { makeScratch } from '../scratch.ts';
 import { fileError } from './file-error.ts';
 import { gitEnvironment } from './git-environment.ts';
+import { gitOrigin } from './git-origin.ts';
 
 export interface GitCheckout extends AsyncDisposable {
   /** Absolute and without links: that of the subdirectory, where one was asked for. */
@@ -29,7 +30,8 @@ const maxLines = 3;
 export async function checkOut(source: GitSource, signal: AbortSignal): Promise<GitCheckout> {
   const scratch = await makeScratch('archfarm-git-');
   const root = scratch.path;
-  const env = gitEnvironment(process.env);
+  const origin = gitOrigin(source.url);
+  const env = { ...gitEnvironment(process.env), ...origin.environment };
   const git = async (...args: readonly string[]): Promise<void> => {
     try {
       await run('/bin/sh', [...underUmask, '-C', root, ...args], {
@@ -47,6 +49,7 @@ export async function checkOut(source: GitSource, signal: AbortSignal): Promise<
     await git('fetch', '--quiet', '--depth=1', '--no-tags', '--', source.url, source.ref ?? 'HEAD');
     await git('-c', 'advice.detachedHead=false', 'checkout', '--quiet', 'FETCH_HEAD');
     if (await exists(join(root, '.gitmodules'))) {
+      await git('config', 'remote.origin.url', origin.url);
       await git('submodule', '--quiet', 'update', '--init', '--recursive', '--depth=1');
     }
     await rm(join(root, '.git'), { recursive: true, force: true });

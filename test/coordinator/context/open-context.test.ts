@@ -11,6 +11,7 @@ import { scanContext } from '../../../coordinator/context/scan.ts';
 import { SnapshotSource } from '../../../coordinator/context/snapshot.ts';
 import type { BuildPlan } from '../../../coordinator/project/spec.ts';
 import { failureOf } from '../../support/failure.ts';
+import { commit, git } from '../../support/git.ts';
 import { collect } from '../../support/memory-tree.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { writeFiles } from '../../support/write-files.ts';
@@ -72,17 +73,6 @@ test('a Dockerfile may come by the standard input, with a context or with none',
   for (const [sources, piece, message] of golden)
     assert.match((await failureOf(given(sources, piece))).message, message);
 });
-
-function git(directory: string, ...args: readonly string[]): string {
-  const identity = ['-c', 'user.name=a', '-c', 'user.email=a@b', '-c', 'init.defaultBranch=main'];
-  return execFileSync('git', ['-C', directory, ...identity, ...args], { encoding: 'utf8' }).trim();
-}
-
-function commit(directory: string, message: string): string {
-  git(directory, 'add', '--all', '--force');
-  git(directory, 'commit', '--quiet', '--message', message);
-  return git(directory, 'rev-parse', 'HEAD');
-}
 
 function variables(given: Readonly<Record<string, string>>): Disposable {
   const before = Object.keys(given).map((name) => [name, process.env[name]] as const);
