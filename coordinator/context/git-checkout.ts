@@ -13,8 +13,7 @@ import { gitOrigin } from './git-origin.ts';
 export interface GitCheckout extends AsyncDisposable {
   /** Absolute and without links: that of the subdirectory, where one was asked for. */
   readonly path: string;
-  pathOf(name: string): string;
-  /** The content of a small file of it, if it has that. */
+  /** The content of a small file of it, if it has that. Throws `context-invalid` where a link leads out of the repository. */
   read(name: string): Promise<{ readonly content: Buffer; readonly mtime: bigint } | undefined>;
 }
 
@@ -56,8 +55,7 @@ export async function checkOut(source: GitSource, signal: AbortSignal): Promise<
     const path = await inside(root, source);
     return {
       path,
-      pathOf: (name) => join(path, name),
-      read: (name) => readInside(path, name),
+      read: (name) => readInside(root, { at: path, name }),
       [Symbol.asyncDispose]: () => scratch[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -75,8 +73,11 @@ async function inside(root: string, source: GitSource): Promise<string> {
 }
 
 /** A link may not lead out: whoever wrote the repository would learn what this machine has. */
-async function readInside(root: string, name: string): ReturnType<GitCheckout['read']> {
-  const path = await realpath(join(root, name)).catch(() => undefined);
+async function readInside(
+  root: string,
+  { at, name }: { readonly at: string; readonly name: string },
+): ReturnType<GitCheckout['read']> {
+  const path = await realpath(join(at, name)).catch(() => undefined);
   if (path === undefined) return undefined;
   if (!path.startsWith(root + sep)) {
     throw new ArchfarmError('context-invalid', `${JSON.stringify(name)} leads out of the repository`);

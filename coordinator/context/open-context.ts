@@ -4,13 +4,13 @@ import { Cleanup } from '../../shared/cleanup.ts';
 import { ArchfarmError } from '../../shared/errors.ts';
 import { defaultLimits, type ContextLimits } from '../../shared/context/limits.ts';
 import { Matcher, parseIgnoreFile } from '../../shared/context/ignore.ts';
-import { describeContext, type ContextSource } from '../project/context-source.ts';
+import { describeContext } from '../project/context-source.ts';
 import type { BuildPlan, DockerfileSource } from '../project/spec.ts';
 import { dockerfileTree, type DockerfileContext, type DockerfileTree } from './dockerfile.ts';
 import { checkOut } from './git-checkout.ts';
 import { scanContext } from './scan.ts';
 import type { Snapshot } from './snapshot.ts';
-import { readTar, type TarContext } from './tar-context.ts';
+import { readTar } from './tar-context.ts';
 import { readDockerfile, readStdin } from './stdin.ts';
 import { TreeWriter } from './tree-writer.ts';
 import { ignoreFile } from './walk.ts';
@@ -63,15 +63,10 @@ async function open(
     case 'git': {
       const checkout = await checkOut(source, signal);
       cleanup.defer(() => checkout[Symbol.asyncDispose]());
-      const trees = await dockerfileTrees(
-        { dockerfile, perPlatform },
-        { read: (name) => checkout.read(name), of: describeContext(source) },
-      );
-      const path = dockerfile.type === 'context' ? checkout.pathOf(dockerfile.path) : undefined;
-      return {
-        context: await scanContext(checkout.path, { dockerfile: path, limits, signal }),
-        ...trees,
-      };
+      const files = { read: (name: string) => checkout.read(name), of: describeContext(source) };
+      const trees = await dockerfileTrees({ dockerfile, perPlatform }, files);
+      const matcher = await ignoreRules(dockerfile, files);
+      return { context: await scanContext(checkout.path, { matcher, limits, signal }), ...trees };
     }
     case 'tar': {
       const name = describeContext(source);
@@ -88,11 +83,9 @@ async function open(
       }
       const tar = await readTar(input.archive, { name, limits, signal });
       cleanup.defer(() => tar[Symbol.asyncDispose]());
-      const trees = await dockerfileTrees(
-        { dockerfile, perPlatform },
-        { read: (path) => tar.read(path), of: name },
-      );
-      return { context: tar.snapshot(await ignoreRules(tar, { dockerfile, source })), ...trees };
+      const files = { read: (path: string) => tar.read(path), of: name };
+      const trees = await dockerfileTrees({ dockerfile, perPlatform }, files);
+      return { context: tar.snapshot(await ignoreRules(dockerfile, files)), ...trees };
     }
     default:
       return source satisfies never;
@@ -129,15 +122,12 @@ async function dockerfileTrees(
   return { dockerfile: await dockerfileTree(dockerfile, context), perPlatform: own };
 }
 
-async function ignoreRules(
-  tar: TarContext,
-  { dockerfile, source }: { dockerfile: DockerfileSource; source: ContextSource },
-): Promise<Matcher> {
+async function ignoreRules(dockerfile: DockerfileSource, context: DockerfileContext): Promise<Matcher> {
   const own = dockerfile.type === 'context' ? [`${dockerfile.path}${ignoreFile}`] : [];
   for (const path of [...own, ignoreFile]) {
-    const rules = await tar.read(path);
+    const rules = await context.read(path);
     if (rules !== undefined) {
-      return parseIgnoreFile(rules.content.toString(), { name: `${path} in ${describeContext(source)}` });
+      return parseIgnoreFile(rules.content.toString(), { name: `${path} in ${context.of}` });
     }
   }
   return new Matcher([]);

@@ -15,6 +15,8 @@ import { ignoreFile, Walk } from './walk.ts';
 export interface ScanOptions {
   /** Path of the Dockerfile: an ignore file of its own beside it replaces the context's. */
   readonly dockerfile?: string | undefined;
+  /** What to leave out, where ignore files are not to be looked for. */
+  readonly matcher?: Matcher | undefined;
   readonly limits?: ContextLimits | undefined;
   /** Directory of the digests that scans remember; without one everything is hashed. */
   readonly statCache?: string | undefined;
@@ -53,7 +55,8 @@ interface IgnoreRules {
   readonly path: string;
 }
 
-async function ignoreRules(directory: string, { dockerfile }: ScanOptions): Promise<IgnoreRules> {
+async function ignoreRules(directory: string, { dockerfile, matcher }: ScanOptions): Promise<IgnoreRules> {
+  if (matcher !== undefined) return { matcher, path: '' };
   const own = dockerfile === undefined ? [] : [`${dockerfile}${ignoreFile}`];
   for (const path of [...own, join(directory, ignoreFile)]) {
     try {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmod, readdir, stat, symlink } from 'node:fs/promises';
+import { chmod, readdir, rm, stat, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -240,6 +240,39 @@ test('what cannot be fetched is an error with URL and reference, and leaves noth
   }
   assert.equal(await leftovers(), before);
   assert.ok((await stat(repository)).isDirectory());
+});
+
+test('ignore files of a git repository may be links within it, but none that lead out [X2]', async () => {
+  await using directory = await temporaryDirectory();
+  const { path: root } = directory;
+  await writeFiles(root, { secret: 'guess\n[' });
+  const { '.dockerignore': rules, ...others } = files;
+  const repository = await writeFiles(join(root, 'repository'), { ...others, rules });
+  await symlink('rules', join(repository, '.dockerignore'));
+  await symlink('../rules', join(repository, 'sub/.dockerignore'));
+  git(repository, 'init', '--quiet');
+  commit(repository, 'first');
+  const url = `file://${repository}`;
+  for (const [subdirectory, dockerfile, count] of [
+    [undefined, 'Dockerfile', 4],
+    ['sub', 'Web', 2],
+  ] as const) {
+    await using opened = await open({ type: 'git', url, subdirectory }, dockerfile);
+    assert.is(opened.context.files, count);
+  }
+  await symlink(join(root, 'secret'), join(repository, 'sub/Web.dockerignore'));
+  await rm(join(repository, '.dockerignore'));
+  await symlink(join(root, 'secret'), join(repository, '.dockerignore'));
+  commit(repository, 'second');
+  const golden = [
+    ['Dockerfile', '".dockerignore" leads out of the repository'],
+    ['sub/Web', '"sub/Web.dockerignore" leads out of the repository'],
+  ] as const;
+  for (const [dockerfile, message] of golden) {
+    const error = await failureOf(open({ type: 'git', url }, dockerfile));
+    assert.is(error.code, 'context-invalid');
+    assert.is(error.message, message);
+  }
 });
 
 test('without git a context of it says what to install', async () => {
