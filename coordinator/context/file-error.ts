@@ -31,6 +31,12 @@ export function fileError(error: unknown, name: string): Error {
   }
 }
 
+/** It, or a directory that it was in, is no longer there. */
+export function isGone(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
 export function changed(name: string): ArchfarmError {
   return new ArchfarmError('context-changed', `${JSON.stringify(name)} changed while the context was read`, {
     hint: 'build again once nothing writes to it, or leave it out with .dockerignore',

@@ -6,7 +6,7 @@ import type { Matcher, WalkState } from '../../shared/context/ignore.ts';
 import { ArchfarmError, systemCode } from '../../shared/errors.ts';
 import { joined } from './directory-table.ts';
 import type { ContextFile } from './context-file.ts';
-import { fileError } from './file-error.ts';
+import { fileError, isGone } from './file-error.ts';
 import type { Hashing } from './hashing.ts';
 import { LinkGroups } from './link-groups.ts';
 import type { Pace } from './pace.ts';
@@ -49,6 +49,9 @@ interface Candidate {
   readonly absolute: string;
   readonly matched: boolean;
 }
+
+/** Undefined for what is ignored and has gone. */
+type Found = BigIntStats | undefined;
 
 export class Walk {
   readonly #options: WalkOptions;
@@ -111,7 +114,7 @@ export class Walk {
     try {
       return isDirect ? readdirSync(absolute, 'latin1') : await readdir(absolute, 'latin1');
     } catch (error) {
-      if (ignored && systemCode(error) === 'EACCES') return [];
+      if (ignored && (systemCode(error) === 'EACCES' || isGone(error))) return [];
       throw fileError(error, path === '' ? absolute : path);
     }
   }
@@ -131,29 +134,30 @@ export class Walk {
     return { name, path, absolute: `${place.absolute}/${name}`, matched };
   }
 
-  #statDirectly({ absolute, path }: Candidate): BigIntStats {
+  #statDirectly(candidate: Candidate): Found {
     const started = performance.now();
     try {
-      return lstatSync(absolute, { bigint: true });
+      return lstatSync(candidate.absolute, { bigint: true });
     } catch (error) {
-      throw fileError(error, path);
+      return unlessMissed(error, candidate);
     } finally {
       this.#options.pace.made(1, performance.now() - started);
     }
   }
 
-  async #statPooled({ absolute, path }: Candidate): Promise<BigIntStats> {
+  async #statPooled(candidate: Candidate): Promise<Found> {
     this.#options.pace.made(1);
     try {
-      return await lstat(absolute, { bigint: true });
+      return await lstat(candidate.absolute, { bigint: true });
     } catch (error) {
-      throw fileError(error, path);
+      return unlessMissed(error, candidate);
     }
   }
 
   /** Gives what there is to wait for before the next entry. */
-  #visit(parent: Place, candidate: Candidate, stat: BigIntStats): Promise<void> | undefined {
+  #visit(parent: Place, candidate: Candidate, stat: Found): Promise<void> | undefined {
     const { path, matched } = candidate;
+    if (stat === undefined) return undefined;
     if (stat.isDirectory()) return this.#enter(parent, candidate, stat);
     if (matched && path !== ignoreFile) return undefined;
     if (stat.isFile()) return this.#file(candidate, stat);
@@ -228,6 +232,12 @@ export class Walk {
 
 function attributesOf({ name }: Candidate, stat: BigIntStats): EntryAttributes {
   return { name, mode: Number(stat.mode) & 0o7777, mtime: stat.mtimeNs };
+}
+
+function unlessMissed(error: unknown, { path, matched }: Candidate): undefined {
+  // It may be a lock of git's: looked at only because a `!` pattern could mean something below it.
+  if (matched && path !== ignoreFile && isGone(error)) return undefined;
+  throw fileError(error, path);
 }
 
 function compareText(left: string, right: string): number {

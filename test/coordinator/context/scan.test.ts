@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, link, mkdir, rename, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -50,6 +51,59 @@ async function fetchFile(snapshot: Snapshot, offset = 0): Promise<Buffer> {
   const size = Buffer.isBuffer(file) ? file.length : file.size;
   const source = new SnapshotSource([snapshot]);
   return collect((await source.open({ kind: 'blob', digest, size, offset }, signal)).chunks);
+}
+
+/** Does something once, between two of the calls that a scan makes of its directory. */
+class Interference extends Pace {
+  done = false;
+  readonly #act: () => void;
+  #callsLeft: number;
+
+  constructor(act: () => void, { pooled, after }: { readonly pooled: boolean; readonly after: number }) {
+    super({ pooled });
+    this.#act = act;
+    this.#callsLeft = after;
+  }
+
+  override made(calls: number, milliseconds?: number): void {
+    super.made(calls, milliseconds);
+    this.#count();
+  }
+
+  override async breathe(): Promise<void> {
+    await super.breathe();
+    this.#count();
+  }
+
+  #count(): void {
+    if (this.#callsLeft-- !== 0) return;
+    this.#act();
+    this.done = true;
+  }
+}
+
+/** Messages of the scans during which `path` went away, one at each moment; those that succeed must be of one tree. */
+async function messagesOfLoss(path: string, rules: string, pooled: boolean): Promise<Set<string>> {
+  const messages = new Set<string>();
+  const roots = new Set<string>();
+  for (let after = 0; ; after++) {
+    await using directory = await temporaryDirectory();
+    const root = directory.path;
+    await chmod(root, 0o755);
+    await write(root, { '.dockerignore': rules, '.git/hooks/a': '', '.git/index.lock': '', 'a.go': '' });
+    await write(root, { '.git/refs/heads/main': '', '.git/refs/tags/v1': '' });
+    const lose = (): void => rmSync(join(root, path), { recursive: true });
+    const pace = new Interference(lose, { pooled, after });
+    try {
+      roots.add((await scan(root, { pace })).root);
+    } catch (error) {
+      if (!(error instanceof ArchfarmError)) throw error;
+      messages.add(`${error.code}: ${error.message}`);
+    }
+    if (!pace.done) break;
+  }
+  if (messages.size === 0) assert.is(roots.size, 1);
+  return messages;
 }
 
 test('keeps types, modes, links and names of all kinds [X3, X6]', async () => {
@@ -172,6 +226,21 @@ test('an interrupt ends the scan', async () => {
   for (const pooled of [true, false]) {
     const options = { pace: new Pace({ pooled }), signal: aborted };
     assert.is((await failureOf(scan(directory.path, options))).code, 'cancelled');
+  }
+});
+
+test('what goes away during a scan is an error that names it, unless it is ignored [X12]', async () => {
+  const ignored = '*\n!**/*.go\n';
+  for (const pooled of [false, true]) {
+    for (const path of ['.git/index.lock', '.git/refs', '.git']) {
+      assert.equal([...(await messagesOfLoss(path, ignored, pooled))], [], `${path}, pooled: ${pooled}`);
+      const [message = ''] = await messagesOfLoss(path, '', pooled);
+      assert.ok(message.startsWith(`context-changed: "${path}`), message);
+    }
+    for (const path of ['a.go', '.dockerignore']) {
+      const [message = ''] = await messagesOfLoss(path, ignored, pooled);
+      assert.ok(message.startsWith(`context-changed: "${path}"`), message);
+    }
   }
 });
 
