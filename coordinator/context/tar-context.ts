@@ -140,7 +140,7 @@ class TarReader {
     }
     switch (header.type) {
       case 'directory':
-        return { type: 'directory', ...attributes, children: new Map(), implied: false };
+        return { type: 'directory', ...attributes, children: new Map() };
       case 'symlink':
         return { type: 'symlink', ...attributes, target: header.linkname ?? '' };
       case 'link': {

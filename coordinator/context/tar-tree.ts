@@ -26,8 +26,6 @@ export type TarNode = TarLeaf | TarDirectory;
 interface TarDirectory extends Attributes {
   readonly type: 'directory';
   readonly children: Map<string, TarNode>;
-  /** Only its entries were in the archive so far. */
-  readonly implied: boolean;
 }
 
 export class TarTree {
@@ -44,6 +42,7 @@ export class TarTree {
     return proper.length === 0 ? undefined : proper;
   }
 
+  /** Of two entries of a name the later one counts; a directory keeps what is in it. */
   add(name: string, node: TarNode): void {
     const parts = TarTree.parts(name);
     const last = parts?.pop();
@@ -59,10 +58,12 @@ export class TarTree {
       children = next.children;
     }
     const present = children.get(last);
-    if (present === undefined) children.set(last, node);
-    else if (present.type === 'directory' && present.implied && node.type === 'directory') {
+    if (present?.type === 'directory') {
+      if (node.type !== 'directory') throw refused(name, 'the archive has a directory of that name');
       children.set(last, { ...node, children: present.children });
-    } else throw refused(name, 'the archive has two of that name');
+    } else if (present !== undefined && node.type === 'directory') {
+      throw refused(name, 'the archive has a file or link of that name');
+    } else children.set(last, node);
   }
 
   file(name: string): TarFile | undefined {
@@ -131,7 +132,7 @@ function writeLeaf(name: string, node: TarLeaf, { tree, contents, numbers }: Wri
 }
 
 function implied(): TarDirectory {
-  return { type: 'directory', mode: 0o755, mtime: 0n, children: new Map(), implied: true };
+  return { type: 'directory', mode: 0o755, mtime: 0n, children: new Map() };
 }
 
 export function refused(name: string, why: string): ArchfarmError {
