@@ -128,8 +128,11 @@ export class AttemptBook {
     }
     if (event.type !== 'failed') line.begunAt ??= event.at;
     // Who has begun has not declined, whatever comes late.
-    if (event.outcome !== 'declined' || line.begunAt === undefined)
-      line.endedAt = event.type === 'failed' ? event.at : undefined;
+    if (event.outcome !== 'declined' || line.begunAt === undefined) {
+      // What is told again, by a clock that may have been set back, is no news.
+      const endedAt = line.outcome === undefined ? event.at : line.endedAt;
+      line.endedAt = event.type === 'failed' ? endedAt : undefined;
+    }
     if (event.type !== 'failed') {
       line.outcome = undefined;
       return undefined;

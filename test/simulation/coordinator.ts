@@ -63,7 +63,9 @@ export class Coordinator {
     const { published, drained } = this.storage;
     // As the farm itself does.
     this.#ahead = 0;
-    for (const { at } of this.storage.events) this.#ahead = Math.max(this.#ahead, at - this.#now);
+    let ahead = 0;
+    for (const { at } of this.storage.events) ahead = Math.max(ahead, at - this.#now);
+    this.#ahead = ahead;
     const state = createState({ timers, startedAt: this.#now, published, drained });
     checker.started(time.now);
     this.#state = state;
