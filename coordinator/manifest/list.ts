@@ -37,15 +37,8 @@ export function assembleList(children: readonly ListChild[], options: ListOption
       hint: 'use --type oci',
     });
   }
-  const other = children.find(({ descriptor }) => descriptor.mediaType !== dockerManifest);
-  if (type === 'docker' && other !== undefined) {
-    const { descriptor, platform } = other;
-    const what = `${descriptor.digest}, for ${formatPlatform(platformOf(platform))},`;
-    throw new ArchfarmError('usage', `${what} is an OCI image, and a Docker manifest list holds none`, {
-      hint: 'use --type oci, or auto; engines with the containerd image store push OCI images',
-    });
-  }
-  const plain = !annotated && other === undefined;
+  if (type === 'docker') children.forEach(requireDockerImage);
+  const plain = !annotated && children.every(isDockerImage);
   const docker = type === 'docker' || (type === 'auto' && plain);
   const mediaType = docker ? dockerList : ociIndex;
   const manifests = children.map((child) => {
@@ -57,6 +50,19 @@ export function assembleList(children: readonly ListChild[], options: ListOption
   const document = { schemaVersion: 2, mediaType, manifests, annotations: sorted(annotations) };
   const bytes = Buffer.from(JSON.stringify(document, null, docker ? 3 : 2));
   return { mediaType, digest: digestOf(bytes), bytes };
+}
+
+/** Throws `usage` for an image that a Docker list has no place for. */
+export function requireDockerImage(child: Pick<ListChild, 'descriptor' | 'platform'>): void {
+  if (isDockerImage(child)) return;
+  const what = `${child.descriptor.digest}, for ${formatPlatform(platformOf(child.platform))},`;
+  throw new ArchfarmError('usage', `${what} is an OCI image, and a Docker manifest list holds none`, {
+    hint: 'use --type oci, or auto; engines with the containerd image store push OCI images',
+  });
+}
+
+function isDockerImage({ descriptor }: Pick<ListChild, 'descriptor'>): boolean {
+  return descriptor.mediaType === dockerManifest;
 }
 
 /** The images, then what is said about them, as BuildKit orders its own lists. */

@@ -12,6 +12,7 @@ import type { Farm } from '../farm/farm.ts';
 import { platformImage } from '../farm/task.ts';
 import { untilStored, type Storing } from '../farm/until-stored.ts';
 import { amendedPublication } from '../manifest/amended-list.ts';
+import { requireDockerImage } from '../manifest/list.ts';
 import { publish, type Published } from '../manifest/publish.ts';
 import { Staging } from '../manifest/staging.ts';
 import { verifyImage } from '../manifest/verify.ts';
@@ -44,7 +45,7 @@ interface Staged {
 }
 
 /** What a rebuild would only meet again. */
-const verdicts: ReadonlySet<ErrorCode> = new Set(['wrong-architecture', 'attestation-refused']);
+const verdicts: ReadonlySet<ErrorCode> = new Set(['wrong-architecture', 'attestation-refused', 'usage']);
 
 export class Publisher {
   readonly #options: PublisherOptions;
@@ -82,6 +83,8 @@ export class Publisher {
           isListed: (digest: string) => staging.isListed(digest),
         };
         const verified = await verifyImage(asked, registries, signal);
+        // Other platforms may take hours, for a list that could not be made.
+        if (spec.type === 'docker') requireDockerImage(verified);
         // What cannot be brought is no fault of the image: publishing tries again, and says what is wrong.
         staging.bring(verified).catch((thrown: unknown) => {
           const error = toErrorInfo(thrown, 'registry-error');

@@ -52,8 +52,10 @@ interface Bench extends AsyncDisposable {
 
 interface BuildOptions {
   readonly tags?: readonly string[];
+  readonly type?: 'docker' | 'auto';
   /** Of what is pushed. */
   readonly architecture?: string;
+  readonly pushed?: 'docker' | 'oci';
 }
 
 async function startBench({
@@ -91,12 +93,17 @@ async function startBench({
     store,
     warnings,
     farm,
-    async build({ tags = [`${host}/app:latest`], architecture = 'amd64' } = {}) {
-      const id = await farm.submit(sampleSpec({ platforms: [amd64], tags }), { client: 'c' });
+    async build({
+      tags = [`${host}/app:latest`],
+      type = 'auto',
+      architecture = 'amd64',
+      pushed = 'docker',
+    } = {}) {
+      const id = await farm.submit(sampleSpec({ platforms: [amd64], tags, type }), { client: 'c' });
       const attempt = await until(() => offers.find(({ build }) => build === id));
       await farm.record({ type: 'accepted', at: farm.now, attempt });
       const platform = { os: 'linux', architecture };
-      const { reported } = await pushSample({ host, repository: 'app-amd64' }, { platform });
+      const { reported } = await pushSample({ host, repository: 'app-amd64' }, { platform, type: pushed });
       await farm.record({ type: 'reported', at: farm.now, attempt, image: reported });
       return id;
     },
@@ -137,6 +144,17 @@ test('stores what became of an image in the end, whatever could not be stored at
   assert.is(refused.error?.code, 'platform-loss');
   assert.equal(bench.store.refused, kinds);
   assert.is(bench.warnings.filter((line) => line.includes('could not be stored')).length, kinds.length);
+});
+
+test('an OCI image for a Docker list is refused as soon as it is there, and built no second time', async () => {
+  await using bench = await startBench();
+  const build = await bench.build({ type: 'docker', pushed: 'oci' });
+  const { error, platforms } = await bench.ended(build);
+  assert.match(
+    error?.message ?? '',
+    /for linux\/amd64, is an OCI image, and a Docker manifest list holds none/,
+  );
+  assert.is(platforms[0]?.attempts.length, 1);
 });
 
 test('says so of an attempt whose tags it chokes on', async () => {
