@@ -25,7 +25,7 @@ import { MemoryStore } from '../store/memory.ts';
 import type { Store } from '../store/store.ts';
 import { Authenticator } from '../trust/authenticator.ts';
 import { Connections } from '../trust/connections.ts';
-import { shownAgent, shownUser } from '../trust/shown-certificate.ts';
+import { meetAgent, shownAgent, shownUser } from '../trust/shown-certificate.ts';
 import { Actions } from './actions.ts';
 import { Admission } from './admission.ts';
 import { BasePulls } from './base-pulls.ts';
@@ -237,6 +237,7 @@ async function assemble(options: CoordinatorOptions, cleanup: Cleanup): Promise<
     connections,
     refusals,
     admitted: (socket) => door?.admit(socket),
+    worked: (agent, socket) => meetAgent(agent, socket, identities),
   });
   const readiness = new Readiness(data);
   addDashboard(app);

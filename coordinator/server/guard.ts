@@ -6,7 +6,7 @@ import { access, requireAccess, type Verb } from '../trust/access.ts';
 import { asksWho } from '../trust/asks-who.ts';
 import type { Authenticator } from '../trust/authenticator.ts';
 import type { Connections } from '../trust/connections.ts';
-import { nameOf, type Principal, type Visitor } from '../trust/principal.ts';
+import { nameOf, type JoinedAgent, type Principal, type Visitor } from '../trust/principal.ts';
 import { isFromForeignPage } from '../trust/own-page.ts';
 import type { Refusals } from '../trust/refusals.ts';
 
@@ -22,6 +22,8 @@ export interface GuardOptions {
   readonly refusals: Pick<Refusals, 'note'>;
   /** Whoever holds this connection may be here. */
   readonly admitted: (socket: Socket) => void;
+  /** It does what agents alone do: browsers show whatever certificate their users have. */
+  readonly worked: (agent: JoinedAgent, socket: Socket) => void;
 }
 
 export interface Entry extends Pick<FastifyRequest, 'headers' | 'socket'> {
@@ -67,7 +69,11 @@ export class Guard {
   admit({ headers, socket, verb }: Entry): Visitor {
     const principal = this.#options.authenticator.identify(headers, socket);
     if (principal === undefined) throw refusal({ headers, socket });
-    if (verb !== undefined) requireAccess(principal, verb);
+    if (verb !== undefined) {
+      requireAccess(principal, verb);
+      if (principal.type === 'agent' && access[verb].needs === 'agent')
+        this.#options.worked(principal, socket);
+    }
     this.#options.admitted(socket);
     return { principal, from: socket.remoteAddress ?? '' };
   }

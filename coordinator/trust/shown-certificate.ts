@@ -21,9 +21,13 @@ export function shownAgent(
   const certificate = certificateOf(socket);
   // What users have makes no agent, whoever else vouches for it.
   if (certificate === undefined || !isOfAgents(socket) || userWith(certificate, users)) return undefined;
-  const agent = identities.identify(certificate);
-  identities.meet(agent, certificate);
-  return agent;
+  return identities.identify(certificate);
+}
+
+/** Remembers an agent whose certificate another authority made: from now on it counts as one that has joined. */
+export function meetAgent(agent: JoinedAgent, socket: Socket, identities: Identities): void {
+  const certificate = certificateOf(socket);
+  if (certificate !== undefined) identities.meet(agent, certificate);
 }
 
 /** To be asked where it is no agent. Undefined where none is shown; throws `unauthorized` with the reason for one that does not count. */

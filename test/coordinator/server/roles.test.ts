@@ -74,6 +74,7 @@ test('every route has a verb, every verb a route or a socket, and this matrix ha
     connections: new Connections(),
     refusals: { note: () => {} },
     admitted: () => {},
+    worked: () => {},
   });
   const parts = Object.create(null);
   addRoutes(app, { ...parts, guard, actions: Object.create(null), metrics: Object.create(null) });
