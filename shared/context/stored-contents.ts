@@ -84,10 +84,15 @@ export class StoredContents {
   /** A content that is small or a chunk; undefined when it is not here, or was damaged and has been dropped. */
   async #readWhole({ digest, size }: Chunk): Promise<Buffer | undefined> {
     const item = { kind: 'blob', digest } as const;
-    const content =
-      (await this.#packs.read(item)) ?? (size > smallBytes ? await this.#files.read(item) : undefined);
+    const packed = await this.#packs.read(item);
+    if (packed === undefined && size <= smallBytes) return undefined;
+    if (packed === undefined && (await this.#files.find(item))?.size !== size) {
+      await this.#dropDamaged(item);
+      return undefined;
+    }
+    const content = packed ?? (await this.#files.read(item));
     if (content === undefined) return undefined;
-    if (content.length === size && digestOf(content) === digest) return content;
+    if (digestOf(content) === digest) return content.length === size ? content : undefined;
     await this.#drop(item);
     return undefined;
   }
@@ -128,7 +133,7 @@ export class StoredContents {
     } finally {
       await file.close();
     }
-    await this.#drop(item);
+    await this.#dropDamaged(item);
     throw lost(item.digest);
   }
 
@@ -147,6 +152,15 @@ export class StoredContents {
       if (found.includes(false)) return false;
     }
     return true;
+  }
+
+  /** Whoever asks may be wrong about the size, and must not cost others what is whole. */
+  async #dropDamaged(item: PackedItem): Promise<void> {
+    const file = await open(this.#files.pathOf(item)).catch(absent);
+    if (file === undefined) return;
+    const hash = createHash('sha256');
+    for await (const chunk of file.createReadStream({ highWaterMark: readBytes })) hash.update(chunk);
+    if (`sha256:${hash.digest('hex')}` !== item.digest) await this.#drop(item);
   }
 
   async #drop(item: PackedItem): Promise<void> {

@@ -92,6 +92,23 @@ test('what was damaged on disk is dropped, reported missing, and can be stored a
   }
 });
 
+test('who asks for a content by a wrong size gets none, and costs nobody what is whole', async () => {
+  await using directory = await temporaryDirectory();
+  await using store = await BlobStore.open(directory.path);
+  const sizes = [100, 70_000, 300_000, 3_000_000];
+  for (const content of sizes.map((size) => randomBytes(size))) {
+    const digest = digestOf(content);
+    await storeContent(store, content);
+    for (const size of [content.length - 1, content.length + 1, ...sizes, 5_000_000]) {
+      if (size === content.length) continue;
+      const found = await storedContent(store, { digest, size }).catch(() => undefined);
+      assert.is(found, undefined, `${content.length} bytes, asked for as ${size}`);
+    }
+    const found = await storedContent(store, { digest, size: content.length });
+    assert.ok(found?.equals(content), `${content.length} bytes`);
+  }
+});
+
 test('a content that is not what its digest says is not stored, and its readers hear of it', async () => {
   await using directory = await temporaryDirectory();
   await using store = await BlobStore.open(directory.path);
