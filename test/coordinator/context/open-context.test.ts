@@ -16,6 +16,11 @@ import { collect } from '../../support/memory-tree.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { writeFiles } from '../../support/write-files.ts';
 
+// What is looked for there must be ours: other test files check out repositories at the same time.
+const scratch = await temporaryDirectory();
+process.env['TMPDIR'] = scratch.path;
+test.after(async () => scratch[Symbol.asyncDispose]());
+
 const signal = AbortSignal.timeout(300_000);
 const files = {
   Dockerfile: 'FROM scratch',
