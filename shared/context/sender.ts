@@ -4,7 +4,9 @@ import { ArchfarmError, messageOf, toErrorInfo } from '../errors.ts';
 import { Archive } from './archive.ts';
 import { FramePool } from './frame-pool.ts';
 import { Frames, goingAway, internalError, malformedFrame, type TransferSocket } from './frames.ts';
+import { Opening, type Openable } from './opening.ts';
 import { smallBytes } from './pack-format.ts';
+import { expectedRecordBytes } from './transfer.ts';
 import { decodeWant, itemName, type Answer, type Want, type WantedItem } from './transfer-messages.ts';
 import { Wakeup } from './wakeup.ts';
 import { WholeContent, wholeOf } from './whole-content.ts';
@@ -18,32 +20,33 @@ export interface Content {
 }
 
 export interface ContentSource {
-  /** Called when an item is wanted, ahead of its turn: what has to come from afar sets out at once. */
+  /**
+   * Called when an item is wanted, ahead of its turn: what has to come from afar sets out at once. What goes beyond what a
+   * receiver wants at a time waits for that to be sent.
+   */
   open(item: WantedItem, signal: AbortSignal): Promise<Content>;
 }
 
 /** Bytes of a binary frame at most. */
 const frameBytes = 128 * 1024;
-/** Items that may wait to be sent; a receiver bounds its bytes and stays far below. */
-const maxWaitingItems = 20_000;
-/** Of small contents that are read before their turn. */
-const maxAheadBytes = 8 * 1024 * 1024;
+/** Items that may wait to be sent: four times those that a receiver wants at a time. */
+const maxWaitingItems = 4096;
 /** A part of a batch is sent before the rest is at hand when it has as many bytes, or nothing else is to be done. */
 const partBytes = 256 * 1024;
 /** Milliseconds in which the rest of a batch may come and need no tar of its own. */
 const partPatience = 2;
 
-interface Opened {
+interface Wanted extends Openable<Wanted> {
   readonly item: WantedItem;
-  readonly content?: Content;
-  readonly error?: unknown;
-  /** For which it counts as read ahead. */
-  readonly aheadBytes: number;
+  readonly name: string;
+  readonly batch: Batch;
+  content: Content | undefined;
+  error: unknown;
 }
 
 interface Batch extends Pick<Want, 'batch' | 'urgent'> {
   /** At hand. */
-  ready: Opened[];
+  ready: Wanted[];
   readyBytes: number;
   /** Neither sent nor missing. */
   left: number;
@@ -83,9 +86,13 @@ class Sender {
   readonly #signal: AbortSignal;
   readonly #changed = new Wakeup();
   readonly #pool = new FramePool(frameBytes);
+  readonly #opening = new Opening<Wanted>((wanted) => {
+    if (!this.#signal.aborted) void this.#open(wanted);
+  });
   #waiting: Batch[] = [];
   #waitingItems = 0;
-  #aheadBytes = 0;
+  /** Of items of which no byte was sent. */
+  readonly #names = new Set<string>();
 
   constructor(frames: Frames, source: ContentSource, signal: AbortSignal) {
     this.#frames = frames;
@@ -121,36 +128,50 @@ class Sender {
       throw new ArchfarmError('protocol', 'too many contents wanted at once');
     const batch: Batch = { batch: number, urgent, ready: [], readyBytes: 0, left: items.length };
     this.#waiting.push(batch);
-    for (const item of items) void this.#open(item, batch);
+    for (const item of items) {
+      const name = itemName(item);
+      if (this.#names.has(name))
+        throw new ArchfarmError('protocol', `${name} was wanted again before it was answered`);
+      this.#names.add(name);
+      this.#opening.add({
+        item,
+        name,
+        batch,
+        urgent,
+        bytes: expectedBytes(item),
+        content: undefined,
+        error: undefined,
+        queue: undefined,
+        before: undefined,
+        after: undefined,
+      });
+    }
   }
 
-  async #open(item: WantedItem, batch: Batch): Promise<void> {
-    let opened: Opened;
+  async #open(wanted: Wanted): Promise<void> {
+    const { item, batch } = wanted;
     try {
-      opened = await this.#readAhead(item, await this.#source.open(item, this.#signal));
+      const content = await this.#readAhead(item, await this.#source.open(item, this.#signal));
+      wanted.content = content;
+      // Others are read in their turn, or by their sources as a whole.
+      if (content.chunks instanceof WholeContent) this.#opening.takes(wanted, content.size);
     } catch (error) {
-      opened = { item, error, aheadBytes: 0 };
+      wanted.error = error;
+      this.#opening.takes(wanted, 0);
     }
-    batch.ready.push(opened);
-    batch.readyBytes += opened.content?.size ?? 0;
+    batch.ready.push(wanted);
+    batch.readyBytes += wanted.content?.size ?? 0;
     this.#changed.wake();
   }
 
   /** Small ones are read side by side, large ones in their turn. */
-  async #readAhead(item: WantedItem, content: Content): Promise<Opened> {
+  async #readAhead(item: WantedItem, content: Content): Promise<Content> {
     const { size, chunks } = content;
-    const isRead = chunks instanceof WholeContent || size > smallBytes;
-    if (isRead || this.#aheadBytes + size > maxAheadBytes) return { item, content, aheadBytes: 0 };
-    this.#aheadBytes += size;
-    try {
-      const bytes = await wholeOf(chunks);
-      if (bytes.length !== size)
-        throw new ArchfarmError('internal', `${item.digest} has ${bytes.length} bytes and not ${size}`);
-      return { item, content: { size, chunks: new WholeContent(bytes) }, aheadBytes: size };
-    } catch (error) {
-      this.#aheadBytes -= size;
-      throw error;
-    }
+    if (chunks instanceof WholeContent || size > smallBytes) return content;
+    const bytes = await wholeOf(chunks);
+    if (bytes.length !== size)
+      throw new ArchfarmError('internal', `${item.digest} has ${bytes.length} bytes and not ${size}`);
+    return { size, chunks: new WholeContent(bytes) };
   }
 
   async #sendReady(batch: Batch): Promise<void> {
@@ -158,17 +179,24 @@ class Sender {
     batch.ready = [];
     batch.readyBytes = 0;
     const found = new Map<string, Content>();
-    for (const { item, content, error } of ready) {
-      if (content === undefined) await this.#sendMissing(number, itemName(item), error);
-      else found.set(itemName(item), content);
+    // Whoever has one of them may want it again while the others are sent.
+    for (const { name } of ready) this.#names.delete(name);
+    for (const { name, content, error } of ready) {
+      if (content === undefined) await this.#sendMissing(number, name, error);
+      else found.set(name, content);
     }
     const unsent = new Set(found.size === 0 ? [] : await this.#sendTar(number, found));
-    batch.ready.push(...ready.filter(({ item }) => unsent.has(itemName(item))));
+    for (const wanted of ready) {
+      if (unsent.has(wanted.name)) {
+        this.#names.add(wanted.name);
+        batch.ready.push(wanted);
+      } else {
+        this.#opening.takes(wanted, 0);
+      }
+    }
     const sent = ready.length - unsent.size;
     batch.left -= sent;
     this.#waitingItems -= sent;
-    // What is sent later was not read ahead.
-    for (const { aheadBytes } of ready) this.#aheadBytes -= aheadBytes;
     if (batch.left === 0) this.#waiting = this.#waiting.filter((other) => other !== batch);
     await this.#send({ type: 'end', batch: number, ...(batch.left === 0 ? {} : { more: true }) });
   }
@@ -197,6 +225,11 @@ class Sender {
   async #send(answer: Answer): Promise<void> {
     await this.#frames.send(JSON.stringify(answer), this.#signal);
   }
+}
+
+/** What it may take in memory, as far as one knows before it is open: pieces and parts are taken out of the whole. */
+function expectedBytes({ kind, size }: WantedItem): number {
+  return kind === 'blob' || kind.startsWith('chunk') ? size : expectedRecordBytes;
 }
 
 function hasSome({ ready }: Batch): boolean {

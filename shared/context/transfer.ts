@@ -36,7 +36,7 @@ export interface TransferHome {
 }
 
 /** What counts for a directory before its record is here: bytes. */
-const expectedRecordBytes = 16 * 1024;
+export const expectedRecordBytes = 16 * 1024;
 /** The same for a recipe, for each byte of its content. */
 const expectedRecipeShare = 1 / 12_000;
 /** For a list of pieces, for each byte of what they make. */
