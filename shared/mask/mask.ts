@@ -4,7 +4,7 @@ import { formsOf, linesOf } from './forms.ts';
 
 const stars = Buffer.from('***');
 
-/** Bytes of values that are looked for encoded, too: of all together, for that takes up to a hundred times as many. */
+/** Bytes of values that are looked for encoded, too: of all together, for that takes up to 150 times as many. */
 const maxEncoded = 8 * 1024;
 
 /** What is to be masked. Values can come while texts go through: what was passed on before is not taken back. */
