@@ -9,16 +9,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { ArchfarmError } from '../../shared/errors.ts';
-import type { BuildEvent, Frame, WarningEvent } from '../../shared/progress.ts';
+import type { BuildEvent, Frame } from '../../shared/progress.ts';
 import { unlessStoreFull } from './disk-full.ts';
 import { appendLines, lastFrame, readLines, type Piece } from './log-file.ts';
 import { formatLine } from './log-line.ts';
 import { attemptKey, Recovery, type RecoveredLog } from './log-recovery.ts';
+import { nothing, shareOf } from './task-share.ts';
 
 export interface FrameLogOptions {
   /** Made where it is not there. Without one, the logs are gone with this object. */
   readonly directory?: string;
-  /** Bytes of output kept per task; 64 MiB if not given. */
+  /** Bytes of output kept per task, and of all else that it reports; 64 MiB if not given. */
   readonly outputLimit?: number;
 }
 
@@ -30,7 +31,7 @@ export interface AppendOptions {
   readonly events: readonly BuildEvent[];
 }
 
-interface Log extends Pick<RecoveredLog, 'output' | 'received'> {
+interface Log extends Pick<RecoveredLog, 'shares' | 'received'> {
   readonly path: string;
   /** Bytes of whole frames. */
   size: number;
@@ -47,8 +48,6 @@ const suffix = '.ndjson';
 const statsAtOnce = 64;
 /** Of each log that is written to; one larger piece is kept as well. */
 const recentBytes = 16 * 1024;
-
-const truncated = 'this task has written more output than is kept; the rest is dropped';
 
 export class FrameLog implements AsyncDisposable {
   readonly directory: string;
@@ -69,7 +68,7 @@ export class FrameLog implements AsyncDisposable {
 
   /**
    * Numbers the events and writes them; all or none, and none after the build's result. Synchronous, so that
-   * the order of calls is the order of frames. Output beyond a task's limit is dropped, with one warning.
+   * the order of calls is the order of frames. What is beyond a task's limit is dropped, with one warning.
    */
   append(build: string, { platform, agent, message, events }: AppendOptions): Frame[] {
     const log = this.#open(build) ?? this.#add(build, this.#create(build));
@@ -77,7 +76,7 @@ export class FrameLog implements AsyncDisposable {
     const key = message && attemptKey(platform ?? '', message.attempt);
     if (key !== undefined && message !== undefined && message.frame <= (log.received.get(key) ?? 0))
       return [];
-    const kept = this.#limitOutput(events, log.output.get(platform ?? '') ?? 0);
+    const kept = shareOf(events, log.shares.get(platform ?? '') ?? nothing, this.#outputLimit);
     const frames = kept.events.map((event, index): Frame => {
       const where = {
         ...(platform === undefined ? {} : { platform }),
@@ -95,7 +94,7 @@ export class FrameLog implements AsyncDisposable {
       log.seq += frames.length;
     }
     if (key !== undefined && message !== undefined) log.received.set(key, message.frame);
-    log.output.set(platform ?? '', kept.output);
+    log.shares.set(platform ?? '', kept.share);
     log.ended = frames.some((frame) => frame.type === 'result');
     if (log.ended) this.#logs.delete(build);
     if (frames.length > 0) log.changes.emit('frames');
@@ -110,7 +109,7 @@ export class FrameLog implements AsyncDisposable {
     const path = this.#path(build);
     if (path !== undefined && existsSync(path)) {
       if (lastFrame(path)?.frame.type === 'result') return;
-      this.#recoveries.set(build, recoveryOf(path));
+      this.#recoveries.set(build, new Recovery(path));
       this.#recovering ??= this.#recoverAhead();
       return;
     }
@@ -188,7 +187,7 @@ export class FrameLog implements AsyncDisposable {
     // Most logs that are looked at have ended, and their frames need no counting.
     if (last?.frame.type === 'result')
       return { ...newLog(path), seq: last.frame.seq, size: last.size, ended: true };
-    return this.#recover(build, recoveryOf(path));
+    return this.#recover(build, new Recovery(path));
   }
 
   /** A piece at a turn of the event loop. */
@@ -226,19 +225,6 @@ export class FrameLog implements AsyncDisposable {
   #path(build: string): string | undefined {
     return /^[a-z0-9]{1,32}$/.test(build) ? join(this.directory, `${build}${suffix}`) : undefined;
   }
-
-  #limitOutput(events: readonly BuildEvent[], before: number): { events: BuildEvent[]; output: number } {
-    let output = before;
-    const kept = events.flatMap((event): BuildEvent[] => {
-      if (event.type !== 'log') return [event];
-      const isFirstTooMany = output !== Infinity;
-      output += Buffer.byteLength(event.text);
-      if (output <= this.#outputLimit) return [event];
-      output = Infinity;
-      return isFirstTooMany ? [truncation(event.time)] : [];
-    });
-    return { events: kept, output };
-  }
 }
 
 function newLog(path: string): Log {
@@ -248,23 +234,15 @@ function newLog(path: string): Log {
     recent: undefined,
     seq: 0,
     ended: false,
-    output: new Map(),
+    shares: new Map(),
     received: new Map(),
     changes: changes(),
   };
 }
 
-function recoveryOf(path: string): Recovery {
-  return new Recovery({ path, isTruncation: (line) => line.includes(truncated) });
-}
-
 function changes(): EventEmitter {
   // One listener for each follower, and there may be many.
   return new EventEmitter().setMaxListeners(0);
-}
-
-function truncation(time: number): WarningEvent {
-  return { type: 'warning', time, message: truncated };
 }
 
 /** Small pieces are kept together, so that a follower may be a little late. */

@@ -1,21 +1,16 @@
 /** Finds the end of a log again after a crash, and what it holds of each task. */
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import { readHead, type LineHead } from './log-line.ts';
+import { nothing, shareWith, type Share } from './task-share.ts';
 
 export interface RecoveredLog {
   /** Bytes of whole frames. */
   readonly size: number;
   readonly seq: number;
-  /** Bytes of output by platform; infinite once the rest was dropped. */
-  readonly output: Map<string, number>;
+  /** What is kept of each task, by platform. */
+  readonly shares: Map<string, Share>;
   /** The last message of each attempt, by platform and number. */
   readonly received: Map<string, number>;
-}
-
-export interface RecoveryOptions {
-  readonly path: string;
-  /** Whether a warning says that the output beyond it was dropped. */
-  readonly isTruncation: (line: Buffer) => boolean;
 }
 
 const newline = 0x0a;
@@ -27,9 +22,9 @@ export class Recovery implements Disposable {
   readonly #pieces: Generator<undefined, RecoveredLog | undefined>;
   #found: RecoveredLog | undefined;
 
-  constructor(options: RecoveryOptions) {
-    this.path = options.path;
-    this.#pieces = recoverLog(options);
+  constructor(path: string) {
+    this.path = path;
+    this.#pieces = recoverLog(path);
   }
 
   /** Goes a piece further; undefined until the end. */
@@ -55,11 +50,8 @@ export class Recovery implements Disposable {
 }
 
 /** Cuts off what a crash left unfinished: a torn line, and the lines before it that came in the same message. */
-function* recoverLog({
-  path,
-  isTruncation,
-}: RecoveryOptions): Generator<undefined, RecoveredLog | undefined> {
-  const output = new Map<string, number>();
+function* recoverLog(path: string): Generator<undefined, RecoveredLog | undefined> {
+  const shares = new Map<string, Share>();
   const received = new Map<string, number>();
   let [seq, size, read] = [0, 0, 0];
   /** The message that is being read, and how many of its lines are still to come. */
@@ -79,9 +71,8 @@ function* recoverLog({
       read += line.length + 1;
       if (missing === 0) message = head;
       missing = missing === 0 ? (head.received?.events ?? 1) - 1 : missing - 1;
-      if (head.type === 'warning' && isTruncation(line)) output.set(platform, Infinity);
-      // A message that is cut off comes again: that its output counts twice does no harm.
-      else if (head.output > 0) output.set(platform, (output.get(platform) ?? 0) + head.output);
+      // A message that is cut off comes again: that it counts twice does no harm.
+      shares.set(platform, shareWith(shares.get(platform) ?? nothing, head, line));
       if (missing > 0) continue;
       if (message?.received !== undefined) {
         received.set(attemptKey(platform, message.received.attempt), message.received.frame);
@@ -93,7 +84,7 @@ function* recoverLog({
   } finally {
     closeSync(file);
   }
-  return { size, seq, output, received };
+  return { size, seq, shares, received };
 }
 
 export function attemptKey(platform: string, attempt: number): string {

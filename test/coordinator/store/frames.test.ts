@@ -180,6 +180,36 @@ test('keeps a bounded amount of output per task, says so once, and remembers it 
   );
 });
 
+test('keeps a bounded amount of all else that a task reports, and everything that followers need', async () => {
+  await using directory = await temporaryDirectory();
+  const options = { directory: directory.path, outputLimit: 10_000 };
+  const platform = 'linux/amd64';
+  const text = 'x'.repeat(1000);
+  const reports: BuildEvent[] = [
+    { type: 'step', time: 1, step: 's', name: text, status: 'started' },
+    { type: 'step', time: 1, step: 's', name: '', status: 'failed', error: text },
+    { type: 'push', time: 1, layer: text, status: '' },
+    { type: 'push', time: 1, layer: '', status: text },
+    { type: 'warning', time: 1, message: text },
+    { type: 'context', time: 1, engineBytes: 1, sentBytes: 1 },
+  ];
+  for (let start = 0; start < 20; start += 1) {
+    const log = new FrameLog(options);
+    for (const event of reports) log.append('one', { platform, events: [event, event] });
+  }
+  const after = new FrameLog(options);
+  after.append('one', { platform, events: [line('said'), { type: 'state', time: 1, state: 'failed' }] });
+  after.append('one', { platform: 'linux/arm64', events: reports.slice(0, 1) });
+  after.append('one', { events: [{ type: 'publish', time: 1, action: 'tag', reference: 'a' }, result()] });
+  const frames = await collect(after.read('one', 0));
+  const kept = frames.map(({ type }) => type);
+  assert.equal(kept.slice(-5), ['log', 'state', 'step', 'publish', 'result']);
+  const dropped = frames.slice(0, -5);
+  assert.match(JSON.stringify(dropped.at(-1)), 'more steps and warnings than are kept');
+  const bytes = Buffer.byteLength(JSON.stringify(dropped));
+  assert.ok(bytes > 8000 && bytes < 11_500, `${bytes} bytes`);
+});
+
 test('knows after a restart which messages of an attempt it has, and cuts off the one that a crash tore', async () => {
   await using directory = await temporaryDirectory();
   const path = join(directory.path, 'one.ndjson');
