@@ -84,12 +84,14 @@ export class Guard {
     const from = socket.remoteAddress ?? '';
     if (error.code === 'unauthorized') {
       const what = verb === undefined ? undefined : `to ${access[verb].what}`;
-      this.#options.refusals.note({ action: 'login-refused', from, what });
+      this.#options.refusals.note({ action: 'login-refused', kind: verb, from, what });
     } else if (error.code === 'agent-removed') {
-      this.#options.refusals.note({ action: 'login-refused', from, what: error.message });
+      const what = error.message;
+      // It names the agent.
+      this.#options.refusals.note({ action: 'login-refused', kind: what, from, what });
     } else if (error.code === 'forbidden') {
       const who = this.#whoNow({ headers, socket });
-      this.#options.refusals.note({ action: 'forbidden', who, from, what: error.message });
+      this.#options.refusals.note({ action: 'forbidden', kind: verb, who, from, what: error.message });
     }
   }
 

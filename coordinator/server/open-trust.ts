@@ -75,7 +75,7 @@ export async function openTrust(
   cleanup.defer(() => refusals.close());
   const alarm: Alarm = ({ type, agent, from }) => {
     log.warn({ event: type, agent, from }, 'somebody should look at this');
-    refusals.note({ action: 'security', agent, from, what: wordsOf[type] });
+    refusals.note({ action: 'security', kind: type, agent, from, what: wordsOf[type] });
   };
   const identities = await Identities.open({
     store,

@@ -1,20 +1,40 @@
 /** Refused requests, and what nobody honest does, in the audit: the first at once, more of the same from the same place together, once a minute. */
 import type { Audit, AuditEvent } from './audit.ts';
 
-export type Refusal = Pick<AuditEvent, 'who' | 'from' | 'agent' | 'what'> & {
+type Row = Pick<AuditEvent, 'who' | 'from' | 'agent' | 'what'> & {
   readonly action: Extract<AuditEvent['action'], 'login-refused' | 'forbidden' | 'security'>;
 };
 
+export interface Refusal extends Row {
+  /** What the like have in common: a verb, for one. Not how it is worded, for that may quote whoever is refused. */
+  readonly kind: string | undefined;
+}
+
+/** Those of one kind. */
+interface Like {
+  readonly refusal: Refusal;
+  /** How often since the row of the first one. */
+  count: number;
+  /** Not all of them were worded as the first one. */
+  varied: boolean;
+}
+
 /** Milliseconds. */
 const usualInterval = 60_000;
-/** Beyond so many different ones in an interval, all that come are one row: whoever floods us must not fill the disk. */
-const maxKinds = 1000;
+/**
+ * Beyond so many kinds in an interval, all that come of somebody are one row: whoever floods us must not push the rest out
+ * of the audit within days.
+ */
+const maxKinds = 100;
+/** Of them by one user, or from one address of somebody unknown. */
+const maxKindsOfOne = 20;
 
 export class Refusals {
   readonly #audit: Pick<Audit, 'record'>;
   readonly #interval: number;
-  /** How often since the row of the first one. */
-  readonly #more = new Map<string, { readonly refusal: Refusal; count: number }>();
+  readonly #likes = new Map<string, Like>();
+  /** By whose they are. */
+  readonly #kinds = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(audit: Pick<Audit, 'record'>, interval = usualInterval) {
@@ -23,17 +43,19 @@ export class Refusals {
   }
 
   note(given: Refusal): void {
-    const isNew = this.#more.size < maxKinds;
-    const refusal: Refusal =
-      isNew || this.#more.has(keyOf(given)) ? given : { action: given.action, what: 'from many places' };
-    const known = this.#more.get(keyOf(refusal));
+    const refusal = this.#likes.has(keyOf(given)) ? given : this.#placed(given);
+    const key = keyOf(refusal);
+    const known = this.#likes.get(key);
     if (known !== undefined) {
       known.count += 1;
+      known.varied ||= refusal.what !== known.refusal.what;
       return;
     }
-    this.#more.set(keyOf(refusal), { refusal, count: 0 });
+    this.#likes.set(key, { refusal, count: 0, varied: false });
+    const source = sourceOf(refusal);
+    this.#kinds.set(source, (this.#kinds.get(source) ?? 0) + 1);
     this.#timer ??= setTimeout(() => this.#tell(), this.#interval).unref();
-    void this.#audit.record(refusal);
+    void this.#audit.record(rowOf(refusal));
   }
 
   /** Tells what was counted so far. */
@@ -42,15 +64,35 @@ export class Refusals {
     this.#tell();
   }
 
+  /** Of a new kind: as it is, or among the rest where there are too many. */
+  #placed(given: Refusal): Refusal {
+    const { action, who, from } = given;
+    const rest = { action, who, kind: 'rest', what: 'more, of other kinds or from other places' };
+    const kinds = this.#kinds.get(sourceOf(given)) ?? 0;
+    if (kinds >= maxKindsOfOne) return { ...rest, from: who === undefined ? from : undefined };
+    return this.#likes.size >= maxKinds ? rest : given;
+  }
+
   #tell(): void {
     this.#timer = undefined;
-    for (const { refusal, count } of this.#more.values()) {
-      if (count > 0) void this.#audit.record({ ...refusal, count });
+    for (const { refusal, count, varied } of this.#likes.values()) {
+      const { what = '' } = refusal;
+      const row = varied ? { ...rowOf(refusal), what: `${what}, or the like` } : rowOf(refusal);
+      if (count > 0) void this.#audit.record({ ...row, count });
     }
-    this.#more.clear();
+    this.#likes.clear();
+    this.#kinds.clear();
   }
 }
 
-function keyOf({ action, who, from, agent, what }: Refusal): string {
-  return JSON.stringify([action, who, from, agent, what]);
+function rowOf({ action, who, from, agent, what }: Refusal): Row {
+  return { action, who, from, agent, what };
+}
+
+function sourceOf({ who, from }: Refusal): string {
+  return JSON.stringify(who === undefined ? [from] : { who });
+}
+
+function keyOf({ action, who, from, agent, kind }: Refusal): string {
+  return JSON.stringify([action, who, from, agent, kind]);
 }

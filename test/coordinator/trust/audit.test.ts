@@ -199,17 +199,69 @@ test('refusals of one kind are two rows a minute, however many there are', async
   await run(data, (audit) => {
     const refusals = new Refusals(audit);
     for (let index = 0; index < 500; index++)
-      refusals.note({ action: 'login-refused', from: '10.0.0.9', what: 'to submit builds' });
+      refusals.note({
+        action: 'login-refused',
+        kind: 'submit',
+        from: '10.0.0.9',
+        what: 'to submit builds',
+      });
     for (let index = 0; index < 5000; index++)
-      refusals.note({ action: 'login-refused', from: `10.1.0.${index}` });
+      refusals.note({ action: 'login-refused', kind: undefined, from: `10.1.0.${index}` });
     refusals.close();
   });
   const all = await entries(data);
-  assert.ok(all.length < 1010, `${all.length} rows`);
+  assert.ok(all.length < 110, `${all.length} rows`);
   const counts = all.filter((entry) => entry['from'] === '10.0.0.9').map((entry) => entry['count']);
   assert.equal(counts, [undefined, 499]);
   const told = all.reduce((sum, entry) => sum + Number(entry['count'] ?? 1), 0);
   assert.is(told, 5500);
+});
+
+test('what somebody words itself makes no kinds of refusals', async () => {
+  await using directory = await temporaryDirectory();
+  const data = directory.path;
+  await run(data, (audit) => {
+    const refusals = new Refusals(audit);
+    const bob = { action: 'forbidden', who: 'bob', from: '10.0.0.7', kind: 'submit' } as const;
+    for (let index = 0; index < 1000; index++) refusals.note({ ...bob, what: `not for lab/x:${index}` });
+    refusals.note({ ...bob, kind: 'cancel', what: 'not yours' });
+    refusals.close();
+  });
+  const all = await entries(data);
+  const told = all.map(({ what, count = 1 }) => [what, count]);
+  assert.equal(told, [
+    ['not for lab/x:0', 1],
+    ['not yours', 1],
+    ['not for lab/x:0, or the like', 999],
+  ]);
+  assert.equal((await verdictOf(data)).faults, []);
+});
+
+test('no user and no address has many kinds of refusals, and none hides those of others', async () => {
+  await using directory = await temporaryDirectory();
+  const data = directory.path;
+  await run(data, (audit) => {
+    const refusals = new Refusals(audit);
+    for (let index = 0; index < 100; index++) {
+      const kind = `kind ${index}`;
+      refusals.note({ action: 'forbidden', who: 'bob', from: `fd00::${index}`, kind, what: kind });
+      refusals.note({ action: 'login-refused', from: '10.0.0.9', kind, what: kind });
+      refusals.note({ action: 'login-refused', from: `10.1.0.${index}`, kind, what: kind });
+    }
+    refusals.note({ action: 'forbidden', who: 'eve', from: '10.0.0.8', kind: 'submit', what: 'not yours' });
+    refusals.close();
+  });
+  const all = await entries(data);
+  const rowsOf = (key: 'who' | 'from', value: string): number =>
+    all.filter((entry) => entry[key] === value).length;
+  assert.is(rowsOf('who', 'bob'), 22);
+  assert.is(rowsOf('from', '10.0.0.9'), 22);
+  assert.is(rowsOf('who', 'eve'), 1);
+  assert.ok(all.length < 110, `${all.length} rows`);
+  assert.is(
+    all.reduce((sum, { count = 1 }) => sum + Number(count), 0),
+    301,
+  );
 });
 
 test.run();
