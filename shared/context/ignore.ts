@@ -6,19 +6,31 @@
 import { ArchfarmError } from '../errors.ts';
 import { cleanPath, Pattern, type Positions } from './pattern.ts';
 import { PatternSyntaxError } from './pattern-class.ts';
+import { plainTree, type PlainNode } from './plain-patterns.ts';
 
 /** BuildKit's own reader refuses longer lines. */
 const maxLineBytes = 64 * 1024;
 
 /** What the patterns say of one directory and may still say of entries in it. */
 export interface WalkState {
+  /** Of the patterns that matched the directory or one above it only the last counts, and none before that. */
+  readonly inherited: Verdict;
+  /** Patterns with wildcards that may match in it. */
   readonly candidates: readonly Candidate[];
+  /** Those without, where any of them leads here. */
+  readonly plain: PlainNode | undefined;
+}
+
+interface Verdict {
+  readonly matched: boolean;
+  /** Of the pattern that said so; -1 for none. */
+  readonly place: number;
 }
 
 interface Candidate {
   readonly pattern: Pattern;
-  /** The pattern matched the directory or one above it. */
-  readonly matched: boolean;
+  /** In the list. */
+  readonly place: number;
   readonly positions: Positions;
 }
 
@@ -29,38 +41,63 @@ export class Matcher {
   readonly #patterns: readonly Pattern[];
   readonly #reach = new Map<boolean, Reach>();
 
-  /** Throws `context-invalid` naming the pattern that is not one. */
-  constructor(patterns: readonly string[]) {
-    this.#patterns = patterns
-      .map(trimSpace)
-      .filter((text) => text !== '')
-      .map((text) => compile(text));
+  /** Throws `context-invalid` naming the pattern that is not one, and its place where that is given. */
+  constructor(patterns: readonly string[], placeOf?: (index: number) => string) {
+    this.#patterns = patterns.flatMap((pattern, index) => {
+      const text = trimSpace(pattern);
+      return text === '' ? [] : [compile(text, () => placeOf?.(index))];
+    });
+    const places = [...this.#patterns.entries()];
     this.root = {
-      candidates: this.#patterns.map((pattern) => ({ pattern, matched: false, positions: pattern.start })),
+      inherited: { matched: false, place: -1 },
+      candidates: places
+        .filter(([, { isPlain }]) => !isPlain)
+        .map(([place, pattern]) => ({ pattern, place, positions: pattern.start })),
+      plain: plainTree(places.filter(([, { isPlain }]) => isPlain).map(([place, { text }]) => [place, text])),
     };
   }
 
   /** Whether the patterns match `name` in the directory of that state. */
   matches(parent: WalkState, name: string): boolean {
-    let matched = false;
-    for (const candidate of parent.candidates) {
-      if (hits(candidate, { name, matched })) matched = !candidate.pattern.negated;
-    }
-    return matched;
+    return this.#judge(parent, name).matched;
   }
 
   /** The same for a directory, with the state for its entries. */
   enter(parent: WalkState, name: string): { readonly matched: boolean; readonly state: WalkState } {
-    let matched = false;
+    const inherited = this.#judge(parent, name);
     const candidates: Candidate[] = [];
-    for (const candidate of parent.candidates) {
-      const { pattern } = candidate;
-      const hit = hits(candidate, { name, matched });
-      if (hit) matched = !pattern.negated;
-      const positions = hit ? [] : pattern.advance(candidate.positions, `${name}/`);
-      if (hit || positions.length > 0) candidates.push({ pattern, matched: hit, positions });
+    for (const { pattern, place, positions } of parent.candidates) {
+      if (place <= inherited.place) continue;
+      const advanced = pattern.advance(positions, `${name}/`);
+      if (advanced.length > 0) candidates.push({ pattern, place, positions: advanced });
     }
-    return { matched, state: { candidates } };
+    const plain = parent.plain?.below?.get(name);
+    return { matched: inherited.matched, state: { inherited, candidates, plain } };
+  }
+
+  /**
+   * Goes through those that may match in the order of the list. A pattern that could not change the outcome is not
+   * asked, and entries below do not inherit an answer.
+   */
+  #judge({ inherited, candidates, plain }: WalkState, name: string): Verdict {
+    let { matched, place: last } = inherited;
+    const hits = plain?.below?.get(name)?.places ?? [];
+    let next = 0;
+    const takePlain = (end: number): void => {
+      for (let place = hits[next]; place !== undefined && place < end; place = hits[++next]) {
+        if (place < inherited.place || this.#patterns[place]?.negated !== matched) continue;
+        matched = !matched;
+        last = place;
+      }
+    };
+    for (const { pattern, place, positions } of candidates) {
+      takePlain(place);
+      if (pattern.negated !== matched || !pattern.accepts(pattern.advance(positions, name))) continue;
+      matched = !matched;
+      last = place;
+    }
+    takePlain(Infinity);
+    return last === inherited.place ? inherited : { matched, place: last };
   }
 
   /**
@@ -112,20 +149,21 @@ function byUnits(left: string, right: string): number {
 /** Reads an ignore file. Throws `context-invalid` naming file, line and pattern. */
 export function parseIgnoreFile(text: string, { name }: { readonly name: string }): Matcher {
   const patterns: string[] = [];
+  const lines: number[] = [];
+  const place = (line: number): string => `${name}, line ${line + 1}`;
   for (const [index, line] of text
     .replace(/^\uFEFF/, '')
     .split('\n')
     .entries()) {
-    const place = `${name}, line ${index + 1}`;
     if (Buffer.byteLength(line) >= maxLineBytes) {
-      throw new ArchfarmError('context-invalid', `${place}: longer than ${maxLineBytes} bytes`);
+      throw new ArchfarmError('context-invalid', `${place(index)}: longer than ${maxLineBytes} bytes`);
     }
     const pattern = readLine(line);
     if (pattern === undefined) continue;
-    compile(pattern, place);
     patterns.push(pattern);
+    lines.push(index);
   }
-  return new Matcher(patterns);
+  return new Matcher(patterns, (index) => place(lines[index]!));
 }
 
 function readLine(line: string): string | undefined {
@@ -138,19 +176,12 @@ function readLine(line: string): string | undefined {
   return (negated ? '!' : '') + relative;
 }
 
-function hits(candidate: Candidate, entry: { readonly name: string; readonly matched: boolean }): boolean {
-  if (candidate.matched) return true;
-  const { pattern } = candidate;
-  // A pattern that could not change the outcome is not asked, and entries below do not inherit an answer.
-  if (pattern.negated !== entry.matched) return false;
-  return pattern.accepts(pattern.advance(candidate.positions, entry.name));
-}
-
-function compile(text: string, place?: string): Pattern {
+function compile(text: string, placeOf: () => string | undefined): Pattern {
   try {
-    return new Pattern(trimSpace(text));
+    return new Pattern(text);
   } catch (thrown) {
     if (!(thrown instanceof PatternSyntaxError)) throw thrown;
+    const place = placeOf();
     const prefix = place === undefined ? '' : `${place}: `;
     throw new ArchfarmError(
       'context-invalid',

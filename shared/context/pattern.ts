@@ -32,16 +32,18 @@ const notNewline: CharacterSet = (code) => code !== 0x0a;
  * beside a wildcard `|` separates alternatives; `^`, `[` and `]` keep their meaning on purpose.
  */
 const escaped = '.+()$';
+const noneSeen = new Uint32Array(0);
 const repetition = /^\{\d+(,\d*)?\}/;
 
 export class Pattern {
   /** Cleaned, without `!`. */
   readonly text: string;
   readonly negated: boolean;
-  /** Where matching begins, before any text. */
-  readonly start: Positions;
-  readonly #steps: readonly Step[];
-  readonly #seen: Uint32Array;
+  /** It has no wildcards: it matches the path that is its text, and nothing else. */
+  readonly isPlain: boolean;
+  #start: Positions | undefined;
+  #steps: readonly Step[] = [];
+  #seen = noneSeen;
   #round = 0;
 
   /** Throws `PatternSyntaxError`. */
@@ -50,15 +52,16 @@ export class Pattern {
     this.negated = cleaned.startsWith('!');
     this.text = this.negated ? cleaned.slice(1) : cleaned;
     if (this.text === '') throw new PatternSyntaxError('`!` without a pattern');
+    this.isPlain = !/[*?\\[\]]/.test(this.text);
+    // A long list of paths would take hundreds of megabytes, and nobody runs them.
+    if (this.isPlain) return;
     checkSyntax(Array.from(this.text));
-    this.#steps = compile(this.text);
-    this.#seen = new Uint32Array(this.#steps.length);
-    const start: number[] = [];
-    this.#round++;
-    for (let at = 0; at < this.#steps.length; at++) {
-      if (at === 0 || this.#steps[at - 1]?.type === 'end') this.#add(start, { position: at, atStart: true });
-    }
-    this.start = start;
+    this.#start = this.#begin();
+  }
+
+  /** Where matching begins, before any text. */
+  get start(): Positions {
+    return (this.#start ??= this.#begin());
   }
 
   advance(from: Positions, text: string): Positions {
@@ -78,6 +81,17 @@ export class Pattern {
 
   accepts(positions: Positions): boolean {
     return positions.some((position) => this.#steps[position]?.type === 'end');
+  }
+
+  #begin(): Positions {
+    this.#steps = compile(this.text);
+    this.#seen = new Uint32Array(this.#steps.length);
+    const start: number[] = [];
+    this.#round++;
+    for (let at = 0; at < this.#steps.length; at++) {
+      if (at === 0 || this.#steps[at - 1]?.type === 'end') this.#add(start, { position: at, atStart: true });
+    }
+    return start;
   }
 
   /** Most of the time a `**` alone is alive, and nothing happens to it before the next slash. */

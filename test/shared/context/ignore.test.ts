@@ -84,6 +84,24 @@ test('agrees with a backtracking oracle on random patterns and paths', () => {
   );
 });
 
+test('agrees with it on long lists of paths, where what a pattern says of a directory is taken back and said again', () => {
+  const name = fc.constantFrom('a', 'b');
+  const piece = fc.oneof(
+    { weight: 9, arbitrary: name },
+    { weight: 1, arbitrary: fc.constantFrom('*', '**', 'a*') },
+  );
+  const pattern = fc
+    .tuple(fc.boolean(), fc.array(piece, { minLength: 1, maxLength: 3 }))
+    .map(([negated, names]) => (negated ? '!' : '') + names.join('/'));
+  const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join('/'));
+  fc.assert(
+    fc.property(fc.array(pattern, { minLength: 1, maxLength: 16 }), path, (patterns, text) => {
+      assert.is(matches(new Matcher(patterns), text), oracle(patterns, text));
+    }),
+    { seed, numRuns: 5000 },
+  );
+});
+
 test('matches as the cases of Docker say', () => {
   const cases: readonly (readonly [pattern: string, path: string, matched: boolean])[] = [
     ['**', 'file', true],
@@ -200,10 +218,24 @@ test('patterns that drive backtracking engines mad are matched in linear time [D
   assert.ok(performance.now() - started < 5000, `${performance.now() - started} ms`);
 });
 
-test('many patterns that cannot match below a directory cost nothing there', () => {
-  const matcher = new Matcher(Array.from({ length: 100_000 }, (_, index) => `some/where/${index}`));
-  const state = matcher.enter(matcher.root, 'other').state;
-  assert.is(state.candidates.length, 0);
+test('an entry is not held against each of many patterns without wildcards [D5]', () => {
+  const patterns = Array.from({ length: 100_000 }, (_, index) => `some/where/${index}`);
+  const matcher = new Matcher([...patterns, '!some/where/7', '*.pyc']);
+  assert.is(matcher.root.candidates.length, 1);
+  const other = matcher.enter(matcher.root, 'other').state;
+  assert.is(other.candidates.length, 0);
+  assert.is(other.plain, undefined);
+  assert.ok(matches(matcher, 'some/where/8'));
+  assert.not(matches(matcher, 'some/where/7'));
+  assert.not(matches(matcher, 'some/where'));
+});
+
+test('below a directory nothing is asked that stands before the last pattern that matched it [D5]', () => {
+  const chain = Array.from({ length: 1000 }, (_, index) => (index % 2 === 0 ? '**' : '!**'));
+  const matcher = new Matcher([...chain, 'a?', '!*/x']);
+  assert.is(matcher.enter(matcher.root, 'ab').state.candidates.length, 1);
+  assert.not(matches(matcher, 'ab/x'));
+  assert.ok(matches(matcher, 'ab/y'));
 });
 
 console.log(`seed ${seed}`);
