@@ -1,5 +1,4 @@
 /** The files of a part of a tree whose directories are all here, and how they are fetched. */
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { BlobReceiver } from '../../shared/context/receiver.ts';
 import { select } from '../../shared/context/select.ts';
 import type { ContextSource, Digest } from '../../shared/context/tree.ts';
@@ -14,18 +13,13 @@ export interface WantedFile {
   readonly size: number;
 }
 
-/** Entries between two turns of the event loop, which has agents to serve meanwhile. */
-const entriesATurn = 512;
-
 /** Empty files are left out: nobody has to bring them. */
 export async function* wantedFiles(
   { root, selection }: Pick<WantedPart, 'root' | 'selection'>,
   directories: Pick<ContextSource, 'directory'>,
   signal: AbortSignal,
 ): AsyncGenerator<WantedFile> {
-  let seen = 0;
   for await (const { path, entry } of select({ root }, selection, directories, signal)) {
-    if (++seen % entriesATurn === 0) await nextTurn();
     if (entry.type === 'file' && entry.size > 0) yield { path, digest: entry.digest, size: entry.size };
   }
 }

@@ -7,16 +7,18 @@ import { compareNames } from './encoding.ts';
 import { findDirectory, findEntry, type TreeReader } from './lookup.ts';
 import { Pattern } from './pattern.ts';
 import { PatternSyntaxError } from './pattern-class.ts';
+import type { Turns } from './turns.ts';
 
 /** Sorted patterns, or undefined when one of the paths is the root: then everything is wanted. */
 export async function followPaths(
   tree: TreeReader,
   paths: readonly string[],
+  turns: Turns,
 ): Promise<readonly string[] | undefined> {
   const resolved = new Set<string>();
   const pending = paths.map(fromRoot).toReversed();
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
-    pending.push(...(await followOne(tree, { path, resolved })).toReversed());
+    pending.push(...(await followOne(tree, { path, resolved, turns })).toReversed());
   }
   return withoutNested([...resolved].toSorted(compareNames));
 }
@@ -35,13 +37,13 @@ export function withoutNested(sorted: readonly string[]): readonly string[] | un
 /** Walks along one path to its end or its first link, and gives the paths that have to be followed instead. */
 async function followOne(
   tree: TreeReader,
-  { path, resolved }: { path: string; resolved: Set<string> },
+  { path, resolved, turns }: { path: string; resolved: Set<string>; turns: Turns },
 ): Promise<string[]> {
   const names = path.split('/');
   for (let length = 1; length <= names.length; length++) {
     const current = names.slice(0, length).join('/');
     const rest = names.slice(length).join('/');
-    const targets = await linkTargets(tree, current);
+    const targets = await linkTargets(tree, current, turns);
     if (targets.length === 0 && rest !== '') continue;
     // Also what ends loops of links.
     if (resolved.has(current)) return [];
@@ -52,7 +54,8 @@ async function followOne(
 }
 
 /** Where the link at `path` leads, or the links that its last name matches as a pattern. */
-async function linkTargets(tree: TreeReader, path: string): Promise<string[]> {
+async function linkTargets(tree: TreeReader, path: string, turns: Turns): Promise<string[]> {
+  if (turns.isOver) await turns.next();
   const parent = posix.dirname(path) === '.' ? '' : posix.dirname(path);
   const name = posix.basename(path);
   if (!hasWildcard(name)) {
@@ -61,9 +64,13 @@ async function linkTargets(tree: TreeReader, path: string): Promise<string[]> {
   }
   const matches = nameMatcher(name);
   const directory = await findDirectory(tree, parent);
-  return (directory?.entries ?? []).flatMap((entry) =>
-    entry.type === 'symlink' && matches(entry.name) ? [posix.resolve('/', parent, entry.target)] : [],
-  );
+  const targets: string[] = [];
+  for (const entry of directory?.entries ?? []) {
+    if (entry.type !== 'symlink') continue;
+    if (turns.isOver) await turns.next();
+    if (matches(entry.name)) targets.push(posix.resolve('/', parent, entry.target));
+  }
+  return targets;
 }
 
 function fromRoot(path: string): string {

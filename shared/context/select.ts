@@ -10,6 +10,7 @@ import type { TreeReader } from './lookup.ts';
 import { SelectionFilter, type FilterState } from './selection-filter.ts';
 import { readTimes, Times } from './times.ts';
 import type { ContextSource, Digest, Directory, FileEntry, TimesId, TreeEntry, TreeId } from './tree.ts';
+import { Turns } from './turns.ts';
 
 export interface Selection {
   readonly followPaths: readonly string[];
@@ -42,7 +43,8 @@ export async function* select(
   signal: AbortSignal,
 ): AsyncGenerator<SelectedEntry> {
   const tree: TreeReader = { root, source, signal };
-  const filter = await makeFilter(tree, selection);
+  const turns = new Turns(signal);
+  const filter = await makeFilter(tree, selection, turns);
   const links = new LinkGroups(tree, filter);
   const open = async (digest: Digest, id: TimesId | undefined): Promise<OpenDirectory> => {
     const directory = await source.directory(digest, signal);
@@ -60,6 +62,8 @@ export async function* select(
       levels.pop();
       continue;
     }
+    // Also where nothing is selected: many patterns are asked of each entry then.
+    if (turns.isOver) await turns.next();
     const path = level.path === '' ? entry.name : `${level.path}/${entry.name}`;
     const found: SelectedEntry = { path, entry, mtime: level.times?.mtime(index) ?? 0n };
     if (entry.type !== 'directory') {
@@ -114,12 +118,12 @@ function* takePending(levels: readonly Level[]): Generator<SelectedEntry> {
   }
 }
 
-async function makeFilter(tree: TreeReader, selection: Selection): Promise<SelectionFilter> {
+async function makeFilter(tree: TreeReader, selection: Selection, turns: Turns): Promise<SelectionFilter> {
   const { includePatterns, excludePatterns } = selection;
   const followed =
     selection.followPaths.length === 0
       ? []
-      : await followPaths({ ...tree, source: new DirectoryCache(tree.source) }, selection.followPaths);
+      : await followPaths({ ...tree, source: new DirectoryCache(tree.source) }, selection.followPaths, turns);
   const includes =
     followed === undefined ? includePatterns : withoutNested([...includePatterns, ...followed]);
   return new SelectionFilter(includes ?? [], excludePatterns);

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { select, type Selection } from '../../../shared/context/select.ts';
+import { everything, select, type Selection } from '../../../shared/context/select.ts';
 import { findEntry } from '../../../shared/context/lookup.ts';
 import { dir, memoryTree, type MemoryTree } from '../../support/memory-tree.ts';
 import { Random } from '../../support/random.ts';
@@ -139,6 +139,22 @@ test('refuses a hard link to what is no earlier file', async () => {
     let message = '';
     await paths(tree, {}).catch((error: unknown) => (message = String(error)));
     assert.match(message, /"b" is a hard link to/, target);
+  }
+});
+
+test('lets others have their turn and ends with the signal, also where nothing is selected', async () => {
+  const names = Array.from({ length: 1000 }, (_, index) => `n${index}`);
+  const patterns = Array.from({ length: 200 }, (_, index) => `*n*${index}*x`);
+  for (const [branch, selection] of [
+    ['content', { includePatterns: patterns }],
+    [{ link: 'nowhere' }, { followPaths: patterns }],
+  ] as const) {
+    const tree = memoryTree(dir(...names.map((name) => [name, branch] as const)));
+    const abort = new AbortController();
+    const reason = new Error('others had their turn');
+    setImmediate(() => abort.abort(reason));
+    const walk = select({ root: tree.root }, { ...everything, ...selection }, tree, abort.signal);
+    assert.is(await walk.next().catch((error: unknown) => error), reason);
   }
 });
 
