@@ -28,6 +28,12 @@ interface KnownParts {
   readonly parts: Map<string, WantedPart>;
 }
 
+/**
+ * Of a selection, beyond which it is taken for all of its tree: each of them is held against each entry. That costs
+ * transfers that nobody needs; a longer list would cost minutes of a processor, as often as an agent likes.
+ */
+const maxPatterns = { count: 1000, bytes: 64 * 1024 };
+
 /** Of one task in one tree, beyond which it wants everything: bounds what agents can make us remember. */
 const maxParts = 64;
 
@@ -41,8 +47,9 @@ export class WantedSets {
   }
 
   /** Takes a selection that an attempt's engine made. Selections of trees of other builds count for nothing. */
-  note({ platform, number }: TaskAttempt, root: Digest, selection: Selection): void {
+  note({ platform, number }: TaskAttempt, root: Digest, asked: Selection): void {
     if (!this.#roots.includes(root)) return;
+    const selection = isLong(asked) ? everything : asked;
     const id = `${platform} ${root}`;
     const known = this.#known.get(id) ?? { attempt: number, isOpened: false, parts: new Map() };
     this.#known.set(id, known);
@@ -79,6 +86,14 @@ function partOf(root: Digest, selection: Selection, isSelected: boolean): Wanted
   const { followPaths, includePatterns, excludePatterns } = selection;
   const key = JSON.stringify([root, followPaths, includePatterns, excludePatterns]);
   return { key, root, selection, isSelected };
+}
+
+function isLong({ followPaths, includePatterns, excludePatterns }: Selection): boolean {
+  const texts = [...followPaths, ...includePatterns, ...excludePatterns];
+  if (texts.length > maxPatterns.count) return true;
+  let bytes = 0;
+  for (const text of texts) bytes += Buffer.byteLength(text);
+  return bytes > maxPatterns.bytes;
 }
 
 /** Engines first open a context for its ignore file alone, and once more when they know what they will copy. */

@@ -81,4 +81,27 @@ test('trees of other builds count for nothing, and one that is opened without en
   assert.ok(all.length < 100, `${all.length} are remembered`);
 });
 
+test('a selection of very many patterns, or of very long ones, is all of its tree', () => {
+  const parts = 'followPaths includePatterns excludePatterns'.split(' ');
+  const many = (count: number): string[] => Array.from({ length: count }, (_, index) => `${index}/*x`);
+  for (const part of parts) {
+    for (const [patterns, isWhole] of [
+      [many(1000), false],
+      [many(1001), true],
+      [['é'.repeat(32 * 1024)], false],
+      [['é'.repeat(32 * 1024), 'x'], true],
+    ] as const) {
+      const selection: Selection = { ...everything, [part]: patterns };
+      const sets = new WantedSets([context]);
+      sets.note({ platform: 'a', number: 1 }, context, selection);
+      const expected = isWhole ? everything : selection;
+      assert.equal(
+        sets.of(['a']).map((wanted) => wanted.selection),
+        [expected],
+        `${patterns.length} ${part}`,
+      );
+    }
+  }
+});
+
 test.run();
