@@ -2,11 +2,12 @@
  * Where a client keeps how it signs in: one file for the user alone, with a token and an authority for each coordinator.
  * With `credsStore` in it, as in Docker's own configuration, the tokens are with that credential helper instead.
  */
-import { chmod, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
+import { writeWhole } from '../../shared/whole-file.ts';
 import { askHelper, eraseFromHelper, storeInHelper } from '../registry/credential-helper.ts';
 
 export interface Login {
@@ -125,9 +126,7 @@ export class LoginFile {
   async #write(contents: Contents): Promise<void> {
     try {
       await mkdir(dirname(this.path), { recursive: true, mode: 0o700 });
-      await writeFile(`${this.path}.new`, `${JSON.stringify(contents, undefined, 2)}\n`, { mode: 0o600 });
-      await chmod(`${this.path}.new`, 0o600);
-      await rename(`${this.path}.new`, this.path);
+      await writeWhole(this.path, `${JSON.stringify(contents, undefined, 2)}\n`, { mode: 0o600 });
     } catch (cause) {
       throw new ArchfarmError('config', `cannot write ${this.path}: ${messageOf(cause)}`, { cause });
     }

@@ -1,7 +1,8 @@
 /** What is still to be told to one webhook, in a file: lines of JSON in the order they came, and a line for each that is done. */
-import { appendFileSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, truncateSync } from 'node:fs';
 import * as v from 'valibot';
 import { systemCode } from '../../shared/errors.ts';
+import { writeWholeSync } from '../../shared/whole-file.ts';
 
 const deliverySchema = v.object({ id: v.string(), build: v.string(), event: v.string(), body: v.string() });
 const lineSchema = v.pipe(
@@ -87,8 +88,7 @@ export class DeliveryQueue {
 
   #compact(): void {
     const lines = [...this.#waiting.values()].map((delivery) => `${JSON.stringify(delivery)}\n`);
-    writeFileSync(`${this.#file}.new`, lines.join(''), { mode: 0o600 });
-    renameSync(`${this.#file}.new`, this.#file);
+    writeWholeSync(this.#file, lines.join(''), { mode: 0o600 });
     this.#done = 0;
   }
 }

@@ -1,7 +1,8 @@
 /** The last row of the audit, in a file beside the database: whoever cuts rows off has to find this too. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
+import { writeWholeSync } from '../../shared/whole-file.ts';
 import type { AuditHead } from './audit-chain.ts';
 
 export class HeadFile {
@@ -26,7 +27,6 @@ export class HeadFile {
 
   /** Whoever reads it finds the old or the new one. */
   write({ number, hash }: AuditHead): void {
-    writeFileSync(`${this.#path}.new`, `${number} ${hash}\n`, { mode: 0o600 });
-    renameSync(`${this.#path}.new`, this.#path);
+    writeWholeSync(this.#path, `${number} ${hash}\n`, { mode: 0o600 });
   }
 }
