@@ -67,7 +67,8 @@ export async function openTrust(
     );
   }
   if (options.tls === undefined && !isLoopback(listen.host)) admitPlain(options);
-  const tls = options.tls && (await openPortTls(options.tls, { clientCa, data, log }));
+  const isUnused = (await store.agents()).every(({ certificates }) => certificates.length === 0);
+  const tls = options.tls && (await openPortTls(options.tls, { clientCa, data, isUnused, log }));
   tls?.listIssuers(users.certificates);
   const audit = Audit.open({ table: store.audit, headFile: durable ? new HeadFile(data) : undefined, log });
   cleanup.defer(() => audit.close());

@@ -1,21 +1,29 @@
 /** The coordinator's own certificate authority: a key that never leaves its data directory, and what it signs. */
 import { webcrypto, X509Certificate } from 'node:crypto';
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
-import { ArchfarmError, messageOf, systemCode } from '../../shared/errors.ts';
-
-/** PEM. */
-export interface KeyPair {
-  readonly certificate: string;
-  readonly key: string;
-}
+import { ArchfarmError, messageOf } from '../../shared/errors.ts';
+import {
+  belongTogether,
+  isAbsent,
+  isWhole,
+  pairFiles,
+  readPair,
+  restrictPair,
+  writePair,
+  type KeyPair,
+} from './pair-files.ts';
 
 /** How long a certificate is good for, from `now` on; milliseconds. */
 export interface Validity {
   readonly now: number;
   readonly lifetime: number;
+}
+
+export interface AuthorityOptions {
+  /** Nothing was signed by the one that is there, but for a server's certificate beside it. */
+  readonly isUnused?: boolean;
 }
 
 const curve = { name: 'ECDSA', namedCurve: 'P-256' } as const;
@@ -38,22 +46,29 @@ export class Authority {
     this.#key = key;
   }
 
-  /** The one in this directory, made where there is none. Throws `config` for one that cannot be used. */
-  static async open(directory: string): Promise<Authority> {
+  /**
+   * The one in this directory, made where there is none, and where there is half of one that nobody can know. Throws
+   * `config` for one that cannot be used.
+   */
+  static async open(directory: string, { isUnused = false }: AuthorityOptions = {}): Promise<Authority> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const name = 'ca';
-    const pair = (await readPair(directory, name)) ?? (await makeAuthority());
+    const files = pairFiles(directory, 'ca');
+    const kept = await readAuthority(directory, isUnused);
+    const pair = kept ?? (await makeAuthority());
+    let authority: Authority;
     try {
-      const key = await importKey(pair.key);
-      const authority = new Authority(pair, key);
-      await writePair(directory, name, pair);
-      return authority;
+      if (!belongTogether(pair))
+        throw new Error(`the key in ${files.key} is not that of ${files.certificate}`);
+      authority = new Authority(pair, await importKey(pair.key));
     } catch (cause) {
       throw new ArchfarmError('config', `the authority in ${directory} cannot be used: ${messageOf(cause)}`, {
         hint: 'put ca.crt and ca.key back from a copy; a new authority must be made known to every host again',
         cause,
       });
     }
+    if (kept === undefined) await writePair(files, pair);
+    else await restrictPair(files);
+    return authority;
   }
 
   /** A server's certificate with a new key. `names` are host names and addresses. */
@@ -146,40 +161,23 @@ export function isFor(certificate: X509Certificate, names: readonly string[], au
   );
 }
 
-/** Undefined where neither file is there. */
-export async function readPair(directory: string, name: string): Promise<KeyPair | undefined> {
-  const [certificate, key] = await Promise.all([
-    readIfThere(join(directory, `${name}.crt`)),
-    readIfThere(join(directory, `${name}.key`)),
-  ]);
-  if (certificate === undefined && key === undefined) return undefined;
-  if (certificate !== undefined && key !== undefined) return { certificate, key };
-  const missing = certificate === undefined ? 'crt' : 'key';
-  throw new ArchfarmError('config', `${join(directory, `${name}.${missing}`)} is missing`, {
-    hint: `put it back, or remove the other file of ${name} there to have both made anew`,
+/** Undefined where one is to be made: there is none, or what is left of a first start that was cut off. */
+async function readAuthority(directory: string, isUnused: boolean): Promise<KeyPair | undefined> {
+  const files = pairFiles(directory, 'ca');
+  const found = await readPair(files);
+  if (isWhole(found)) return found;
+  if (isAbsent(found)) return undefined;
+  // Where the authority signs for the server, it has done that before anything else.
+  if (isUnused && isAbsent(await readPair(pairFiles(directory, 'server')))) {
+    // Cut off once more, there is to be a key alone again, and not one with the certificate of another.
+    await rm(files.certificate, { force: true });
+    return undefined;
+  }
+  const [missing, left] =
+    found.key === undefined ? [files.key, files.certificate] : [files.certificate, files.key];
+  throw new ArchfarmError('config', `${missing} is missing, and ${left} is of no use without it`, {
+    hint: `put ${missing} back from a copy; or remove ${left} for a new authority, which must be made known to every host again`,
   });
-}
-
-/** The key first: a certificate without one is of no use. Nobody ever reads half a file. */
-export async function writePair(directory: string, name: string, pair: KeyPair): Promise<void> {
-  for (const [suffix, text, mode] of [
-    ['key', pair.key, 0o600],
-    ['crt', pair.certificate, 0o644],
-  ] as const) {
-    const path = join(directory, `${name}.${suffix}`);
-    await writeFile(`${path}.new`, text, { mode });
-    await chmod(`${path}.new`, mode);
-    await rename(`${path}.new`, path);
-  }
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    if (systemCode(cause) === 'ENOENT') return undefined;
-    throw new ArchfarmError('config', `cannot read ${path}: ${messageOf(cause)}`, { cause });
-  }
 }
 
 async function makeAuthority(): Promise<KeyPair> {

@@ -23,15 +23,17 @@ export interface ClientAuthorityOptions {
   readonly own: Authority | undefined;
   /** Of the coordinator's state. */
   readonly data: string;
+  /** Nothing was signed by the own authority. */
+  readonly isUnused: boolean;
   readonly log: Logger;
 }
 
 /** Throws `config` for a file that cannot be used. */
 export async function openClientAuthority(options: ClientAuthorityOptions): Promise<ClientAuthority> {
-  const { file, own, data, log } = options;
+  const { file, own, data, isUnused, log } = options;
   if (file !== undefined) return fromFile(file, log);
   const { Authority } = await import('./authority.ts');
-  const signer = own ?? (await Authority.open(join(data, 'tls')));
+  const signer = own ?? (await Authority.open(join(data, 'tls'), { isUnused }));
   return { certificates: signer.certificate, signer, follow: () => () => {} };
 }
 

@@ -1,9 +1,10 @@
 /** What the coordinator shows on its port and whom it believes there, as both change. */
 import type { X509Certificate } from 'node:crypto';
 import type { Logger } from '../../shared/log.ts';
-import type { Authority, KeyPair } from './authority.ts';
+import type { Authority } from './authority.ts';
 import { openClientAuthority } from './client-authority.ts';
 import { listIssuers } from './issuer-names.ts';
+import type { KeyPair } from './pair-files.ts';
 import { pinOfChain } from './pin.ts';
 import { openServerCertificate, type TlsSource } from './server-certificate.ts';
 
@@ -31,14 +32,16 @@ export interface PortTlsOptions {
   readonly clientCa: string | undefined;
   /** Of the coordinator's state. */
   readonly data: string;
+  /** Nothing was signed by the own authority, but for a server's certificate. */
+  readonly isUnused: boolean;
   readonly log: Logger;
 }
 
 /** Throws `config` for what cannot be used. */
 export async function openPortTls(source: TlsSource, options: PortTlsOptions): Promise<PortTls> {
-  const { clientCa: file, data, log } = options;
-  const server = await openServerCertificate(source, { data, log });
-  const clients = await openClientAuthority({ file, own: server.authority, data, log });
+  const { clientCa: file, data, isUnused, log } = options;
+  const server = await openServerCertificate(source, { data, isUnused, log });
+  const clients = await openClientAuthority({ file, own: server.authority, data, isUnused, log });
   let current: PortCertificates = {
     ...server.pair,
     clientAuthorities: clients.certificates,

@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { ArchfarmError, messageOf } from '../../shared/errors.ts';
 import { requireUsable } from '../../shared/key-pair.ts';
 import type { Logger } from '../../shared/log.ts';
-import { isFor, readPair, writePair, type Authority, type KeyPair } from './authority.ts';
+import { isFor, type Authority } from './authority.ts';
 import { followFiles } from './follow-files.ts';
+import { belongTogether, isWhole, pairFiles, readPair, writePair, type KeyPair } from './pair-files.ts';
 
 /** Where the coordinator's certificate comes from. */
 export type TlsSource =
@@ -28,6 +29,8 @@ export interface ServerCertificate {
 export interface CertificateOptions {
   /** Of the coordinator's state. */
   readonly data: string;
+  /** Nothing was signed by the own authority, but for a server's certificate. */
+  readonly isUnused: boolean;
   readonly log: Logger;
 }
 
@@ -46,18 +49,19 @@ export function openServerCertificate(
 
 async function ownCertificate(
   given: readonly string[],
-  { data, log }: CertificateOptions,
+  { data, isUnused, log }: CertificateOptions,
 ): Promise<ServerCertificate> {
   // Only coordinators with an authority of their own need what makes certificates.
   const { Authority } = await import('./authority.ts');
   const directory = join(data, 'tls');
-  const authority = await Authority.open(directory);
+  const authority = await Authority.open(directory, { isUnused });
+  const files = pairFiles(directory, 'server');
   const current = async (): Promise<{ pair: KeyPair; isNew: boolean }> => {
     const names = given.length > 0 ? [...new Set(given)] : ownNames();
-    const kept = await readPair(directory, 'server');
-    if (kept !== undefined && isGood(kept, names, authority)) return { pair: kept, isNew: false };
+    const kept = await readPair(files);
+    if (isWhole(kept) && isGood(kept, names, authority)) return { pair: kept, isNew: false };
     const pair = await authority.signServer(names, { now: Date.now(), lifetime });
-    await writePair(directory, 'server', pair);
+    await writePair(files, pair);
     log.info({ names }, 'made a server certificate');
     return { pair, isNew: true };
   };
@@ -83,10 +87,12 @@ async function ownCertificate(
   };
 }
 
-function isGood({ certificate }: KeyPair, names: readonly string[], authority: Authority): boolean {
+/** False also for the halves of two, which a crash leaves: another costs nothing. */
+function isGood(pair: KeyPair, names: readonly string[], authority: Authority): boolean {
   try {
-    const parsed = new X509Certificate(certificate);
-    return isFor(parsed, names, authority) && Date.parse(parsed.validTo) - Date.now() > lifetime / 3;
+    const parsed = new X509Certificate(pair.certificate);
+    const isOurs = belongTogether(pair) && isFor(parsed, names, authority);
+    return isOurs && Date.parse(parsed.validTo) - Date.now() > lifetime / 3;
   } catch {
     return false;
   }
