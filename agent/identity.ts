@@ -3,10 +3,10 @@
  * coordinator is known, and a certificate with its key, which never leaves this host.
  */
 import { readFileSync } from 'node:fs';
-import { chown, mkdir, open, rename, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { ArchfarmError, messageOf, systemCode } from '../shared/errors.ts';
+import { writeOwned } from './owned-files.ts';
 
 const schema = v.object({
   coordinator: v.string(),
@@ -64,40 +64,31 @@ export interface NewIdentity {
   readonly certificate: string;
 }
 
-/** Over one that may be there. What it is known by comes last. */
-export async function writeIdentity(data: string, { facts, ca, certificate }: NewIdentity): Promise<void> {
+/** So that nothing is in the way of `writeIdentity`. Throws `config`. */
+export function makeIdentityDirectory(data: string): Promise<void> {
+  return write(data, []);
+}
+
+/** Over one that may be there. What it is known by comes last. Throws `config`. */
+export function writeIdentity(data: string, { facts, ca, certificate }: NewIdentity): Promise<void> {
   const paths = identityPaths(data);
-  await mkdir(dirname(paths.facts), { recursive: true, mode: 0o700 });
-  await writeCertificate(data, certificate);
-  await put(paths.ca, ca ?? '');
-  await put(paths.facts, `${JSON.stringify(facts, undefined, 2)}\n`);
+  return write(data, [
+    [paths.certificate, certificate],
+    [paths.ca, ca ?? ''],
+    [paths.facts, `${JSON.stringify(facts, undefined, 2)}\n`],
+  ]);
 }
 
-/** Key and certificate, in place of those before. */
+/** Key and certificate, in place of those before. Throws `config`. */
 export function writeCertificate(data: string, text: string): Promise<void> {
-  return put(identityPaths(data).certificate, text);
+  return write(data, [[identityPaths(data).certificate, text]]);
 }
 
-/** On disk, and never half of it. Root may do this for a service that runs as somebody else. */
-async function put(path: string, text: string): Promise<void> {
-  try {
-    const file = await open(`${path}.new`, 'w', 0o600);
-    try {
-      await file.chmod(0o600);
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    if (process.getuid?.() === 0) {
-      const { uid, gid } = await stat(dirname(dirname(path)));
-      await chown(dirname(path), uid, gid);
-      await chown(`${path}.new`, uid, gid);
-    }
-    await rename(`${path}.new`, path);
-  } catch (cause) {
-    throw new ArchfarmError('config', `cannot write ${path}: ${messageOf(cause)}`, { cause });
-  }
+function write(data: string, files: readonly (readonly [path: string, text: string])[]): Promise<void> {
+  return writeOwned(
+    dirname(identityPaths(data).facts),
+    files.map(([path, text]) => ({ name: basename(path), text })),
+  );
 }
 
 /** Undefined also for an empty file. */

@@ -5,7 +5,7 @@ import { makeDataDirectory } from '../shared/data-directory.ts';
 import { ArchfarmError } from '../shared/errors.ts';
 import { parseJoinToken } from '../shared/join-token.ts';
 import { requestCertificate } from './certificate-request.ts';
-import { writeIdentity } from './identity.ts';
+import { makeIdentityDirectory, writeIdentity } from './identity.ts';
 import { recognize } from './pinned-coordinator.ts';
 import { requireUnused } from './status-socket.ts';
 
@@ -32,6 +32,7 @@ export async function join({ address, token, data, ca: caFile, signal }: JoinOpt
   // Before the token is used up.
   await makeDataDirectory(data, '--data or ARCHFARM_DATA');
   await requireUnused(data);
+  await makeIdentityDirectory(data);
   const { trust, ca } = await recognize({ coordinator, pin, caFile, signal });
   const call = { coordinator, path: 'v1/join', trust, bearer: secret, signal };
   const { name, platforms, text: certificate } = await requestCertificate(call);
