@@ -72,7 +72,8 @@ export class AgentActions {
     // First of all: it would only come back.
     await identities.remove(name);
     pool.expel(name);
-    connections.end({ type: 'agent', name });
+    // One that came with the shared token has no identity, and holds its other connections by its name.
+    for (const type of ['agent', 'token'] as const) connections.end({ type, name });
     await farm.removeAgent(name);
   }
 

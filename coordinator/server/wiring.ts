@@ -177,7 +177,9 @@ export function upgradeRoutes(parts: Parts): UpgradeRoutes {
       if (isOpen && holder !== undefined && isTheirs) {
         const socket = await tunnels.open(attempt.build, id);
         if (principal.type !== 'agent') holdByName(parts, holder, socket);
-        return socket;
+        // The client may have taken its time.
+        if (farm.holder(attempt) === holder) return socket;
+        socket.terminate();
       }
       throw new ArchfarmError('not-found', 'no build that goes on has this ssh agent');
     },

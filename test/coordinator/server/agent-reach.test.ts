@@ -2,8 +2,10 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as v from 'valibot';
+import type { WebSocket } from 'ws';
 import { toBuffer } from '../../../shared/channel.ts';
 import { digestOf } from '../../../shared/context/encoding.ts';
+import { messageOf } from '../../../shared/errors.ts';
 import { closeCodes, type Question } from '../../../shared/messages.ts';
 import type { TlsTrust } from '../../../shared/trust.ts';
 import { joinableCoordinator, joinAs, refusalOf } from '../../support/joined-agent.ts';
@@ -15,6 +17,8 @@ import { until } from '../../support/until.ts';
 import { closeOf } from '../../support/web-sockets.ts';
 
 const platform = 'linux/arm64/v8';
+/** What a client with an ssh agent is asked for. */
+const opening = v.pipe(v.string(), v.parseJson(), v.object({ tunnel: v.string() }));
 const resultAnswer = v.object({
   platforms: v.array(v.object({ status: v.string(), agent: v.optional(v.string()) })),
 });
@@ -189,6 +193,31 @@ test('a removed agent is cut off at once, its work is given to others, and nothi
     403,
     'the old one does not come back with it',
   );
+});
+
+test('a removed agent that came with the shared token keeps no connection beside, nor gets one that it waits for', async () => {
+  await using running = await joinableCoordinator();
+  const agent = await running.agent();
+  await agent.wait('welcome');
+  const build = await submit(running);
+  const { attempt } = await agent.wait('offer');
+  agent.send({ type: 'accept', attempt });
+  await until(async () => (await taskOf(running, build)).status === 'running');
+  const client = await running.connect('/v1/client/ssh', { build, ids: 'default' });
+  const asked: string[] = [];
+  client.on('message', (data) => asked.push(v.parse(opening, toBuffer(data).toString('utf8')).tunnel));
+  const askFor = (): Promise<WebSocket> => running.connect('/v1/agent/ssh', { attempt, id: 'default' });
+  const open = (count: number): Promise<WebSocket> =>
+    until(() => asked[count - 1]).then((tunnel) => running.connect('/v1/client/tunnel', { tunnel }));
+  const [ssh, far] = await Promise.all([askFor(), open(1)]);
+  const contexts = await running.connect('/v1/agent/context', { agent: 'pi-01' });
+  const late = askFor().then(() => 'let in', messageOf);
+  await until(() => asked[1]);
+  const closed = Promise.all([agent.socket, ssh, far, contexts].map(closeOf));
+  assert.is((await running.ask('/v1/agents/pi-01', { method: 'DELETE' })).status, 204);
+  await closed;
+  await closeOf(await open(2));
+  assert.match(await late, '404');
 });
 
 test.run();
