@@ -174,7 +174,9 @@ export class Identities {
     requireDue(agent, this.#records.get(name)?.certificates ?? [], this.#options);
     const { certificate, issued } = await this.#sign(name, request);
     const record = this.#records.get(name);
-    if (record === undefined || !hasJoined(record)) throw removed(name);
+    const shown = record?.certificates.find((known) => known.fingerprint === fingerprint);
+    // Another host may have joined under the name of one that was removed meanwhile.
+    if (record === undefined || !hasJoined(record) || shown?.revoked === true) throw removed(name);
     const certificates = renewed(this.#valid(record.certificates), { fingerprint, issued });
     await this.#keep({ ...record, certificates });
     return { ...this.limitsOf(name), name, certificate };

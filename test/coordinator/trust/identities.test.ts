@@ -50,4 +50,43 @@ test('a certificate is renewed once half of its life is over, and of those that 
   await identities.renew(last, request);
 });
 
+test('a certificate that is taken away while its renewal is signed gets none, though another host has the name by then', async () => {
+  await using directory = await temporaryDirectory();
+  const authority = await Authority.open(directory.path);
+  let now = Date.now();
+  let meanwhile = async (): Promise<void> => {};
+  const identities = await Identities.open({
+    store: new MemoryStore(),
+    authority: {
+      async signAgent(...given) {
+        const signed = await authority.signAgent(...given);
+        const wait = meanwhile;
+        meanwhile = async () => {};
+        await wait();
+        return signed;
+      },
+    },
+    lifetime: 30 * day,
+    ticketLifetime: day,
+    now: () => now,
+    alarm() {},
+    joined() {},
+  });
+  const { request } = newSigningRequest();
+  const join = async (): Promise<X509Certificate> => {
+    const added = await identities.add('pi-01', { platforms: [], repositories: [] });
+    const given = { secret: added?.secret ?? '', request, from: '127.0.0.1' };
+    return new X509Certificate((await identities.join(given)).certificate);
+  };
+  const shown = identities.identify(await join());
+  now += 16 * day;
+  let other: X509Certificate | undefined;
+  meanwhile = async () => {
+    await identities.remove('pi-01');
+    other = await join();
+  };
+  assert.is((await failureOf(identities.renew(shown, request))).code, 'agent-removed');
+  assert.is(identities.identify(other!).name, 'pi-01');
+});
+
 test.run();
