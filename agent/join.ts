@@ -32,8 +32,8 @@ export async function join({ address, token, data, ca: caFile, signal }: JoinOpt
   // Before the token is used up.
   await makeDataDirectory(data, '--data or ARCHFARM_DATA');
   await requireUnused(data);
-  await makeIdentityDirectory(data);
   const { trust, ca } = await recognize({ coordinator, pin, caFile, signal });
+  await makeIdentityDirectory(data);
   const call = { coordinator, path: 'v1/join', trust, bearer: secret, signal };
   const { name, platforms, text: certificate } = await requestCertificate(call);
   const facts = { coordinator: coordinator.href, name, platforms: [...platforms] };
