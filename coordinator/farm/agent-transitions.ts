@@ -73,13 +73,14 @@ export function forgetAgent({ state }: Step, name: string): void {
 }
 
 /**
- * Agents that went away are shown for a while, as long as they could come back with work. Then nothing is kept of them, but
- * for orders and long rows of failures.
+ * Agents that went away are shown for a while, as long as they could come back with work, or a build waits that may count from
+ * when they went. Then nothing is kept of them, but for orders and long rows of failures.
  */
 export function forgetAgents({ state, at }: Step): void {
   const { cutOff } = state.timers;
+  const kept = Math.max(cutOff, longestWait(state));
   for (const [name, agent] of state.agents) {
-    if (!agent.connected && at - agent.changedAt > cutOff) state.agents.delete(name);
+    if (!agent.connected && at - agent.changedAt > kept) state.agents.delete(name);
   }
   // What was known before a start is of use to those that have yet to come back.
   if (at - state.grace.from <= cutOff) return;
@@ -90,6 +91,13 @@ export function forgetAgents({ state, at }: Step): void {
     if (!state.agents.has(name) && !outlivesAgent(standing, { timers: state.timers, at }))
       state.standings.delete(name);
   }
+}
+
+/** Milliseconds. */
+function longestWait({ builds }: FarmState): number {
+  let longest = 0;
+  for (const { spec } of builds.values()) longest = Math.max(longest, spec.waitAgent);
+  return longest;
 }
 
 /** An older session of the same agent says nothing about the present one. */

@@ -306,6 +306,28 @@ test('a restart cuts no wait for an agent short: who was there before is not kno
   assert.equal(abandoned(startedAt + waitAgent + 1), ['one']);
 });
 
+test('a wait for an agent counts from when the last one went, however long ago that was', () => {
+  const bench = new FarmBench();
+  bench.connect(sampleAgent('a'));
+  bench.submit('long', single);
+  bench.tell({ type: 'accepted', attempt: attempt('long', amd64) });
+  const waitAgent = 2 * defaultTimers.cutOff;
+  bench.submit('one', { ...single, tags: ['registry.lab/x/other:1'], waitAgent });
+  // Its agent is busy until it goes away.
+  const busy = 600_000;
+  bench.pass(busy, () => {
+    bench.tell({ type: 'heard', agent: 'a', session: 'a-1' });
+    bench.tell({ type: 'alive', attempt: attempt('long', amd64) });
+  });
+  bench.tell({ type: 'agent-down', agent: 'a', session: 'a-1' });
+  const ended = (): string[] => bench.take('finished').map(({ build }) => build);
+  bench.pass(waitAgent - 1000);
+  assert.not.ok(ended().includes('one'));
+  bench.pass(2000);
+  assert.ok(ended().includes('one'));
+  assert.is(bench.state.agents.size, 0, 'nobody waits for it any more');
+});
+
 test('spellings of one tag have one writer', () => {
   const bench = new FarmBench();
   bench.connect(sampleAgent('a', { slots: 4 }));
