@@ -1,5 +1,5 @@
 /** Hosts that join: what a token is good for, and who is believed to be the coordinator. */
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chown, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { newSigningRequest } from '../../../agent/signing-request.ts';
@@ -100,6 +100,19 @@ test('somebody in between with another authority gets no byte of the secret', as
   const joined = await join({ ...options, address: running.url.href, token: formatJoinToken(token) });
   assert.is(joined, 'pi-01');
   assert.is((await stat(`${data.path}/identity/agent.pem`)).mode & 0o777, 0o600);
+});
+
+test('a token is still good when root was refused a link in the place of the identity', async () => {
+  await using running = await joinableCoordinator();
+  await using data = await temporaryDirectory();
+  const token = formatJoinToken(await invite(running, 'pi-01'));
+  const options = { data: data.path, ca: undefined, signal: AbortSignal.timeout(20_000) };
+  await chown(data.path, 65_534, 65_534);
+  await symlink('/', `${data.path}/identity`);
+  const refused = await failureOf(join({ ...options, address: running.url.href, token }));
+  assert.match(refused.message, `${data.path}/identity is a link`);
+  await rm(`${data.path}/identity`);
+  assert.is(await join({ ...options, address: running.url.href, token }), 'pi-01');
 });
 
 test('a coordinator with a certificate from elsewhere is known by that, or by the authority that it shows', async () => {
