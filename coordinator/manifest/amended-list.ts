@@ -9,7 +9,7 @@ import { parseList, type Manifest } from './document.ts';
 import { platformOf, type ListedImage } from './list.ts';
 import { lookUp, type Found } from './lookup.ts';
 import { isList, ociIndex } from './media-types.ts';
-import type { Publication } from './publish.ts';
+import type { Publication } from './publication.ts';
 import { readSource, type SourceImage } from './sources.ts';
 import { finalTag } from './tags.ts';
 

@@ -5,7 +5,6 @@
 import { untilAborted } from '../../shared/abort.ts';
 import type { Descriptor, PublishEvent } from '../../shared/progress.ts';
 import type { VerifiedImage } from '../farm/events.ts';
-import type { Annotations, ListType } from '../project/annotations.ts';
 import { lacksContent } from '../registry/children.ts';
 import { putManifest } from '../registry/manifests.ts';
 import type { Registries } from '../registry/registries.ts';
@@ -13,8 +12,9 @@ import type { Repository } from '../registry/repository.ts';
 import type { Manifest } from './document.ts';
 import { tagChildren } from './child-tags.ts';
 import { goBack } from './go-back.ts';
-import { assembleList, listChildren, type ListedImage } from './list.ts';
+import { assembleList, listChildren } from './list.ts';
 import { moveTags } from './move-tags.ts';
+import type { Publication } from './publication.ts';
 import { Staging } from './staging.ts';
 import { finalTag, tagName, type FinalTag } from './tags.ts';
 import {
@@ -27,23 +27,6 @@ import {
   type Target,
 } from './targets.ts';
 import { together } from './together.ts';
-
-export interface Publication {
-  readonly children: readonly ListedImage[];
-  readonly tags: readonly string[];
-  /** Formatted: those that the tags may have and keep. The children's where absent. */
-  readonly platforms?: readonly string[] | undefined;
-  readonly type?: ListType | undefined;
-  readonly annotations?: Annotations | undefined;
-  /** Also give each child a tag in the final repositories: `latest-arm64v8`. */
-  readonly childTags?: boolean | undefined;
-  /** A tag may lose platforms. */
-  readonly force?: boolean | undefined;
-  /** Digest of the list that was amended: tags that stand for another one by now are left alone, with a warning. */
-  readonly base?: string | undefined;
-  /** What the tags stood for when an earlier run of this publication began to move them. */
-  readonly previous?: Readonly<Record<string, string>> | undefined;
-}
 
 export interface PublishOptions {
   readonly signal: AbortSignal;

@@ -4,7 +4,7 @@ import { formatPlatform } from '../../shared/platform.ts';
 import type { Manifest } from './document.ts';
 import { platformOf } from './list.ts';
 import { lostPlatforms, platformLoss } from './platform-loss.ts';
-import type { Publication } from './publish.ts';
+import type { Publication } from './publication.ts';
 import { tagName, type FinalTag, type TagState } from './tags.ts';
 
 export interface Target extends FinalTag {

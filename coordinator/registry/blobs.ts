@@ -2,7 +2,7 @@
 import type { Descriptor } from '../../shared/progress.ts';
 import { blobRequest } from './blob-source.ts';
 import { copyInChunks } from './chunked-copy.ts';
-import type { Reply } from './client.ts';
+import { redirects, type Reply } from './client.ts';
 import { withinDeadline } from './deadline.ts';
 import { digestOf } from './digest.ts';
 import { withoutHead } from './manifests.ts';
@@ -101,12 +101,10 @@ function offeredUpload(repository: Repository, reply: Reply): Upload | 'refused'
 }
 
 /** What an answer sends elsewhere is there: the storage, which may have its address signed for GET alone, is not asked. */
-const elsewhere = [301, 302, 303, 307, 308];
-
 async function hasBlob(repository: Repository, blob: Descriptor, signal: AbortSignal): Promise<boolean> {
   const request = blobRequest(repository, blob);
   const reply = await repository.client.call(
-    { ...request, method: 'HEAD', staysHome: true, expected: [200, ...elsewhere, 404, ...withoutHead] },
+    { ...request, method: 'HEAD', staysHome: true, expected: [200, ...redirects, 404, ...withoutHead] },
     { signal },
   );
   // Where it cannot be asked, it is copied once more at worst.

@@ -47,6 +47,8 @@ export interface Reply {
   readonly bytes: Buffer;
 }
 
+/** Statuses that send a request elsewhere. */
+export const redirects: readonly number[] = [301, 302, 303, 307, 308];
 const maxRedirects = 5;
 const maxErrorBody = 64 * 1024;
 /** Bodies of answers that carry nothing we want. */
@@ -199,7 +201,7 @@ export class RegistryClient {
         authorization !== undefined && this.#transport.isHome(url) ? { ...headers, authorization } : headers;
       const answer = await this.#transport.send({ method, url, headers: signed, body }, signal);
       const location = answer.header('location');
-      const redirected = [301, 302, 303, 307, 308].includes(answer.status) && location !== undefined;
+      const redirected = redirects.includes(answer.status) && location !== undefined;
       if (!redirected || (method !== 'GET' && method !== 'HEAD')) return answer;
       if (request.staysHome === true && !this.#transport.isHome(this.resolve(location, answer.url)))
         return answer;

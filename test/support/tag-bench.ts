@@ -1,7 +1,8 @@
 /** A registry behind a proxy that fails where a test says so, and publications of tags of one repository there. */
 import * as assert from 'uvu/assert';
 import type { VerifiedImage } from '../../coordinator/farm/events.ts';
-import { publish, type Publication, type PublishOptions } from '../../coordinator/manifest/publish.ts';
+import type { Publication } from '../../coordinator/manifest/publication.ts';
+import { publish, type PublishOptions } from '../../coordinator/manifest/publish.ts';
 import { verifyImage } from '../../coordinator/manifest/verify.ts';
 import { Registries } from '../../coordinator/registry/registries.ts';
 import { defaultTiming } from '../../coordinator/registry/timing.ts';
