@@ -25,6 +25,7 @@ export class DiskRoom implements Disposable {
   readonly #pause: number;
   readonly #timer: NodeJS.Timeout;
   #notBefore = -Infinity;
+  #keeping: Promise<void> | undefined;
 
   /** Of the disk that holds the directory; without effect on it where the cache is on another one. */
   constructor(directory: string, cache: Cache, { interval = 1000, pause = 10_000 }: DiskRoomOptions = {}) {
@@ -49,8 +50,15 @@ export class DiskRoom implements Disposable {
     clearInterval(this.#timer);
   }
 
-  /** Never rejects: what cannot be written says so itself. */
-  async #keep(): Promise<void> {
+  /** What is under way is not begun again. Never rejects: what cannot be written says so itself. */
+  #keep(): Promise<void> {
+    this.#keeping ??= this.#look().finally(() => {
+      this.#keeping = undefined;
+    });
+    return this.#keeping;
+  }
+
+  async #look(): Promise<void> {
     try {
       if (availableOn(this.#directory) >= reserve) return;
       const isShared = statSync(this.#cache.path).dev === statSync(this.#directory).dev;

@@ -5,6 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { availableOn } from '../../../coordinator/store/disk-full.ts';
 import { DiskRoom, type Cache, type DiskRoomOptions } from '../../../coordinator/store/disk-room.ts';
+import { Deferred } from '../../../shared/context/deferred.ts';
 import { failureOf } from '../../support/failure.ts';
 import { fillDisk, smallDisk } from '../../support/small-disk.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -51,6 +52,26 @@ test('room is made before anybody needs it, and nothing more than once', async (
   await until(() => availableOn(full.path) > 4 * mebibyte);
   await full.room.require();
   assert.is(full.asked(), 1);
+});
+
+test('a cache that is giving up space is not asked again meanwhile', async () => {
+  await using disk = await smallDisk(8 * mebibyte);
+  await fillDisk(disk.path, 0);
+  const given = new Deferred<boolean>();
+  let asked = 0;
+  const makeRoom = (): Promise<boolean> => {
+    asked += 1;
+    return given.promise;
+  };
+  using room = new DiskRoom(disk.path, { path: disk.path, makeRoom }, { interval: 1 });
+  await until(() => asked > 0);
+  const required = [room.require(), room.require()];
+  let looks = 0;
+  await until(() => ++looks > 10);
+  assert.is(asked, 1);
+  await rm(join(disk.path, 'filler'));
+  given.resolve(true);
+  await Promise.all(required);
 });
 
 test('a build waits for the room that there can be', async () => {
