@@ -45,6 +45,8 @@ export class ShownCommands {
       cwd: this.#options.directory,
       env: this.#environment(env),
     });
+    // It may have ended without reading any.
+    child.stdin.on('error', () => {});
     child.stdin.end(input);
     const [stdout, stderr] = await Promise.all([
       text(child.stdout),
